@@ -1,0 +1,39 @@
+// A fully connected spiking layer, all time steps at once (integer machine, section 4):
+//
+//     x_t[o] = sum_i W[o, i] * s_i(t) + B[o], then lif.wgsl
+//
+// One invocation makes the spike trains of four outputs of one image. Its 4 T sums stay in
+// registers; each weight is read once for all steps, and inputs that never spike are skipped.
+//
+// Joined in front: TIME_STEPS and lif.wgsl. Twin: src/cpu/linear_lif.rs.
+
+struct Layer {
+    inputs: u32,  // input channels / 4, rounded up
+    outputs: u32, // output channels / 4, rounded up
+}
+
+@group(0) @binding(0) var<uniform> layer: Layer;
+@group(0) @binding(1) var<storage, read> weights: array<vec4<i32>>; // [4 inputs, outputs] of 4 outputs
+@group(0) @binding(2) var<storage, read> neurons: array<vec4<i32>>; // [outputs, 2]: bias, threshold
+@group(0) @binding(3) var<storage, read> spikes_in: array<vec4<u32>>; // [images, inputs], bit t = step t
+@group(0) @binding(4) var<storage, read_write> spikes_out: array<vec4<u32>>; // [images, outputs]
+
+@compute @workgroup_size(64)
+fn linear_lif(@builtin(global_invocation_id) id: vec3<u32>) {
+    let output = id.x;
+    let image = id.z;
+    if (output >= layer.outputs) {
+        return;
+    }
+    var currents: Currents;
+    for (var i = 0u; i < layer.inputs; i++) {
+        let spike_trains = spikes_in[image * layer.inputs + i];
+        for (var j = 0u; j < 4u; j++) {
+            if (spike_trains[j] != 0u) {
+                receive(&currents, spike_trains[j], weights[(4u * i + j) * layer.outputs + output]);
+            }
+        }
+    }
+    spikes_out[image * layer.outputs + output] =
+        fire(&currents, neurons[2u * output], neurons[2u * output + 1u]);
+}

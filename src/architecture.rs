@@ -1,0 +1,214 @@
+//! The sizes of a network, read off the shapes of its tensors (integer machine, section 1).
+
+use safetensors::tensor::Metadata;
+
+use crate::error::CheckpointError;
+
+/// Sizes of an FSVAE. Nothing here is fixed to the paper's networks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Architecture {
+    /// T, the number of time steps, 1 to 32.
+    pub time_steps: usize,
+    /// C, the latent channels.
+    pub latent_channels: usize,
+    /// k, the neurons of a latent channel of which one is drawn at every step, 1 to 255.
+    pub neurons_per_channel: usize,
+    /// Output channels of the encoder's stride-2 convolutions, first to last.
+    pub encoder_widths: Vec<usize>,
+    /// Channels of the decoder's maps: of its 2x2 input, then of each transposed convolution that
+    /// doubles the side. One more than there are such layers.
+    pub decoder_widths: Vec<usize>,
+    /// Channels of the image: 1 (grey) or 3 (RGB).
+    pub image_channels: usize,
+}
+
+/// Widths above this are refused: no such FSVAE exists, and it keeps every size inside 32 bits.
+const LARGEST_WIDTH: usize = 1 << 16;
+/// More stride-2 layers than this would make images of over 2048 x 2048 pixels.
+const DEEPEST: usize = 10;
+
+impl Architecture {
+    /// The number of stride-2 layers on either side.
+    pub fn depth(&self) -> usize {
+        self.encoder_widths.len()
+    }
+
+    /// Height and width of the images in pixels: 2^(depth + 1).
+    pub fn image_side(&self) -> usize {
+        2 << self.depth()
+    }
+
+    /// Bytes of one image, `[height, width, channels]` of u8.
+    pub fn image_bytes(&self) -> usize {
+        self.image_side() * self.image_side() * self.image_channels
+    }
+
+    /// Reads the sizes off the tensors that carry them. That all other tensors agree is checked
+    /// against [`Architecture::tensors`] afterwards.
+    pub(crate) fn infer(tensors: &Metadata) -> Result<Self, CheckpointError> {
+        let coef = "membrane_output_layer.coef";
+        let time_steps = match *shape(tensors, coef)? {
+            [1, 1, 1, 1, steps] => size("the number of time steps T", coef, steps, 1..=32, "1 to 32")?,
+            _ => return Err(wrong_shape(tensors, coef, "[1, 1, 1, 1, T]")),
+        };
+
+        let latent = "before_latent_layer.weight";
+        let &[channels, _] = shape(tensors, latent)? else {
+            return Err(wrong_shape(tensors, latent, "[C, 4 * h]"));
+        };
+        let latent_channels = width("the number of latent channels C", latent, channels)?;
+
+        let drawn = "prior.layers.2.weight";
+        let &[neurons, _] = shape(tensors, drawn)? else {
+            return Err(wrong_shape(tensors, drawn, "[C * k, 4 * C]"));
+        };
+        if neurons % latent_channels != 0 {
+            return Err(wrong_shape(tensors, drawn, "[C * k, 4 * C]"));
+        }
+        let what = "the number of neurons a latent channel k";
+        let neurons_per_channel = size(what, drawn, neurons / latent_channels, 1..=255, "1 to 255")?;
+
+        let depth = encoder_depth(tensors)?;
+        let mut encoder_widths = Vec::new();
+        let mut image_channels = 0;
+        for layer in 0..depth {
+            let name = format!("encoder.{layer}.weight");
+            let &[outputs, inputs, 3, 3, 1] = shape(tensors, &name)? else {
+                return Err(wrong_shape(tensors, &name, "[outputs, inputs, 3, 3, 1]"));
+            };
+            if layer == 0 {
+                if inputs != 1 && inputs != 3 {
+                    return Err(CheckpointError::Size {
+                        what: "the number of image channels",
+                        tensor: name,
+                        expected: "1 or 3",
+                        found: inputs,
+                    });
+                }
+                image_channels = inputs;
+            }
+            encoder_widths.push(width("the number of output channels", &name, outputs)?);
+        }
+
+        let start = "decoder_input.weight";
+        let &[rows, _] = shape(tensors, start)? else {
+            return Err(wrong_shape(tensors, start, "[4 * h, C]"));
+        };
+        if rows % 4 != 0 {
+            return Err(wrong_shape(tensors, start, "[4 * h, C]"));
+        }
+        let mut decoder_widths = vec![width("the number of decoder channels h", start, rows / 4)?];
+        for layer in 0..depth {
+            let name = format!("{}.weight", decoder_name(layer, depth));
+            let &[_, outputs, 3, 3, 1] = shape(tensors, &name)? else {
+                return Err(wrong_shape(tensors, &name, "[inputs, outputs, 3, 3, 1]"));
+            };
+            decoder_widths.push(width("the number of output channels", &name, outputs)?);
+        }
+
+        Ok(Architecture {
+            time_steps,
+            latent_channels,
+            neurons_per_channel,
+            encoder_widths,
+            decoder_widths,
+            image_channels,
+        })
+    }
+
+    /// Every tensor of the checkpoint with its shape, batch-norm counters apart.
+    pub(crate) fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        let c = self.latent_channels;
+        let depth = self.depth();
+        let mut list = Vec::new();
+        let mut layer = |name: &str, weight: Vec<usize>, outputs: usize, norm: bool| {
+            list.push((format!("{name}.weight"), weight));
+            list.push((format!("{name}.bias"), vec![outputs]));
+            if norm {
+                for part in ["weight", "bias", "running_mean", "running_var"] {
+                    list.push((format!("{name}.bn.{part}"), vec![outputs]));
+                }
+            }
+        };
+
+        let mut inputs = self.image_channels;
+        for (i, &outputs) in self.encoder_widths.iter().enumerate() {
+            layer(&format!("encoder.{i}"), vec![outputs, inputs, 3, 3, 1], outputs, true);
+            inputs = outputs;
+        }
+        layer("before_latent_layer", vec![c, 4 * inputs], c, true);
+        for (name, first) in [("prior", c), ("posterior", 2 * c)] {
+            let widths = [first, 2 * c, 4 * c, c * self.neurons_per_channel];
+            for i in 0..3 {
+                let (inputs, outputs) = (widths[i], widths[i + 1]);
+                layer(&format!("{name}.layers.{i}"), vec![outputs, inputs], outputs, true);
+            }
+        }
+        let rows = 4 * self.decoder_widths[0];
+        layer("decoder_input", vec![rows, c], rows, true);
+        for i in 0..depth {
+            let (inputs, outputs) = (self.decoder_widths[i], self.decoder_widths[i + 1]);
+            layer(&decoder_name(i, depth), vec![inputs, outputs, 3, 3, 1], outputs, true);
+        }
+        let (last, image) = (self.decoder_widths[depth], self.image_channels);
+        layer("final_layer.1", vec![last, image, 3, 3, 1], image, false);
+        for name in ["prior", "posterior"] {
+            list.push((format!("{name}.initial_input"), vec![1, c, 1]));
+        }
+        list.push(("membrane_output_layer.coef".into(), vec![1, 1, 1, 1, self.time_steps]));
+        list
+    }
+}
+
+/// The reference's name of the i-th of `depth` stride-2 layers of the decoder.
+pub(crate) fn decoder_name(layer: usize, depth: usize) -> String {
+    if layer + 1 < depth { format!("decoder.{layer}") } else { "final_layer.0".into() }
+}
+
+/// One more than the largest N of the tensors `encoder.N.*`; a gap shows up as missing.
+fn encoder_depth(tensors: &Metadata) -> Result<usize, CheckpointError> {
+    let depth = tensors
+        .offset_keys()
+        .iter()
+        .filter_map(|name| name.strip_prefix("encoder.")?.split('.').next()?.parse().ok())
+        .max()
+        .map_or(0, |last: usize| last.saturating_add(1));
+    if depth == 0 {
+        return Err(CheckpointError::Missing("encoder.0.weight".into()));
+    }
+    let what = "the number of encoder layers";
+    size(what, &format!("encoder.{}.weight", depth - 1), depth, 1..=DEEPEST, "1 to 10")
+}
+
+fn shape<'a>(tensors: &'a Metadata, name: &str) -> Result<&'a [usize], CheckpointError> {
+    match tensors.info(name) {
+        Some(info) => Ok(&info.shape),
+        None => Err(CheckpointError::Missing(name.into())),
+    }
+}
+
+fn wrong_shape(tensors: &Metadata, name: &str, expected: &str) -> CheckpointError {
+    CheckpointError::Shape {
+        tensor: name.into(),
+        expected: expected.into(),
+        found: tensors.info(name).map(|info| info.shape.clone()).unwrap_or_default(),
+    }
+}
+
+fn width(what: &'static str, tensor: &str, found: usize) -> Result<usize, CheckpointError> {
+    size(what, tensor, found, 1..=LARGEST_WIDTH, "1 to 65536")
+}
+
+fn size(
+    what: &'static str,
+    tensor: &str,
+    found: usize,
+    allowed: std::ops::RangeInclusive<usize>,
+    expected: &'static str,
+) -> Result<usize, CheckpointError> {
+    if allowed.contains(&found) {
+        Ok(found)
+    } else {
+        Err(CheckpointError::Size { what, tensor: tensor.into(), expected, found })
+    }
+}

@@ -1,0 +1,106 @@
+//! `fsvae info`.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+
+use fsvae::Network;
+use serde::Serialize;
+
+use super::{Failure, model};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// A checkpoint file, or a bundled model: mnist, fashion
+    #[arg(value_name = "MODEL")]
+    model: PathBuf,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Info {
+    model: String,
+    file_bytes: usize,
+    parameters: usize,
+    time_steps: usize,
+    latent_channels: usize,
+    neurons_per_latent_channel: usize,
+    depth: usize,
+    encoder_widths: Vec<usize>,
+    decoder_widths: Vec<usize>,
+    image_height: usize,
+    image_width: usize,
+    image_channels: usize,
+    layers: Vec<Layer>,
+}
+
+#[derive(Debug, Serialize)]
+struct Layer {
+    name: String,
+    inputs: usize,
+    outputs: usize,
+    weights: usize,
+    /// How many output channels have which exponent.
+    exponents: BTreeMap<u8, usize>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let checkpoint = model::open(&arguments.model)?;
+    let network = Network::new(&checkpoint)?;
+    let architecture = network.architecture().clone();
+    let layers = network.layers().iter().map(|layer| {
+        let mut exponents = BTreeMap::new();
+        layer.exponents.iter().for_each(|&exponent| *exponents.entry(exponent).or_default() += 1);
+        let weights = layer.outputs * layer.fan_in;
+        Layer { name: layer.name.clone(), inputs: layer.inputs, outputs: layer.outputs, weights, exponents }
+    });
+    let info = Info {
+        model: checkpoint.origin().into(),
+        file_bytes: checkpoint.file_bytes(),
+        parameters: checkpoint.parameters(),
+        time_steps: architecture.time_steps,
+        latent_channels: architecture.latent_channels,
+        neurons_per_latent_channel: architecture.neurons_per_channel,
+        depth: architecture.depth(),
+        image_height: architecture.image_side(),
+        image_width: architecture.image_side(),
+        image_channels: architecture.image_channels,
+        encoder_widths: architecture.encoder_widths,
+        decoder_widths: architecture.decoder_widths,
+        layers: layers.collect(),
+    };
+    let text = if arguments.json { json(&info)? } else { table(&info) };
+    std::io::stdout().write_all(text.as_bytes()).map_err(Failure::stdout)
+}
+
+pub(super) fn json(value: &impl Serialize) -> Result<String, Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::stdout(error.into()))?;
+    Ok(text + "\n")
+}
+
+fn table(info: &Info) -> String {
+    let widths = |list: &[usize]| list.iter().map(ToString::to_string).collect::<Vec<_>>().join(" > ");
+    let Info { image_height, image_width, image_channels, .. } = info;
+    let mut lines = vec![
+        format!("{} ({} bytes, {} parameters)", info.model, info.file_bytes, info.parameters),
+        format!("  image            {image_height} x {image_width} x {image_channels}"),
+        format!("  time steps T     {}", info.time_steps),
+        format!("  latent C x k     {} x {}", info.latent_channels, info.neurons_per_latent_channel),
+        format!("  encoder widths   {}", widths(&info.encoder_widths)),
+        format!("  decoder widths   {}", widths(&info.decoder_widths)),
+        String::new(),
+        format!("{:<22}{:>8}{:>9}{:>10}  exponents", "layer", "inputs", "outputs", "weights"),
+    ];
+    for layer in &info.layers {
+        let Layer { name, inputs, outputs, weights, .. } = layer;
+        let range = match (layer.exponents.first_key_value(), layer.exponents.last_key_value()) {
+            (Some((low, _)), Some((high, _))) if low == high => low.to_string(),
+            (Some((low, _)), Some((high, _))) => format!("{low} to {high}"),
+            _ => "20 (readout)".into(),
+        };
+        lines.push(format!("{name:<22}{inputs:>8}{outputs:>9}{weights:>10}  {range}"));
+    }
+    lines.join("\n") + "\n"
+}

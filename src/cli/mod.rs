@@ -1,0 +1,106 @@
+//! The command line: arguments in, exit code out.
+//!
+//! Results go to standard output, everything else to standard error. Exit code 2 means that an
+//! argument or an input was unusable, 1 that something else failed.
+
+mod backend;
+mod devices;
+mod generate;
+mod info;
+mod model;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Generate images: 64 digits in fsvae.png unless told otherwise
+    Generate(generate::Arguments),
+    /// Show a checkpoint's architecture, sizes and rounding
+    Info(info::Arguments),
+    /// List the GPU adapters and which one is used
+    Devices(devices::Arguments),
+}
+
+/// Why a command ended early.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Library(#[from] fsvae::Error),
+    /// An argument or input that cannot be used.
+    #[error("{0}")]
+    Input(String),
+    #[error("{place}: {source}")]
+    Write { place: String, source: std::io::Error },
+    #[error("{place}: {source}")]
+    Encode { place: String, source: fsvae::image::ImageError },
+    /// The reader of standard output has seen enough.
+    #[error("standard output was closed")]
+    Closed,
+}
+
+impl Failure {
+    fn stdout(source: std::io::Error) -> Self {
+        match source.kind() {
+            std::io::ErrorKind::BrokenPipe => Failure::Closed,
+            _ => Failure::Write { place: "standard output".into(), source },
+        }
+    }
+
+    fn code(&self) -> u8 {
+        match self {
+            Failure::Closed => 0,
+            Failure::Library(error) => 1 + u8::from(error.is_input()),
+            Failure::Input(_) => 2,
+            Failure::Write { .. } | Failure::Encode { .. } => 1,
+        }
+    }
+}
+
+pub(crate) fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    let result = match arguments.command {
+        Command::Generate(arguments) => generate::run(&arguments),
+        Command::Info(arguments) => info::run(&arguments),
+        Command::Devices(arguments) => devices::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !matches!(failure, Failure::Closed) {
+                eprintln!("fsvae: {failure}");
+            }
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+/// clap's help as it is, its errors as one line like all others.
+fn usage(error: &clap::Error) -> ExitCode {
+    use clap::error::ErrorKind::{
+        DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion, MissingSubcommand,
+    };
+    let helps = [DisplayHelp, DisplayVersion, DisplayHelpOnMissingArgumentOrSubcommand, MissingSubcommand];
+    if helps.contains(&error.kind()) {
+        // Nothing is left to do if nobody can read the help.
+        let _ = error.print();
+    } else {
+        let text = error.to_string();
+        let problem = text.split("\n\n").next().unwrap_or_default();
+        let words = problem.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>();
+        eprintln!("fsvae: {} (see --help)", words.join(" "));
+    }
+    ExitCode::from(error.exit_code() as u8)
+}

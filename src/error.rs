@@ -1,0 +1,176 @@
+//! The one error type of the library.
+
+use std::path::PathBuf;
+
+/// What can go wrong, with the cause kept as `source` where there is one.
+///
+/// The text is one line that names the file or argument, the thing in it, what was expected and
+/// what was found.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be read at all.
+    #[error("{}: cannot read it: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The bytes are not a checkpoint this crate can run.
+    #[error("{origin}: {problem}")]
+    Checkpoint {
+        /// The file's path, or a name for bytes that came from elsewhere.
+        origin: String,
+        /// What is wrong with it.
+        #[source]
+        problem: CheckpointError,
+    },
+    /// A range of indices that ends past `u64::MAX`, or is too large to hold in memory.
+    #[error("{0}")]
+    Range(String),
+    /// No GPU adapter is present at all.
+    #[error("no GPU adapter found (backends looked at: {backends})")]
+    NoAdapter {
+        /// The graphics interfaces that were searched.
+        backends: String,
+    },
+    /// No adapter's name contains the text asked for.
+    #[error("no GPU adapter matches \"{wanted}\"; present: {present}")]
+    AdapterNotFound {
+        /// The text.
+        wanted: String,
+        /// The adapters that are there.
+        present: String,
+    },
+    /// The model needs more than this adapter offers.
+    #[error("{adapter}: the model needs {limit} of {needed}, the adapter offers {available}")]
+    DeviceLimit {
+        /// The adapter.
+        adapter: String,
+        /// WebGPU's name of the limit.
+        limit: &'static str,
+        /// What the model needs, in the limit's unit.
+        needed: u64,
+        /// What there is.
+        available: u64,
+    },
+    /// The adapter did not give a device.
+    #[error("{adapter}: no device: {source}")]
+    Device {
+        /// The adapter.
+        adapter: String,
+        /// What wgpu said.
+        source: wgpu::RequestDeviceError,
+    },
+    /// The GPU is out of memory, or refused an operation.
+    #[error("{adapter}: {message}")]
+    Gpu {
+        /// The adapter.
+        adapter: String,
+        /// What wgpu said, as one line.
+        message: String,
+    },
+    /// The device was lost (driver reset, unplugged, destroyed).
+    #[error("{adapter}: the device was lost")]
+    DeviceLost {
+        /// The adapter.
+        adapter: String,
+    },
+}
+
+/// What is wrong with a checkpoint.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// Not a safetensors container, or a damaged one.
+    #[error("not a valid safetensors file: {0}")]
+    Container(String),
+    /// A `torch.save` file; the message says how to convert it.
+    #[error(
+        "this is a PyTorch pickle, not safetensors; convert it with \
+         python -c \"import torch; from safetensors.torch import save_file; \
+         save_file(torch.load('in.pth', map_location='cpu'), 'out.safetensors')\""
+    )]
+    Pickle,
+    /// A tensor that must be there is not.
+    #[error("tensor `{0}` is missing")]
+    Missing(String),
+    /// A tensor that does not belong to an FSVAE.
+    #[error("tensor `{0}` is unknown: an FSVAE of this depth has no such tensor")]
+    Unknown(String),
+    /// A tensor of the wrong element type.
+    #[error("tensor `{tensor}`: expected dtype {expected}, found {found}")]
+    Dtype {
+        /// Its name.
+        tensor: String,
+        /// The types that would do.
+        expected: &'static str,
+        /// The type it has.
+        found: String,
+    },
+    /// A tensor of the wrong shape.
+    #[error("tensor `{tensor}`: expected shape {expected}, found {found:?}")]
+    Shape {
+        /// Its name.
+        tensor: String,
+        /// The shape it should have.
+        expected: String,
+        /// The shape it has.
+        found: Vec<usize>,
+    },
+    /// A size of the network that is outside what the integer machine defines.
+    #[error("{what} is {found} (from tensor `{tensor}`), expected {expected}")]
+    Size {
+        /// The size's name and symbol.
+        what: &'static str,
+        /// The tensor it was read off.
+        tensor: String,
+        /// The values allowed.
+        expected: &'static str,
+        /// The value there.
+        found: usize,
+    },
+    /// An element with a value that is not allowed in this tensor.
+    #[error("tensor `{tensor}`: element {element} is {value}, expected {expected}")]
+    Value {
+        /// Its name.
+        tensor: String,
+        /// The flat index of the first such element.
+        element: usize,
+        /// The value there.
+        value: f64,
+        /// What is allowed.
+        expected: &'static str,
+    },
+    /// Weights that cannot be rounded to integers within the bounds of the contract.
+    #[error("tensor `{tensor}`: the weights of output channel {channel} are out of range: {bound}")]
+    Range {
+        /// Name of the weights.
+        tensor: String,
+        /// The output channel.
+        channel: usize,
+        /// The bound that does not hold.
+        bound: &'static str,
+    },
+}
+
+impl Error {
+    /// True where the caller gave something unusable (a file, an argument, a range), false where
+    /// the machine failed. The command line exits with 2 for the former and 1 for the latter.
+    pub fn is_input(&self) -> bool {
+        match self {
+            Error::Read { .. }
+            | Error::Checkpoint { .. }
+            | Error::Range(_)
+            | Error::AdapterNotFound { .. }
+            | Error::DeviceLimit { .. } => true,
+            Error::NoAdapter { .. } | Error::Device { .. } | Error::Gpu { .. } | Error::DeviceLost { .. } => {
+                false
+            }
+        }
+    }
+}
+
+/// `Result` with this crate's [`enum@Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,263 @@
+//! What users hold: images from a network, on either backend.
+
+use std::num::NonZeroUsize;
+use std::ops::{Bound, RangeBounds};
+
+use crate::architecture::Architecture;
+use crate::cpu::Cpu;
+use crate::error::{Error, Result};
+use crate::gpu::{self, Engine, Gpu};
+use crate::images::Images;
+use crate::network::Network;
+
+/// Images of a batch unless the builder says otherwise.
+const DEFAULT_BATCH: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not 0");
+
+/// Generates images. An image is a function of the network, the seed and its index, and of nothing
+/// else: not of the backend, the batch, or what was generated before.
+#[derive(Debug)]
+pub struct Generator {
+    architecture: Architecture,
+    backend: Backend,
+    batch: usize,
+    fallback: Option<String>,
+}
+
+#[derive(Debug)]
+enum Backend {
+    Cpu(Box<Cpu>),
+    Gpu(Box<Engine>),
+}
+
+/// Options of a [`Generator`] that are the same on all backends.
+#[derive(Clone, Copy, Debug)]
+pub struct Builder<'a> {
+    network: &'a Network,
+    batch: NonZeroUsize,
+}
+
+impl Builder<'_> {
+    /// How many images are made at once, 64 by default. It decides speed and memory, never pixels.
+    /// A GPU makes fewer at once where its limits ask for it.
+    pub fn batch(self, batch: NonZeroUsize) -> Self {
+        Builder { batch, ..self }
+    }
+
+    /// A generator on the CPU, which always works.
+    pub fn cpu(self) -> Generator {
+        Generator {
+            architecture: self.network.architecture.clone(),
+            backend: Backend::Cpu(Box::new(Cpu::new(self.network))),
+            batch: self.batch.get(),
+            fallback: None,
+        }
+    }
+
+    /// A generator on a GPU.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLimit`] if the network does not fit the device, [`Error::Gpu`] if the device
+    /// is out of memory or cannot compile the kernels.
+    pub async fn gpu(self, gpu: &Gpu) -> Result<Generator> {
+        let engine = Engine::new(gpu, self.network, self.batch.get()).await?;
+        Ok(Generator {
+            architecture: self.network.architecture.clone(),
+            batch: engine.capacity(),
+            backend: Backend::Gpu(Box::new(engine)),
+            fallback: None,
+        })
+    }
+
+    /// A generator on the adapter of highest performance, or on the CPU where that is a software
+    /// adapter, missing, or does not fit; [`Generator::fallback`] then says why. `WGPU_BACKEND`
+    /// limits the choice, and an adapter that `WGPU_ADAPTER_NAME` names is taken even if it is
+    /// software.
+    pub async fn auto(self) -> Generator {
+        match self.auto_gpu().await {
+            Ok(generator) => generator,
+            Err(reason) => Generator { fallback: Some(reason), ..self.cpu() },
+        }
+    }
+
+    async fn auto_gpu(self) -> Result<Generator, String> {
+        let text = |error: Error| error.to_string();
+        let adapters = gpu::adapters().await;
+        let adapter = gpu::auto_adapter(&adapters)?;
+        let gpu = Gpu::request(adapter, &gpu::required_limits(self.network)).await.map_err(text)?;
+        self.gpu(&gpu).await.map_err(text)
+    }
+}
+
+impl Generator {
+    /// Starts the choice of a backend.
+    pub fn builder(network: &Network) -> Builder<'_> {
+        Builder { network, batch: DEFAULT_BATCH }
+    }
+
+    /// A generator on the best backend there is; see [`Builder::auto`]. It waits for the GPU's
+    /// driver, so browsers use the builder.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn new(network: &Network) -> Self {
+        pollster::block_on(Generator::builder(network).auto())
+    }
+
+    /// The sizes of the network.
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    /// Images that are made at once.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// The GPU it runs on; `None` on the CPU.
+    pub fn gpu(&self) -> Option<&Gpu> {
+        match &self.backend {
+            Backend::Cpu(_) => None,
+            Backend::Gpu(engine) => Some(engine.gpu()),
+        }
+    }
+
+    /// The backend in one phrase, such as `CPU` or `NVIDIA H200 (Vulkan)`.
+    pub fn backend_name(&self) -> String {
+        self.gpu().map_or_else(|| "CPU".into(), Gpu::name)
+    }
+
+    /// Why [`Builder::auto`] took the CPU, if it did.
+    pub fn fallback(&self) -> Option<&str> {
+        self.fallback.as_deref()
+    }
+
+    /// The images of a range of indices, such as `0..64` or `u64::MAX..=u64::MAX`, in index order.
+    ///
+    /// # Errors
+    /// [`Error::Range`] if the range ends past `u64::MAX` or its images do not fit in memory; the
+    /// device's errors.
+    pub fn generate(&mut self, seed: u64, range: impl RangeBounds<u64>) -> Result<Images> {
+        let indices = Indices::new(range)?;
+        let bytes = usize::try_from(indices.remaining)
+            .ok()
+            .and_then(|count| count.checked_mul(self.architecture.image_bytes()));
+        let mut pixels = Vec::new();
+        let reserved = bytes.is_some_and(|bytes| pixels.try_reserve_exact(bytes).is_ok());
+        if !reserved {
+            let count = indices.remaining;
+            return Err(Error::Range(format!("{count} images do not fit in memory; use batches")));
+        }
+        let first = indices.next;
+        let mut batches = Batches { generator: self, seed, to_submit: indices, to_collect: indices };
+        while batches.advance(&mut pixels)? > 0 {}
+        drop(batches);
+        Ok(self.images(first, pixels))
+    }
+
+    /// The images of a range of indices, batch by batch in index order, with memory for a few
+    /// batches only. On a GPU the next batch is computed while one is looked at.
+    ///
+    /// # Errors
+    /// [`Error::Range`] if the range ends past `u64::MAX`.
+    pub fn batches(&mut self, seed: u64, range: impl RangeBounds<u64>) -> Result<Batches<'_>> {
+        let indices = Indices::new(range)?;
+        Ok(Batches { generator: self, seed, to_submit: indices, to_collect: indices })
+    }
+
+    fn images(&self, first: u64, pixels: Vec<u8>) -> Images {
+        let (side, channels) = (self.architecture.image_side(), self.architecture.image_channels);
+        Images { first, side, channels, pixels }
+    }
+}
+
+/// Consecutive indices that are still to do. All of u64 is 2^64 of them.
+#[derive(Clone, Copy, Debug)]
+struct Indices {
+    next: u64,
+    remaining: u128,
+}
+
+impl Indices {
+    fn new(range: impl RangeBounds<u64>) -> Result<Self> {
+        let past_the_end = || Error::Range(format!("the range of indices starts past {}", u64::MAX));
+        let first = match range.start_bound() {
+            Bound::Included(&first) => first,
+            Bound::Excluded(&before) => before.checked_add(1).ok_or_else(past_the_end)?,
+            Bound::Unbounded => 0,
+        };
+        let end = match range.end_bound() {
+            Bound::Included(&last) => u128::from(last) + 1,
+            Bound::Excluded(&end) => u128::from(end),
+            Bound::Unbounded => 1 << 64,
+        };
+        Ok(Indices { next: first, remaining: end.saturating_sub(u128::from(first)) })
+    }
+
+    /// Takes up to `most` indices off the front: the first and how many.
+    fn take(&mut self, most: usize) -> (u64, usize) {
+        let count = self.remaining.min(most as u128) as usize;
+        let first = self.next;
+        self.remaining -= count as u128;
+        self.next = self.next.wrapping_add(count as u64); // wraps only when nothing remains
+        (first, count)
+    }
+}
+
+/// Batches of images in index order; see [`Generator::batches`]. Dropping it cancels what is left.
+#[derive(Debug)]
+pub struct Batches<'a> {
+    generator: &'a mut Generator,
+    seed: u64,
+    to_submit: Indices,
+    to_collect: Indices,
+}
+
+impl Batches<'_> {
+    /// Appends the pixels of the next batch and says how many images that were.
+    fn advance(&mut self, pixels: &mut Vec<u8>) -> Result<usize> {
+        let batch = self.generator.batch;
+        let (first, count) = self.to_collect.take(batch);
+        if count == 0 {
+            return Ok(0);
+        }
+        match &mut self.generator.backend {
+            Backend::Cpu(cpu) => {
+                let start = pixels.len();
+                pixels.resize(start + count * self.generator.architecture.image_bytes(), 0);
+                cpu.generate(self.seed, first, &mut pixels[start..]);
+            }
+            Backend::Gpu(engine) => {
+                while engine.has_room() && self.to_submit.remaining > 0 {
+                    let (first, count) = self.to_submit.take(batch);
+                    engine.submit(self.seed, first, count);
+                }
+                engine.collect(pixels)?;
+            }
+        }
+        Ok(count)
+    }
+}
+
+impl Iterator for Batches<'_> {
+    type Item = Result<Images>;
+
+    /// After an error there is nothing more.
+    fn next(&mut self) -> Option<Self::Item> {
+        let first = self.to_collect.next;
+        let mut pixels = Vec::new();
+        match self.advance(&mut pixels) {
+            Ok(0) => None,
+            Ok(_) => Some(Ok(self.generator.images(first, pixels))),
+            Err(error) => {
+                self.to_collect.remaining = 0;
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+impl Drop for Batches<'_> {
+    fn drop(&mut self) {
+        if let Backend::Gpu(engine) = &mut self.generator.backend {
+            engine.cancel();
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! `shaders/conv_transpose_lif.wgsl`: a spiking transposed convolution.
+
+use super::{Binding, Kernel, LayerBuffers, Pass};
+use crate::gpu::device::Gpu;
+
+pub(crate) const KERNEL: Kernel = Kernel {
+    name: "conv_transpose_lif",
+    parts: &[
+        include_str!("../../../shaders/lif.wgsl"),
+        include_str!("../../../shaders/conv_transpose_lif.wgsl"),
+    ],
+    bindings: &[Binding::Uniform(12), Binding::Read, Binding::Read, Binding::Read, Binding::Write],
+    workgroup_size: 64,
+};
+
+/// Spikes `[images, side, side, inputs]` in `input` to `[images, 2 side, 2 side, outputs]` in
+/// `output`.
+pub(crate) fn pass(
+    gpu: &Gpu,
+    pipeline: &wgpu::ComputePipeline,
+    layer: &LayerBuffers,
+    input: &wgpu::Buffer,
+    output: &wgpu::Buffer,
+) -> Pass {
+    let sizes = layer.sizes;
+    let pixels_of_a_parity = sizes.side * sizes.side;
+    let workgroups = [(pixels_of_a_parity * sizes.outputs).div_ceil(KERNEL.workgroup_size), 4];
+    KERNEL.pass(gpu, pipeline, &layer.bind(input, output), workgroups)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::cpu::conv_transpose_lif::conv_transpose_lif as twin;
+    use crate::cpu::layer::Layer;
+    use crate::cpu::spikes::Spikes;
+    use crate::gpu::kernels::GroupedLayer;
+    use crate::gpu::testing::{cases, gpus, grouped, layer, results, run, spike_trains, storage};
+    use crate::network::SpikingLayer;
+
+    const IMAGES: usize = 2;
+
+    fn on_cpu(layer: &SpikingLayer, trains: &[u32], steps: usize, side: usize) -> Vec<u32> {
+        let prepared = Layer::new(layer);
+        let image = |trains: &[u32]| {
+            twin(&prepared, &Spikes::from_words(trains, layer.inputs, steps), side).to_words()
+        };
+        trains.chunks(side * side * layer.inputs).flat_map(image).collect()
+    }
+
+    fn on_gpu(gpu: &Gpu, layer: &SpikingLayer, trains: &[u32], steps: usize, side: usize) -> Vec<u32> {
+        let pipeline = KERNEL.pipeline(gpu, &[("TIME_STEPS", steps as u32)]);
+        let buffers = LayerBuffers::new(gpu, "test", &GroupedLayer::new(layer), side);
+        let input = storage(gpu, &grouped(trains, layer.inputs));
+        let output = results(gpu, IMAGES * 4 * side * side * layer.outputs.next_multiple_of(4));
+        run(gpu, &pass(gpu, &pipeline, &buffers, &input, &output), IMAGES, &output)
+    }
+
+    proptest! {
+        #![proptest_config(cases(16))]
+
+        #[test]
+        fn agrees_with_its_twin(
+            (steps, side, layer, trains) in (1..=32_usize, 1..5_u32, 1..20_usize, 1..70_usize)
+                .prop_flat_map(|(steps, log_side, inputs, outputs)| {
+                    let side = 1_usize << log_side;
+                    let trains = spike_trains(IMAGES * side * side * inputs, steps);
+                    (Just(steps), Just(side), layer(inputs, outputs, 9), trains)
+                })
+        ) {
+            let expected = grouped(&on_cpu(&layer, &trains, steps, side), layer.outputs);
+            for gpu in gpus() {
+                prop_assert_eq!(&on_gpu(gpu, &layer, &trains, steps, side), &expected, "{}", gpu.name());
+            }
+        }
+    }
+
+    /// One input pixel with a spike, nine taps that are told apart by their power of two: where each
+    /// lands is written out from `output = 2 input + k - 1`, not computed by the code under test.
+    #[test]
+    fn each_tap_lands_where_the_contract_says() {
+        let (a, b, side) = (1_usize, 0_usize, 2);
+        for tap in 0..9 {
+            let mut weights = vec![0; 9];
+            weights[tap] = 1;
+            let layer =
+                SpikingLayer { inputs: 1, outputs: 1, taps: 9, weights, bias: vec![0], threshold: vec![0] };
+            let mut trains = vec![0; IMAGES * 4];
+            trains[a * side + b] = 1;
+            let mut expected = vec![0; IMAGES * 16];
+            let (y, x) = ((2 * a + tap / 3).wrapping_sub(1), (2 * b + tap % 3).wrapping_sub(1));
+            if y < 4 && x < 4 {
+                expected[y * 4 + x] = 1;
+            }
+            assert_eq!(on_cpu(&layer, &trains, 1, side), expected, "tap {tap}");
+            for gpu in gpus() {
+                let found = on_gpu(gpu, &layer, &trains, 1, side);
+                assert_eq!(found, grouped(&expected, 1), "{}, tap {tap}", gpu.name());
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! `shaders/linear_lif.wgsl`: a fully connected spiking layer.
+
+use super::{Binding, Kernel, LayerBuffers, Pass};
+use crate::gpu::device::Gpu;
+
+pub(crate) const KERNEL: Kernel = Kernel {
+    name: "linear_lif",
+    parts: &[include_str!("../../../shaders/lif.wgsl"), include_str!("../../../shaders/linear_lif.wgsl")],
+    bindings: &[Binding::Uniform(8), Binding::Read, Binding::Read, Binding::Read, Binding::Write],
+    workgroup_size: 64,
+};
+
+/// Spikes `[images, inputs]` in `input` to `[images, outputs]` in `output`.
+pub(crate) fn pass(
+    gpu: &Gpu,
+    pipeline: &wgpu::ComputePipeline,
+    layer: &LayerBuffers,
+    input: &wgpu::Buffer,
+    output: &wgpu::Buffer,
+) -> Pass {
+    let workgroups = [layer.sizes.outputs.div_ceil(KERNEL.workgroup_size), 1];
+    KERNEL.pass(gpu, pipeline, &layer.bind(input, output), workgroups)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::cpu::layer::Layer;
+    use crate::cpu::linear_lif::linear_lif as twin;
+    use crate::cpu::spikes::Spikes;
+    use crate::gpu::kernels::GroupedLayer;
+    use crate::gpu::testing::{cases, gpus, grouped, layer, results, run, spike_trains, storage};
+    use crate::network::SpikingLayer;
+
+    fn on_cpu(layer: &SpikingLayer, trains: &[u32], steps: usize) -> Vec<u32> {
+        let layer = Layer::new(layer);
+        let mut all = Vec::new();
+        for image in trains.chunks(trains.len() / IMAGES) {
+            let input = Spikes::from_words(image, image.len(), steps);
+            let mut output = Spikes::silent(1, layer.outputs, steps);
+            twin(&layer, &input, &mut output.masks);
+            all.extend(output.to_words());
+        }
+        all
+    }
+
+    fn on_gpu(gpu: &Gpu, layer: &SpikingLayer, trains: &[u32], steps: usize) -> Vec<u32> {
+        let pipeline = KERNEL.pipeline(gpu, &[("TIME_STEPS", steps as u32)]);
+        let buffers = LayerBuffers::new(gpu, "test", &GroupedLayer::new(layer), 1);
+        let input = storage(gpu, &grouped(trains, layer.inputs));
+        let output = results(gpu, IMAGES * layer.outputs.next_multiple_of(4));
+        run(gpu, &pass(gpu, &pipeline, &buffers, &input, &output), IMAGES, &output)
+    }
+
+    const IMAGES: usize = 3;
+
+    proptest! {
+        #![proptest_config(cases(16))]
+
+        #[test]
+        fn agrees_with_its_twin(
+            (steps, layer, trains) in (1..=32_usize, 1..70_usize, 1..300_usize).prop_flat_map(|(steps, inputs, outputs)| {
+                (Just(steps), layer(inputs, outputs, 1), spike_trains(IMAGES * inputs, steps))
+            })
+        ) {
+            let expected = grouped(&on_cpu(&layer, &trains, steps), layer.outputs);
+            for gpu in gpus() {
+                prop_assert_eq!(&on_gpu(gpu, &layer, &trains, steps), &expected, "{}", gpu.name());
+            }
+        }
+    }
+
+    /// At u = 3, then (3 >> 2) + 3 = 3 and so on, a threshold of 3 never fires and one of 2 always
+    /// does. A membrane left at -3 decays towards minus infinity: -3, -1, -1, -1.
+    #[test]
+    fn a_membrane_at_its_threshold_does_not_fire() {
+        let layer = SpikingLayer {
+            inputs: 2,
+            outputs: 5,
+            taps: 1,
+            weights: [[3, 0], [3, 0], [-3, 0], [0, -3], [0, -3]].concat(),
+            bias: vec![0; 5],
+            threshold: vec![3, 2, -3, -1, -2],
+        };
+        let expected = [0, 0b1111, 0, 0, 0b1110].repeat(IMAGES);
+        let trains = [0b1111, 0b0001].repeat(IMAGES);
+        assert_eq!(on_cpu(&layer, &trains, 4), expected);
+        for gpu in gpus() {
+            assert_eq!(on_gpu(gpu, &layer, &trains, 4), grouped(&expected, 5), "{}", gpu.name());
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! The kernels: each file here is one shader of `shaders/`, how the host lays out its buffers, and
+//! the test that holds it against its CPU twin.
+
+pub(crate) mod conv_transpose_lif;
+pub(crate) mod linear_lif;
+#[cfg(test)]
+mod philox_words;
+pub(crate) mod readout;
+#[cfg(test)]
+mod reflection;
+pub(crate) mod sample;
+
+use wgpu::util::DeviceExt;
+
+use super::device::Gpu;
+use crate::network::SpikingLayer;
+
+/// One binding of a kernel, in the order of the shader's `@binding` numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Binding {
+    /// A uniform struct of so many bytes.
+    Uniform(u64),
+    /// A storage buffer that is read.
+    Read,
+    /// A storage buffer that is written.
+    Write,
+}
+
+/// What the host knows of a shader. Tests reflect the shader and compare.
+#[derive(Debug)]
+pub(crate) struct Kernel {
+    /// Entry point; the file is `shaders/<name>.wgsl`.
+    pub(crate) name: &'static str,
+    /// Shader files, joined in this order.
+    pub(crate) parts: &'static [&'static str],
+    pub(crate) bindings: &'static [Binding],
+    pub(crate) workgroup_size: u32,
+}
+
+impl Kernel {
+    /// The whole shader, with the constants that size its arrays in front.
+    pub(crate) fn source(&self, constants: &[(&str, u32)]) -> String {
+        let mut source = String::new();
+        for (name, value) in constants {
+            source += &format!("const {name}: u32 = {value}u;\n");
+        }
+        self.parts.iter().for_each(|part| source += part);
+        source
+    }
+
+    /// Compiles the kernel.
+    pub(crate) fn pipeline(&self, gpu: &Gpu, constants: &[(&str, u32)]) -> wgpu::ComputePipeline {
+        let label = self.label();
+        let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(&label),
+            source: wgpu::ShaderSource::Wgsl(self.source(constants).into()),
+        });
+        let entries: Vec<_> =
+            self.bindings.iter().zip(0..).map(|(binding, at)| layout_entry(*binding, at)).collect();
+        let bindings = gpu.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: Some(&label),
+            entries: &entries,
+        });
+        let layout = gpu.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(&label),
+            bind_group_layouts: &[Some(&bindings)],
+            immediate_size: 0,
+        });
+        gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(&label),
+            layout: Some(&layout),
+            module: &module,
+            entry_point: Some(self.name),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                // Every kernel writes its workgroup memory before it reads it.
+                zero_initialize_workgroup_memory: false,
+                ..Default::default()
+            },
+            cache: None,
+        })
+    }
+
+    /// Binds buffers, in the order of [`Kernel::bindings`], to a pipeline of this kernel.
+    pub(crate) fn pass(
+        &self,
+        gpu: &Gpu,
+        pipeline: &wgpu::ComputePipeline,
+        buffers: &[&wgpu::Buffer],
+        workgroups: [u32; 2],
+    ) -> Pass {
+        let entries: Vec<_> = buffers
+            .iter()
+            .zip(0..)
+            .map(|(buffer, binding)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
+            .collect();
+        let bind_group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(&self.label()),
+            layout: &pipeline.get_bind_group_layout(0),
+            entries: &entries,
+        });
+        Pass { pipeline: pipeline.clone(), bind_group, workgroups }
+    }
+
+    fn label(&self) -> String {
+        format!("fsvae.{}", self.name)
+    }
+}
+
+/// One dispatch, ready to be recorded.
+#[derive(Debug)]
+pub(crate) struct Pass {
+    pipeline: wgpu::ComputePipeline,
+    bind_group: wgpu::BindGroup,
+    /// Workgroups of one image, x and y; z is the image.
+    workgroups: [u32; 2],
+}
+
+impl Pass {
+    pub(crate) fn record(&self, pass: &mut wgpu::ComputePass<'_>, images: u32) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.bind_group, &[]);
+        pass.dispatch_workgroups(self.workgroups[0], self.workgroups[1], images);
+    }
+}
+
+fn layout_entry(binding: Binding, at: u32) -> wgpu::BindGroupLayoutEntry {
+    let storage = |read_only| wgpu::BufferBindingType::Storage { read_only };
+    let (ty, bytes) = match binding {
+        Binding::Uniform(bytes) => (wgpu::BufferBindingType::Uniform, bytes),
+        Binding::Read => (storage(true), 0),
+        Binding::Write => (storage(false), 0),
+    };
+    wgpu::BindGroupLayoutEntry {
+        binding: at,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer {
+            ty,
+            has_dynamic_offset: false,
+            min_binding_size: std::num::NonZeroU64::new(bytes),
+        },
+        count: None,
+    }
+}
+
+/// A buffer with contents that never change.
+pub(crate) fn constant_buffer<T: bytemuck::NoUninit>(
+    gpu: &Gpu,
+    label: &str,
+    contents: &[T],
+    usage: wgpu::BufferUsages,
+) -> wgpu::Buffer {
+    gpu.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
+        label: Some(label),
+        contents: bytemuck::cast_slice(contents),
+        usage,
+    })
+}
+
+/// Sizes of a `linear_lif` or `conv_transpose_lif` layer in groups of four channels, and the input's
+/// side (1 for the former, which does not look at it).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+pub(crate) struct LayerSizes {
+    pub(crate) inputs: u32,
+    pub(crate) outputs: u32,
+    pub(crate) side: u32,
+    /// A uniform struct is a multiple of 16 bytes on some backends.
+    padding: u32,
+}
+
+/// A spiking layer in GPU memory.
+pub(crate) struct LayerBuffers {
+    pub(crate) sizes: LayerSizes,
+    uniform: wgpu::Buffer,
+    weights: wgpu::Buffer,
+    neurons: wgpu::Buffer,
+}
+
+impl LayerBuffers {
+    pub(crate) fn new(gpu: &Gpu, label: &str, layer: &GroupedLayer, side: usize) -> Self {
+        let sizes = LayerSizes {
+            inputs: layer.inputs as u32,
+            outputs: layer.outputs as u32,
+            side: side as u32,
+            padding: 0,
+        };
+        let storage = wgpu::BufferUsages::STORAGE;
+        LayerBuffers {
+            sizes,
+            uniform: constant_buffer(gpu, label, &[sizes], wgpu::BufferUsages::UNIFORM),
+            weights: constant_buffer(gpu, label, &layer.weights, storage),
+            neurons: constant_buffer(gpu, label, &layer.neurons, storage),
+        }
+    }
+
+    /// The buffers of a layer's kernel between `input` and `output`.
+    pub(crate) fn bind<'a>(
+        &'a self,
+        input: &'a wgpu::Buffer,
+        output: &'a wgpu::Buffer,
+    ) -> [&'a wgpu::Buffer; 5] {
+        [&self.uniform, &self.weights, &self.neurons, input, output]
+    }
+}
+
+/// A spiking layer's numbers with channels in groups of four. Channels past the last have weights of
+/// zero and never spike.
+#[derive(Debug)]
+pub(crate) struct GroupedLayer {
+    /// Groups of input channels.
+    pub(crate) inputs: usize,
+    /// Groups of output channels.
+    pub(crate) outputs: usize,
+    /// `[taps, 4 inputs, outputs]` of 4 outputs
+    pub(crate) weights: Vec<[i32; 4]>,
+    /// `[outputs, 2]`: bias, threshold
+    pub(crate) neurons: Vec<[i32; 4]>,
+}
+
+impl GroupedLayer {
+    pub(crate) fn new(layer: &SpikingLayer) -> Self {
+        GroupedLayer::of_outputs(layer, &(0..layer.outputs).map(Some).collect::<Vec<_>>())
+    }
+
+    /// A layer of some outputs in the order of the list; `None` is an output that never spikes.
+    pub(crate) fn of_outputs(layer: &SpikingLayer, list: &[Option<usize>]) -> Self {
+        let inputs = layer.inputs.div_ceil(4);
+        let groups: Vec<[Option<usize>; 4]> = list
+            .chunks(4)
+            .map(|chunk| std::array::from_fn(|lane| chunk.get(lane).copied().flatten()))
+            .collect();
+        let mut weights = Vec::with_capacity(layer.taps * 4 * inputs * groups.len());
+        for tap in 0..layer.taps {
+            for input in 0..4 * inputs {
+                weights.extend(groups.iter().map(|group| {
+                    group.map(|output| match output {
+                        Some(output) if input < layer.inputs => layer.weight(output, input, tap),
+                        _ => 0,
+                    })
+                }));
+            }
+        }
+        let neurons = groups
+            .iter()
+            .flat_map(|group| {
+                [
+                    group.map(|output| output.map_or(0, |output| layer.bias[output])),
+                    group.map(|output| output.map_or(i32::MAX, |output| layer.threshold[output])),
+                ]
+            })
+            .collect();
+        GroupedLayer { inputs, outputs: groups.len(), weights, neurons }
+    }
+}

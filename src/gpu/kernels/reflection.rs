@@ -1,0 +1,145 @@
+//! Every shader is valid, translates to what the backends take, and agrees with the host about
+//! bindings, struct offsets, workgroup sizes and workgroup memory.
+
+use naga::back;
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::{AddressSpace, Module, StorageAccess, TypeInner};
+
+use super::{Binding, Kernel, LayerSizes, conv_transpose_lif, linear_lif, philox_words, readout, sample};
+
+/// Every kernel with some constants that it may be compiled with.
+fn kernels() -> Vec<(&'static Kernel, Vec<(&'static str, u32)>)> {
+    let mut kernels = vec![(&philox_words::KERNEL, vec![])];
+    for steps in [1, 7, 16, 32] {
+        kernels.push((&linear_lif::KERNEL, vec![("TIME_STEPS", steps)]));
+        kernels.push((&conv_transpose_lif::KERNEL, vec![("TIME_STEPS", steps)]));
+        for channels in [1, 3] {
+            kernels.push((&readout::KERNEL, vec![("TIME_STEPS", steps), ("IMAGE_CHANNELS", channels)]));
+        }
+        for latent in [1, 6, 33, 128, 300] {
+            let constants = vec![("TIME_STEPS", steps), ("LATENT", latent), ("NEURONS", 20), ("STREAM", 0)];
+            kernels.push((&sample::KERNEL, constants));
+        }
+    }
+    kernels
+}
+
+fn validated(kernel: &Kernel, constants: &[(&str, u32)]) -> (Module, ModuleInfo) {
+    let source = kernel.source(constants);
+    let module = naga::front::wgsl::parse_str(&source)
+        .unwrap_or_else(|error| panic!("{}", error.emit_to_string_with_path(&source, kernel.name)));
+    let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+    let info = validator.validate(&module).unwrap_or_else(|error| panic!("{}: {error:?}", kernel.name));
+    (module, info)
+}
+
+#[test]
+fn a_shader_file_is_in_a_kernel() {
+    let used: String = kernels().iter().flat_map(|(kernel, _)| kernel.parts).copied().collect();
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders")).expect("shaders") {
+        let path = entry.expect("a file").path();
+        let text = std::fs::read_to_string(&path).expect("text");
+        assert!(used.contains(&text), "{} is tested by nobody", path.display());
+    }
+}
+
+#[test]
+fn bindings_and_workgroups_are_what_the_host_thinks() {
+    for (kernel, constants) in kernels() {
+        let (module, _) = validated(kernel, &constants);
+        let [entry] = &module.entry_points[..] else { panic!("{}: one entry point", kernel.name) };
+        assert_eq!(entry.name, kernel.name);
+        assert_eq!(entry.workgroup_size, [kernel.workgroup_size, 1, 1], "{}", kernel.name);
+        let layouter = layouter(&module);
+        let mut bindings: Vec<(u32, Binding)> = Vec::new();
+        for (_, global) in module.global_variables.iter() {
+            let Some(at) = &global.binding else { continue };
+            assert_eq!(at.group, 0);
+            let binding = match global.space {
+                AddressSpace::Uniform => {
+                    Binding::Uniform(module.types[global.ty].inner.size(module.to_ctx()).into())
+                }
+                AddressSpace::Storage { access } if access.contains(StorageAccess::STORE) => Binding::Write,
+                AddressSpace::Storage { .. } => Binding::Read,
+                other => panic!("{}: {other:?}", kernel.name),
+            };
+            bindings.push((at.binding, binding));
+        }
+        bindings.sort_by_key(|(at, _)| *at);
+        let expected: Vec<(u32, Binding)> = (0..).zip(kernel.bindings.iter().copied()).collect();
+        assert_eq!(bindings, expected, "{}", kernel.name);
+
+        let workgroup =
+            module.global_variables.iter().filter(|(_, global)| global.space == AddressSpace::WorkGroup);
+        let bytes: u32 = workgroup.map(|(_, global)| layouter[global.ty].size).sum();
+        let promised = match kernel.name {
+            "sample" => sample::workgroup_bytes(constants[1].1 as usize),
+            "readout" => readout::WORKGROUP_BYTES,
+            _ => 0,
+        };
+        assert!(bytes as usize <= promised, "{}: {bytes} bytes of workgroup memory", kernel.name);
+    }
+}
+
+fn layouter(module: &Module) -> naga::proc::Layouter {
+    let mut layouter = naga::proc::Layouter::default();
+    layouter.update(module.to_ctx()).expect("a layout");
+    layouter
+}
+
+/// Offsets of the members of a shader's struct.
+fn offsets(kernel: &Kernel, constants: &[(&str, u32)], name: &str) -> Vec<usize> {
+    let (module, _) = validated(kernel, constants);
+    let found = module.types.iter().find(|(_, ty)| ty.name.as_deref() == Some(name));
+    let (_, ty) = found.expect("the struct");
+    let TypeInner::Struct { members, .. } = &ty.inner else { panic!("{name} is a struct") };
+    members.iter().map(|member| member.offset as usize).collect()
+}
+
+#[test]
+fn structs_have_the_hosts_offsets() {
+    use std::mem::offset_of;
+    let steps = [("TIME_STEPS", 16)];
+    let layer =
+        [offset_of!(LayerSizes, inputs), offset_of!(LayerSizes, outputs), offset_of!(LayerSizes, side)];
+    assert_eq!(offsets(&linear_lif::KERNEL, &steps, "Layer"), layer[..2]);
+    assert_eq!(offsets(&conv_transpose_lif::KERNEL, &steps, "Layer"), layer);
+    let run = [offset_of!(sample::Run, seed), offset_of!(sample::Run, first)];
+    let constants = [("TIME_STEPS", 16), ("LATENT", 128), ("NEURONS", 20), ("STREAM", 0)];
+    assert_eq!(offsets(&sample::KERNEL, &constants, "Run"), run);
+}
+
+#[test]
+fn every_shader_translates() {
+    for (kernel, constants) in kernels() {
+        let (module, info) = validated(kernel, &constants);
+        let name = kernel.name;
+
+        let words = back::spv::write_vec(&module, &info, &back::spv::Options::default(), None);
+        assert!(words.is_ok_and(|words| !words.is_empty()), "{name}: SPIR-V");
+
+        let options = back::msl::Options { fake_missing_bindings: true, ..Default::default() };
+        let pipeline = back::msl::PipelineOptions::default();
+        let metal = back::msl::write_string(&module, &info, &options, &pipeline);
+        assert!(metal.is_ok_and(|(text, _)| text.contains("kernel void")), "{name}: MSL");
+
+        let mut text = String::new();
+        let options = back::hlsl::Options::default();
+        let pipeline = back::hlsl::PipelineOptions::default();
+        let hlsl = back::hlsl::Writer::new(&mut text, &options, &pipeline).write(&module, &info, None);
+        assert!(hlsl.is_ok() && text.contains("numthreads"), "{name}: HLSL");
+
+        let mut text = String::new();
+        let options =
+            back::glsl::Options { version: back::glsl::Version::new_gles(310), ..Default::default() };
+        let pipeline = back::glsl::PipelineOptions {
+            shader_stage: naga::ShaderStage::Compute,
+            entry_point: name.into(),
+            multiview: None,
+        };
+        let policies = naga::proc::BoundsCheckPolicies::default();
+        let writer = back::glsl::Writer::new(&mut text, &module, &info, &options, &pipeline, policies);
+        assert!(writer.and_then(|mut writer| writer.write()).is_ok(), "{name}: GLSL");
+        assert!(text.contains("local_size_x"), "{name}: GLSL");
+    }
+}

@@ -1,0 +1,105 @@
+//! What the kernels' tests share: every adapter's device, random layers and spike trains, buffers.
+
+use std::sync::OnceLock;
+
+use proptest::prelude::*;
+
+use super::device::{Gpu, adapters, describe};
+use super::kernels::Pass;
+use crate::network::SpikingLayer;
+
+/// A device of every adapter present, opened once. The integration tests see to it that adapters
+/// that must be present are.
+pub(crate) fn gpus() -> &'static [Gpu] {
+    static GPUS: OnceLock<Vec<Gpu>> = OnceLock::new();
+    GPUS.get_or_init(|| {
+        let adapters = pollster::block_on(adapters());
+        if adapters.is_empty() {
+            eprintln!("no GPU adapter is present: the kernels are not run");
+        }
+        let open = |adapter: &wgpu::Adapter| {
+            eprintln!("adapter: {}", describe(&adapter.get_info()));
+            let limits = wgpu::Limits::downlevel_webgl2_defaults();
+            pollster::block_on(Gpu::request(adapter, &limits)).expect("a device")
+        };
+        adapters.iter().map(open).collect()
+    })
+}
+
+/// A storage buffer with contents.
+pub(crate) fn storage<T: bytemuck::NoUninit>(gpu: &Gpu, contents: &[T]) -> wgpu::Buffer {
+    super::kernels::constant_buffer(gpu, "test", contents, wgpu::BufferUsages::STORAGE)
+}
+
+/// A storage buffer for results, full of ones so that a word that is not written shows.
+pub(crate) fn results(gpu: &Gpu, words: usize) -> wgpu::Buffer {
+    let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
+    super::kernels::constant_buffer(gpu, "test", &vec![u32::MAX; words], usage)
+}
+
+/// Runs one dispatch for so many images and reads a buffer.
+pub(crate) fn run(gpu: &Gpu, pass: &Pass, images: usize, results: &wgpu::Buffer) -> Vec<u32> {
+    let readback = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("test"),
+        size: results.size(),
+        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    pass.record(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()), images as u32);
+    encoder.copy_buffer_to_buffer(results, 0, &readback, 0, results.size());
+    gpu.queue.submit([encoder.finish()]);
+    readback.map_async(wgpu::MapMode::Read, .., |result| result.expect("mapped"));
+    gpu.device.poll(wgpu::PollType::wait_indefinitely()).expect("finished");
+    gpu.take_fault().expect("no fault");
+    bytemuck::cast_slice(&readback.get_mapped_range(..).expect("mapped")).to_vec()
+}
+
+/// Words of `channels` channels each, with channels filled up to groups of four.
+pub(crate) fn grouped(words: &[u32], channels: usize) -> Vec<u32> {
+    let fill = vec![0; channels.next_multiple_of(4) - channels];
+    words.chunks(channels).flat_map(|words| [words, &fill].concat()).collect()
+}
+
+/// Spike trains over `steps` time steps: silent, saturated, sparse or anything.
+pub(crate) fn spike_trains(count: usize, steps: usize) -> impl Strategy<Value = Vec<u32>> {
+    let train = prop_oneof![
+        2 => Just(0),
+        1 => Just(u32::MAX),
+        2 => any::<[u32; 3]>().prop_map(|[a, b, c]| a & b & c),
+        2 => any::<u32>(),
+    ];
+    let used = u32::MAX >> (32 - steps);
+    prop::collection::vec(train.prop_map(move |train| train & used), count)
+}
+
+/// A layer whose current stays within the contract's bound: either of small numbers, where a
+/// membrane often ends exactly at the threshold, or of numbers as large as they may be.
+pub(crate) fn layer(inputs: usize, outputs: usize, taps: usize) -> impl Strategy<Value = SpikingLayer> {
+    let fan_in = inputs * taps;
+    let largest = ((3 << 29) - (1 << 16) - 1) / (fan_in as i32 + 1);
+    prop_oneof![Just((4, 3)), Just((largest, largest / 2))].prop_flat_map(move |(weight, threshold)| {
+        let weights = prop::collection::vec(-weight..=weight, outputs * fan_in);
+        let bias = prop::collection::vec(-weight..=weight, outputs);
+        let threshold = prop::collection::vec(0..=threshold, outputs);
+        (weights, bias, threshold).prop_map(move |(weights, bias, threshold)| SpikingLayer {
+            inputs,
+            outputs,
+            taps,
+            weights,
+            bias,
+            threshold,
+        })
+    })
+}
+
+/// Few cases, because each compiles kernels on every adapter; fixed, so that CI is reproducible.
+pub(crate) fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        rng_seed: prop::test_runner::RngSeed::Fixed(7),
+        max_shrink_iters: 200,
+        ..ProptestConfig::default()
+    }
+}

@@ -1,0 +1,66 @@
+//! Spiking image generation on any GPU: the Fully Spiking Variational Autoencoder (FSVAE; Kamata,
+//! Mukuta, Harada, AAAI 2022, [arXiv 2110.00375](https://arxiv.org/abs/2110.00375)) with
+//! hand-written WGSL compute shaders on [wgpu], and on the CPU.
+//!
+//! The network runs on exact integers: one (model, seed, index) gives the same image bit for bit on
+//! every GPU, driver and browser and on the CPU. [`integer_machine`] is the contract.
+//!
+//! ```
+//! use fsvae::{Checkpoint, Generator, Network};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # #[cfg(feature = "bundled")] {
+//! // Network::open("my.safetensors")? takes a checkpoint of your own.
+//! let checkpoint = Checkpoint::bundled("mnist").expect("a shipped model")?;
+//! let network = Network::new(&checkpoint)?;
+//! let mut generator = Generator::new(&network); // the GPU, or the CPU where there is none
+//! let images = generator.generate(7, 0..64)?; // seed 7, the first 64 images
+//! for image in images.iter() {
+//!     assert_eq!(image.pixels.len(), 32 * 32); // u8, row by row
+//! }
+//! let picture = images.to_grid(); // image::DynamicImage, to save, say
+//! # assert_eq!(picture.width(), 256);
+//! # }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The way through
+//!
+//! ```text
+//! bytes -> Checkpoint   named tensors, every name, type, shape and value checked
+//!       -> Network      folded and rounded to integers: the only place with floating point
+//!       -> Generator    on the CPU, or on a Gpu (buffers and dispatches made once)
+//! (seed, indices) -> latent spike trains -> decoder spike trains -> Images
+//! ```
+//!
+//! # Features
+//!
+//! - `cli` (default): the `fsvae` command line and everything it needs. A library wants
+//!   `default-features = false, features = ["threads"]`.
+//! - `threads`: the CPU backend uses all cores.
+//! - `bundled`: the trained checkpoints inside the binary, 8 MB each.
+
+mod architecture;
+#[cfg(feature = "bundled")]
+pub mod bundled;
+mod checkpoint;
+mod cpu;
+mod error;
+mod generator;
+pub mod gpu;
+mod images;
+mod network;
+mod philox;
+
+#[doc = include_str!("integer_machine.md")]
+pub mod integer_machine {}
+
+pub use architecture::Architecture;
+pub use checkpoint::Checkpoint;
+pub use error::{CheckpointError, Error, Result};
+pub use generator::{Batches, Builder, Generator};
+pub use gpu::Gpu;
+pub use images::{Grid, Image, Images};
+pub use network::{LayerFacts, Network};
+pub use {image, wgpu};

@@ -1,0 +1,7 @@
+//! The `fsvae` command line. See `fsvae --help`.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -1,0 +1,256 @@
+//! Checkpoints that cannot be used: the library and the command line say what is wrong with which
+//! tensor of which file, in one line, and nothing is written.
+
+mod common;
+
+use common::command::{assert_refused, fsvae};
+use common::{TINY, Tensors};
+use fsvae::{Checkpoint, Error, Network};
+use safetensors::Dtype;
+
+/// Refused by the library, from memory and from a file, and by the command line.
+fn refused(name: &str, bytes: &[u8], parts: &[&str]) {
+    let library = |error: Error| {
+        let text = error.to_string();
+        assert!(error.is_input(), "{name}: {text}");
+        assert!(!text.contains('\n'), "{name}: {text}");
+        parts.iter().for_each(|part| assert!(text.contains(part), "{name}: expected \"{part}\" in: {text}"));
+    };
+    let memory = Checkpoint::from_bytes(bytes).and_then(|checkpoint| Network::new(&checkpoint));
+    library(memory.expect_err(name));
+
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("bad.safetensors");
+    std::fs::write(&path, bytes).expect("written");
+    let file = Network::open(&path).expect_err(name);
+    assert!(file.to_string().contains("bad.safetensors"), "{file}");
+    library(file);
+
+    for command in [&["generate", "--model", "bad.safetensors"][..], &["info", "bad.safetensors"]] {
+        let output = fsvae(directory.path()).args(command).output().expect("it runs");
+        let parts = [parts, &["bad.safetensors"]].concat();
+        assert_refused(&output, 2, &parts, directory.path(), &["bad.safetensors"]);
+    }
+}
+
+fn refused_after(name: &str, change: impl FnOnce(&mut Tensors), parts: &[&str]) {
+    let mut tensors = TINY.tensors();
+    change(&mut tensors);
+    refused(name, &tensors.bytes(), parts);
+}
+
+#[test]
+fn the_unchanged_model_is_accepted() {
+    let network = Network::new(&Checkpoint::from_bytes(&TINY.bytes()).expect("a checkpoint")).expect("valid");
+    assert_eq!(network.architecture().image_side(), 8);
+}
+
+#[test]
+fn containers() {
+    let good = TINY.bytes();
+    refused("empty", &[], &["not a valid safetensors file", "the file is empty"]);
+    refused("three bytes", &good[..3], &["not a valid safetensors file", "only 3 bytes"]);
+    refused("cut in the data", &good[..good.len() - 1000], &["truncated"]);
+    refused("one byte short", &good[..good.len() - 1], &["truncated"]);
+    refused("one byte long", &[&good[..], &[0]].concat(), &["appended"]);
+    refused("cut in the header", &good[..100], &["its header claims", "the file has 100"]);
+    let mut long = good.clone();
+    long[..8].copy_from_slice(&u64::MAX.to_le_bytes());
+    refused("header length 2^64 - 1", &long, &["its header claims 18446744073709551615 bytes"]);
+    let mut long = good.clone();
+    long[..8].copy_from_slice(&(good.len() as u64).to_le_bytes());
+    refused("header longer than the file", &long, &["its header claims"]);
+    refused("text", b"Dear diary, today I trained a network.", &["not a valid safetensors file"]);
+    refused("no JSON", &with_header("not json", &[]), &["not a valid safetensors file", "JSON"]);
+    refused("no tensors", &with_header("{}", &[]), &["tensor `membrane_output_layer.coef` is missing"]);
+}
+
+fn with_header(header: &str, data: &[u8]) -> Vec<u8> {
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat()
+}
+
+#[test]
+fn offsets() {
+    let two = |first: [usize; 2], second: [usize; 2]| {
+        let header = format!(
+            r#"{{"a":{{"dtype":"F32","shape":[2],"data_offsets":{first:?}}},"b":{{"dtype":"F32","shape":[2],"data_offsets":{second:?}}}}}"#
+        );
+        with_header(&header, &[0; 20])
+    };
+    refused("overlap", &two([0, 8], [4, 12]), &["tensor `b` overlaps the one before it or leaves a gap"]);
+    refused("gap", &two([0, 8], [12, 20]), &["tensor `b` overlaps the one before it or leaves a gap"]);
+    refused("backwards", &two([8, 0], [8, 16]), &["not a valid safetensors file"]);
+    refused("too short for the shape", &two([0, 4], [4, 12]), &["do not fit its dtype and shape"]);
+    refused("past the end", &two([0, 8], [8, 16]), &["truncated"]);
+    let header = r#"{"a":{"dtype":"F32","shape":[4294967296,4294967296,4294967296],"data_offsets":[0,0]}}"#;
+    refused("overflowing shape", &with_header(header, &[]), &["not a valid safetensors file"]);
+}
+
+#[test]
+fn pickles() {
+    for start in [&b"PK\x03\x04"[..], b"\x80\x02"] {
+        let bytes = [start, &[0; 100]].concat();
+        refused("pickle", &bytes, &["PyTorch pickle", "safetensors.torch", "save_file"]);
+    }
+}
+
+#[test]
+fn names() {
+    for name in TINY.tensors().0.into_keys() {
+        let missing = format!("tensor `{name}` is missing");
+        refused_after(&name, |tensors| drop(tensors.0.remove(&name)), &[&missing]);
+    }
+    let extra = |tensors: &mut Tensors| tensors.reshape("optimizer.lr", Dtype::F32, &[1]);
+    refused_after("extra", extra, &["tensor `optimizer.lr` is unknown"]);
+    let gap = |tensors: &mut Tensors| tensors.reshape("encoder.3.weight", Dtype::F32, &[1, 1, 3, 3, 1]);
+    refused_after("gap", gap, &["tensor `encoder.2.weight` is missing"]);
+    let deep =
+        |tensors: &mut Tensors| tensors.reshape("encoder.18446744073709551615.weight", Dtype::F32, &[1]);
+    refused_after("deep", deep, &["the number of encoder layers is", "expected 1 to 10"]);
+}
+
+#[test]
+fn types() {
+    for (dtype, found) in [
+        (Dtype::I64, "found I64"),
+        (Dtype::F8_E4M3, "found F8_E4M3"),
+        (Dtype::F8_E5M2, "found F8_E5M2"),
+        (Dtype::F64, "found F64"),
+        (Dtype::U8, "found U8"),
+    ] {
+        for name in ["prior.layers.1.weight", "encoder.0.bn.running_var", "membrane_output_layer.coef"] {
+            let change = |tensors: &mut Tensors| {
+                let shape = tensors.get(name).shape.clone();
+                tensors.reshape(name, dtype, &shape);
+            };
+            refused_after(
+                name,
+                change,
+                &[&format!("tensor `{name}`: expected dtype F32, F16 or BF16"), found],
+            );
+        }
+    }
+    let counter = "decoder.0.bn.num_batches_tracked";
+    let change = |tensors: &mut Tensors| tensors.reshape(counter, Dtype::F32, &[]);
+    refused_after(counter, change, &[&format!("tensor `{counter}`: expected dtype I64, found F32")]);
+}
+
+/// Every tensor with one more element along each axis, with an axis more, and without elements.
+#[test]
+fn shapes() {
+    for (name, tensor) in TINY.tensors().0 {
+        let (shape, dtype) = (tensor.shape, tensor.dtype);
+        let mut wrong = vec![[&shape[..], &[1]].concat()];
+        for axis in 0..shape.len() {
+            for size in [shape[axis] + 1, 0] {
+                if name == "membrane_output_layer.coef" && axis == 4 && size > 0 {
+                    continue; // one more time step is a network too
+                }
+                let mut other = shape.clone();
+                other[axis] = size;
+                wrong.push(other);
+            }
+        }
+        for other in wrong {
+            let mut tensors = TINY.tensors();
+            tensors.reshape(&name, dtype, &other);
+            let error = Checkpoint::from_bytes(&tensors.bytes()).expect_err(&name).to_string();
+            // A tensor that a size is read off makes others the wrong ones.
+            assert!(error.contains("expected") && error.contains("tensor `"), "{name} {other:?}: {error}");
+        }
+    }
+    let change = |tensors: &mut Tensors| tensors.reshape("decoder.0.bias", Dtype::F32, &[7]);
+    refused_after("bias", change, &["tensor `decoder.0.bias`: expected shape [2], found [7]"]);
+    let change =
+        |tensors: &mut Tensors| tensors.reshape("final_layer.1.weight", Dtype::F32, &[2, 1, 5, 5, 1]);
+    let text = "tensor `final_layer.1.weight`: expected shape [2, 1, 3, 3, 1], found [2, 1, 5, 5, 1]";
+    refused_after("5x5", change, &[text]);
+}
+
+#[test]
+fn sizes() {
+    for (name, shape, parts) in [
+        ("membrane_output_layer.coef", &[1, 1, 1, 1, 0][..], ["time steps T is 0", "1 to 32"]),
+        ("membrane_output_layer.coef", &[1, 1, 1, 1, 33], ["time steps T is 33", "1 to 32"]),
+        ("membrane_output_layer.coef", &[4], ["[1, 1, 1, 1, T]", "found [4]"]),
+        ("prior.layers.2.weight", &[0, 12], ["k is 0", "1 to 255"]),
+        ("prior.layers.2.weight", &[3 * 256, 12], ["k is 256", "1 to 255"]),
+        ("prior.layers.2.weight", &[7, 12], ["[C * k, 4 * C]", "found [7, 12]"]),
+        ("before_latent_layer.weight", &[0, 16], ["channels C is 0", "1 to 65536"]),
+        ("encoder.0.weight", &[2, 2, 3, 3, 1], ["image channels is 2", "1 or 3"]),
+        ("encoder.0.weight", &[0, 1, 3, 3, 1], ["output channels is 0", "1 to 65536"]),
+        ("decoder_input.weight", &[18, 3], ["[4 * h, C]", "found [18, 3]"]),
+    ] {
+        let change = |tensors: &mut Tensors| tensors.reshape(name, Dtype::F32, shape);
+        refused_after(name, change, &[&format!("tensor `{name}`"), parts[0], parts[1]]);
+    }
+}
+
+#[test]
+fn values() {
+    for (name, tensor) in TINY.tensors().0 {
+        if tensor.dtype != Dtype::F32 {
+            continue;
+        }
+        let last = tensor.data.len() / 4 - 1;
+        for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let mut tensors = TINY.tensors();
+            tensors.set(&name, last, value);
+            let error = Checkpoint::from_bytes(&tensors.bytes()).expect_err(&name).to_string();
+            let text = format!("tensor `{name}`: element {last} is {value}, expected");
+            assert!(error.contains(&text), "{error}");
+        }
+    }
+    let text = "tensor `posterior.layers.1.bias`: element 2 is NaN, expected a finite number";
+    refused_after("NaN", |tensors| tensors.set("posterior.layers.1.bias", 2, f32::NAN), &[text]);
+    let text = "tensor `decoder.0.bn.running_var`: element 1 is -0.5, expected a finite number, not negative";
+    refused_after("variance", |tensors| tensors.set("decoder.0.bn.running_var", 1, -0.5), &[text]);
+    for name in ["prior.initial_input", "posterior.initial_input"] {
+        let text = format!("tensor `{name}`: element 2 is 0.25, expected 0");
+        refused_after(name, |tensors| tensors.set(name, 2, 0.25), &[&text]);
+    }
+}
+
+#[test]
+fn weights_out_of_range() {
+    for name in
+        ["encoder.0", "encoder.1", "posterior.layers.0", "prior.layers.2", "decoder_input", "final_layer.0"]
+    {
+        let text = format!("tensor `{name}.weight`: the weights of output channel 1 are out of range");
+        refused_after(name, |tensors| tensors.set(&format!("{name}.bias"), 1, 1e9), &[&text]);
+        // Finite in the file, infinite after folding.
+        let change = |tensors: &mut Tensors| {
+            tensors.set(&format!("{name}.bn.weight"), 1, f32::MAX);
+            tensors.set(&format!("{name}.bn.running_var"), 1, 0.0);
+            tensors.set(&format!("{name}.bn.bias"), 1, f32::MAX);
+        };
+        refused_after(name, change, &[&text]);
+    }
+    let text = "tensor `final_layer.1.weight`: the weights of output channel 0 are out of range: the readout";
+    refused_after("readout", |tensors| tensors.set("final_layer.1.weight", 3, 1e6), &[text]);
+    refused_after("readout", |tensors| tensors.set("final_layer.1.bias", 0, 1e6), &[text]);
+    let text = "tensor `membrane_output_layer.coef`";
+    refused_after("coef", |tensors| tensors.set("membrane_output_layer.coef", 0, -8.0), &[text, "below 8"]);
+}
+
+#[test]
+fn files() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let missing = directory.path().join("missing.safetensors");
+    let error = Checkpoint::open(&missing).expect_err("missing").to_string();
+    assert!(error.contains("missing.safetensors: cannot read it"), "{error}");
+    let error = Checkpoint::open(directory.path()).expect_err("a directory").to_string();
+    assert!(error.contains("directory"), "{error}");
+
+    let run =
+        |model: &str| fsvae(directory.path()).args(["generate", "--model", model]).output().expect("it runs");
+    assert_refused(
+        &run("missing.safetensors"),
+        2,
+        &["missing.safetensors", "cannot read it"],
+        directory.path(),
+        &[],
+    );
+    assert_refused(&run("cifar"), 2, &["cifar", "no such file", "mnist, fashion"], directory.path(), &[]);
+    assert_refused(&run("."), 2, &[".: cannot read it", "directory"], directory.path(), &[]);
+}

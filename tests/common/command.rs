@@ -1,0 +1,36 @@
+//! Running the command line.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// The command in an empty directory of its own, without the variables that choose an adapter.
+pub fn fsvae(directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fsvae"));
+    command.current_dir(directory).env_remove("WGPU_BACKEND").env_remove("WGPU_ADAPTER_NAME");
+    command
+}
+
+/// What it said on standard error, without what graphics drivers say there.
+pub fn messages(output: &Output) -> Vec<String> {
+    let text = String::from_utf8_lossy(&output.stderr);
+    text.lines().filter(|line| !line.contains("XDG_RUNTIME_DIR")).map(Into::into).collect()
+}
+
+/// Expects one line on standard error with all of `parts`, the exit code, silence on standard
+/// output, and that `directory` holds nothing but `files`.
+pub fn assert_refused(output: &Output, code: i32, parts: &[&str], directory: &Path, files: &[&str]) {
+    let messages = messages(output);
+    let [line] = &messages[..] else { panic!("expected one line, found {messages:#?}") };
+    for part in parts {
+        assert!(line.contains(part), "expected \"{part}\" in: {line}");
+    }
+    assert!(line.starts_with("fsvae: "), "{line}");
+    assert_eq!(output.status.code(), Some(code), "{line}");
+    assert!(output.stdout.is_empty(), "{line}");
+    let mut found: Vec<String> = std::fs::read_dir(directory)
+        .expect("the directory")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    found.sort_unstable();
+    assert_eq!(found, files, "left behind after: {line}");
+}

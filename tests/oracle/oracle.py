@@ -1,0 +1,143 @@
+"""Independent oracle for the FSVAE integer machine (NumPy, int64). See src/integer_machine.md.
+
+    python oracle.py MODEL.safetensors --seed 7 --first 0 --count 4            # generate: one SHA-256 a line
+    python oracle.py MODEL.safetensors --seed 7 --image in.png                 # reconstruct
+"""
+import argparse, hashlib, math, sys
+import numpy as np
+from safetensors.numpy import load_file
+
+VTH, EPS = 0.2, 1e-5
+LIMIT = (3 << 29) - (1 << 16)         # bound on |current|: a membrane stays under 4/3 of it, inside i32
+
+def fold(sd, name, alpha, out_axis):
+    """(W', b') in float64, output channel first."""
+    w = sd[name + ".weight"].astype(np.float64)
+    b = sd[name + ".bias"].astype(np.float64)
+    if w.ndim == 5: w = w[..., 0]
+    w = np.moveaxis(w, out_axis, 0)
+    if name + ".bn.weight" in sd:
+        f = lambda k: sd[f"{name}.bn.{k}"].astype(np.float64)
+        g = (alpha * VTH) * f("weight") / np.sqrt(f("running_var") + EPS)
+        w = w * g.reshape(-1, *[1] * (w.ndim - 1))
+        b = (b - f("running_mean")) * g + f("bias")
+    return w, b
+
+def quantise(w, b, peak=1):
+    """Per output channel exponent e (<= 28), integer weights and bias."""
+    O = w.shape[0]; e = np.zeros(O, np.int64)
+    W = np.zeros(w.shape, np.int64); B = np.zeros(O, np.int64)
+    for o in range(O):
+        for x in range(28, 7, -1):
+            wi = np.rint(w[o] * 2.0 ** x); bi = np.rint(b[o] * 2.0 ** x)
+            if np.abs(wi).sum() * peak + abs(bi) < LIMIT:
+                e[o], W[o], B[o] = x, wi, bi; break
+        else: raise ValueError("weights out of range")
+    theta = np.floor(VTH * 2.0 ** e).astype(np.int64)
+    return W, B, theta, e
+
+def lif(x, theta):
+    """x: (T, ..., O) currents -> spikes (T, ..., O)."""
+    u = np.zeros_like(x[0]); o = np.zeros_like(x[0]); out = np.empty_like(x)
+    for t in range(len(x)):
+        u = np.where(o == 1, 0, u >> 2) + x[t]
+        o = (u > theta).astype(np.int64); out[t] = o
+    return out
+
+def philox(key, ctr):
+    M0, M1, W0, W1, m = 0xD2511F53, 0xCD9E8D57, 0x9E3779B9, 0xBB67AE85, 0xFFFFFFFF
+    k0, k1 = key; c = list(ctr)
+    for _ in range(10):
+        p0, p1 = M0 * c[0], M1 * c[2]
+        c = [(p1 >> 32) ^ c[1] ^ k0, p1 & m, (p0 >> 32) ^ c[3] ^ k1, p0 & m]
+        k0, k1 = (k0 + W0) & m, (k1 + W1) & m
+    return c
+
+def picks(seed, index, t, stream, C, k):
+    out = []
+    for q in range((C + 3) // 4):
+        out += philox((seed & 0xFFFFFFFF, seed >> 32), (index & 0xFFFFFFFF, index >> 32, t * ((C + 3) // 4) + q, stream))
+    return np.array([((r >> 8) * k) >> 24 for r in out[:C]])
+
+class Machine:
+    def __init__(s, sd):
+        q = lambda n, a=1.0, ax=0, p=1: quantise(*fold(sd, n, a, ax), p)
+        s.C = sd["before_latent_layer.weight"].shape[0]
+        s.k = sd["prior.layers.2.weight"].shape[0] // s.C
+        coef = sd["membrane_output_layer.coef"].reshape(-1).astype(np.float64); s.T = len(coef)
+        n = 0
+        while f"encoder.{n}.weight" in sd: n += 1
+        w, b = fold(sd, "encoder.0", 1.0, 0)
+        _, B, th, e = quantise(w / 255.0, b, 255)          # image layer: 8 guard bits on the weights
+        s.enc = [(np.rint(w / 255.0 * 2.0 ** (e + 8)[:, None, None, None]).astype(np.int64), B, th, e)] + [q(f"encoder.{i}") for i in range(1, n)]
+        s.latent = q("before_latent_layer")
+        s.prior = [q(f"prior.layers.{i}", 2.0) for i in range(3)]
+        s.post = [q(f"posterior.layers.{i}", 2.0) for i in range(3)]
+        s.dec_in = q("decoder_input"); s.h = s.dec_in[0].shape[0] // 4
+        s.dec = [q(f"decoder.{i}", 1.0, 1) for i in range(n - 1)] + [q("final_layer.0", 1.0, 1)]
+        s.K = np.rint(coef * 2.0 ** 14).astype(np.int64)
+        w, b = fold(sd, "final_layer.1", 1.0, 1)
+        W = np.rint(w * 2.0 ** 20); B = np.rint(b * coef.sum() * 2.0 ** 34)
+        if not (np.abs(W).sum((1, 2, 3)) * np.abs(s.K).sum() + np.abs(B) < 2.0 ** 45 - 2.0 ** 40).all() or np.abs(s.K).sum() >= 2 ** 17: raise ValueError("weights out of range")
+        s.fin = W.astype(np.int64), B.astype(np.int64)
+        s.pix = np.array([math.ceil(math.atanh((2 * j - 1) / 255 - 1) * 2.0 ** 16) for j in range(1, 256)])
+    def sample(s, layers, index, seed, stream, lat=None):
+        u = [np.zeros(len(l[1]), np.int64) for l in layers]; o = [x.copy() for x in u]
+        z = np.zeros(s.C, np.int64); zs = []
+        for t in range(s.T):
+            x = z if lat is None else np.concatenate([lat[t], z])
+            for i, (W, B, th, _) in enumerate(layers):
+                u[i] = np.where(o[i] == 1, 0, u[i] >> 2) + W @ x + B
+                o[i] = x = (u[i] > th).astype(np.int64)
+            z = x.reshape(s.C, s.k)[np.arange(s.C), picks(seed, index, t, stream, s.C, s.k)]
+            zs.append(z)
+        return np.stack(zs)
+    def decode(s, z, trace=None):
+        W, B, th, _ = s.dec_in; y = lif(z @ W.T + B, th)
+        if trace is not None: trace.append(y)
+        y = y.reshape(s.T, s.h, 2, 2)
+        for W, B, th, _ in s.dec:
+            T, Ci, H, _ = y.shape; p = np.zeros((T, len(B), 2 * H + 2, 2 * H + 2), np.int64)
+            for ky in range(3):
+                for kx in range(3):
+                    p[:, :, ky:ky + 2 * H:2, kx:kx + 2 * H:2] += np.einsum("oi,tihw->tohw", W[:, :, ky, kx], y, optimize=True)
+            x = p[:, :, 1:2 * H + 1, 1:2 * H + 1] + B[:, None, None]
+            y = lif(np.moveaxis(x, 1, -1), th); y = np.moveaxis(y, -1, 1)
+            if trace is not None: trace.append(y)
+        r = np.einsum("t,tihw->ihw", s.K, y); W, B = s.fin; H = r.shape[1]
+        p = np.zeros((len(B), H + 2, H + 2), np.int64)
+        for ky in range(3):
+            for kx in range(3): p[:, ky:ky + H, kx:kx + H] += np.einsum("oi,ihw->ohw", W[:, :, ky, kx], r)
+        m = (p[:, 1:H + 1, 1:H + 1] + B[:, None, None]) >> 18
+        return np.moveaxis(np.searchsorted(s.pix, m, side="right").astype(np.uint8), 0, -1)   # (H, W, channels)
+    def generate(s, seed, index): return s.decode(s.sample(s.prior, index, seed, 0))
+    def encode(s, img):
+        """img: (H, W, channels) uint8 -> latent input spikes (T, C)."""
+        v = 2 * np.moveaxis(img.astype(np.int64), -1, 0) - 255
+        def conv(y, W):
+            H = y.shape[-1]; p = np.pad(y, [(0, 0)] * (y.ndim - 2) + [(1, 1), (1, 1)]); acc = 0
+            for ky in range(3):
+                for kx in range(3): acc = acc + np.einsum("oi,...ihw->...ohw", W[:, :, ky, kx], p[..., ky:ky + H:2, kx:kx + H:2], optimize=True)
+            return acc
+        W, B, th, _ = s.enc[0]; x = (conv(v, W) >> 8) + B[:, None, None]
+        y = lif(np.broadcast_to(np.moveaxis(x, 0, -1), (s.T, *np.moveaxis(x, 0, -1).shape)), th); y = np.moveaxis(y, -1, 1)
+        for W, B, th, _ in s.enc[1:]:
+            y = np.moveaxis(lif(np.moveaxis(conv(y, W) + B[:, None, None], 1, -1), th), -1, 1)
+        W, B, th, _ = s.latent
+        return lif(y.reshape(s.T, -1) @ W.T + B, th)
+    def reconstruct(s, img, seed, index=0): return s.decode(s.sample(s.post, index, seed, 1, s.encode(img)))
+
+if __name__ == "__main__":
+    a = argparse.ArgumentParser(); a.add_argument("model"); a.add_argument("--seed", type=int, default=0)
+    a.add_argument("--first", type=int, default=0); a.add_argument("--count", type=int, default=1); a.add_argument("--image"); a.add_argument("--out")
+    a = a.parse_args(); m = Machine(load_file(a.model))
+    for i in range(a.first, a.first + a.count):
+        if a.image:
+            from PIL import Image
+            im = np.array(Image.open(a.image)); im = im[..., None] if im.ndim == 2 else im
+            x = m.reconstruct(im, a.seed, i)
+        else: x = m.generate(a.seed, i)
+        print(i, hashlib.sha256(x.tobytes()).hexdigest())
+        if a.out:
+            from PIL import Image
+            Image.fromarray(x[..., 0] if x.shape[-1] == 1 else x).save(f"{a.out}{i}.png")

@@ -1,0 +1,49 @@
+//! Any shape that a checkpoint may have: every adapter makes the CPU's images.
+
+mod common;
+
+use common::{RandomModel, gpus};
+use fsvae::{Checkpoint, Generator, Network};
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+use safetensors::Dtype;
+
+fn models() -> impl Strategy<Value = RandomModel> {
+    let large = prop_oneof![Just(Dtype::F32), Just(Dtype::F16), Just(Dtype::BF16)];
+    let channels = prop_oneof![Just(1_usize), Just(3)];
+    (any::<u64>(), 1..=32_usize, 1..40_usize, 1..40_usize, 1..5_usize, channels, 1..8_usize, large).prop_map(
+        |(rng, steps, latent, k, layers, channels, width, large)| RandomModel {
+            rng,
+            steps,
+            latent,
+            k,
+            layers,
+            channels,
+            width,
+            large,
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 12,
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(11),
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn every_adapter_makes_the_cpus_images(model in models(), seed: u64, first in 0..u64::MAX - 5) {
+        let bytes = model.bytes();
+        let network = Network::new(&Checkpoint::from_bytes(&bytes).expect("a checkpoint")).expect("valid");
+        let range = first..first + 5;
+        let expected = Generator::builder(&network).cpu().generate(seed, range.clone()).expect("images");
+        for gpu in gpus(&network) {
+            let builder = Generator::builder(&network).batch(2.try_into().expect("not 0"));
+            let mut generator = pollster::block_on(builder.gpu(&gpu)).expect("a generator");
+            let found = generator.generate(seed, range.clone()).expect("images");
+            prop_assert_eq!(&found, &expected, "{}", gpu.name());
+        }
+    }
+}
