@@ -27,7 +27,8 @@ pub async fn adapters() -> Vec<wgpu::Adapter> {
 }
 
 fn backends() -> wgpu::Backends {
-    wgpu::Backends::from_env().unwrap_or(wgpu::Backends::all())
+    let compiled = wgpu::Instance::enabled_backend_features();
+    wgpu::Backends::from_env().unwrap_or(compiled) & compiled
 }
 
 /// What the user asked for by `WGPU_ADAPTER_NAME`, if anything.
