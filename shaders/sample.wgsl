@@ -1,8 +1,8 @@
-// The autoregressive prior and its draws: latent spike trains of one image in one workgroup
-// (integer machine, sections 4 and 5).
+// The autoregressive prior or posterior and its draws: latent spike trains of one image in one
+// workgroup (integer machine, sections 4 and 5).
 //
 //     z_t[c] = spike at t of neuron c * k + j, j drawn by Philox, of a three-layer spiking network
-//     whose input at t is z_{t-1}
+//     whose input at t is z_{t-1}, for the posterior after the encoder's spikes at t
 //
 // The workgroup goes through the T time steps with all state in its memory: membranes and spikes of
 // the two hidden layers, and z. An invocation owns every 128th neuron of a hidden layer and every
@@ -10,7 +10,8 @@
 // just that one is computed: from rest, over the steps up to now, four steps at a time in the lanes
 // of a vector, with inputs that are silent in these four steps skipped.
 //
-// Joined in front: TIME_STEPS (T), LATENT (C), NEURONS (k), STREAM, and philox.wgsl.
+// Joined in front: TIME_STEPS (T), LATENT (C), NEURONS (k), STREAM, ENCODED (1 for the posterior, 0 for
+// the prior), and philox.wgsl.
 // Twin: src/cpu/sample.rs.
 
 const WORKGROUP = 128u;
@@ -18,6 +19,7 @@ const FIRST = 2u * LATENT;  // neurons of the first hidden layer
 const SECOND = 4u * LATENT; // and of the second
 const LATENT_MASKS = (LATENT + 31u) / 32u;
 const FIRST_MASKS = (FIRST + 31u) / 32u;
+const SECTIONS = ENCODED + 1u; // of the input: the encoder's spikes, z
 const LATENT_WORDS = (LATENT + 3u) / 4u * 4u;
 
 struct Run {
@@ -26,13 +28,14 @@ struct Run {
 }
 
 @group(0) @binding(0) var<uniform> run: Run;
-@group(0) @binding(1) var<storage, read> hidden_weights: array<i32>; // [C, 2C] then [2C, 4C], input first
+@group(0) @binding(1) var<storage, read> hidden_weights: array<i32>; // [SECTIONS * C, 2C] then [2C, 4C], input first
 @group(0) @binding(2) var<storage, read> last_weights: array<vec4<i32>>; // [C * k, C] of 4 inputs
 @group(0) @binding(3) var<storage, read> neurons: array<vec2<i32>>; // [2C + 4C + C * k]: bias, threshold
-@group(0) @binding(4) var<storage, read_write> latents: array<u32>; // [images, LATENT_WORDS], bit t = step t
+@group(0) @binding(4) var<storage, read> encoded: array<u32>; // [images, LATENT_WORDS], bit t = step t; the prior does not look at it
+@group(0) @binding(5) var<storage, read_write> latents: array<u32>; // [images, LATENT_WORDS], bit t = step t
 
-// Spikes of the step before (z) and of this step (first hidden layer), a bit a neuron.
-var<workgroup> latent_mask: array<atomic<u32>, LATENT_MASKS>;
+// The network's input and the first hidden layer's spikes, a bit a neuron.
+var<workgroup> input_mask: array<atomic<u32>, SECTIONS * LATENT_MASKS>;
 var<workgroup> first_mask: array<atomic<u32>, FIRST_MASKS>;
 // Spike trains of the second hidden layer up to now, a word a neuron.
 var<workgroup> second_trains: array<u32, SECOND>;
@@ -79,6 +82,13 @@ fn drawn_spike(neuron: u32, step: u32) -> bool {
     return ((spikes >> step) & 1u) == 1u;
 }
 
+// Puts the encoder's spike of channel `c` at `step` into the input.
+fn receive_encoded(image: u32, c: u32, step: u32) {
+    if (ENCODED == 1u && ((encoded[image * LATENT_WORDS + c] >> step) & 1u) == 1u) {
+        atomicOr(&input_mask[c / 32u], 1u << (c % 32u));
+    }
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn sample(@builtin(local_invocation_index) own: u32, @builtin(workgroup_id) workgroup: vec3<u32>) {
     let image = workgroup.z;
@@ -92,8 +102,8 @@ fn sample(@builtin(local_invocation_index) own: u32, @builtin(workgroup_id) work
         second_carry[n] = 0;
         second_trains[n] = 0u;
     }
-    for (var m = own; m < LATENT_MASKS; m += WORKGROUP) {
-        atomicStore(&latent_mask[m], 0u);
+    for (var m = own; m < SECTIONS * LATENT_MASKS; m += WORKGROUP) {
+        atomicStore(&input_mask[m], 0u);
     }
     for (var m = own; m < FIRST_MASKS; m += WORKGROUP) {
         atomicStore(&first_mask[m], 0u);
@@ -102,14 +112,19 @@ fn sample(@builtin(local_invocation_index) own: u32, @builtin(workgroup_id) work
         latents[image * LATENT_WORDS + c] = 0u;
     }
     workgroupBarrier();
+    for (var c = own; c < LATENT; c += WORKGROUP) {
+        receive_encoded(image, c, 0u);
+    }
+    workgroupBarrier();
 
     for (var step = 0u; step < TIME_STEPS; step++) {
         for (var n = own; n < FIRST; n += WORKGROUP) {
             var current = 0;
-            for (var m = 0u; m < LATENT_MASKS; m++) {
-                var mask = atomicLoad(&latent_mask[m]);
+            for (var m = 0u; m < SECTIONS * LATENT_MASKS; m++) {
+                let start = m / LATENT_MASKS * LATENT + 32u * (m % LATENT_MASKS);
+                var mask = atomicLoad(&input_mask[m]);
                 while (mask != 0u) {
-                    let input = 32u * m + firstTrailingBit(mask);
+                    let input = start + firstTrailingBit(mask);
                     mask &= mask - 1u;
                     current += hidden_weights[input * FIRST + n];
                 }
@@ -129,16 +144,16 @@ fn sample(@builtin(local_invocation_index) own: u32, @builtin(workgroup_id) work
                 while (mask != 0u) {
                     let input = 32u * m + firstTrailingBit(mask);
                     mask &= mask - 1u;
-                    current += hidden_weights[LATENT * FIRST + input * SECOND + n];
+                    current += hidden_weights[SECTIONS * LATENT * FIRST + input * SECOND + n];
                 }
             }
             let fired = fire(second_carry[n], current, neurons[FIRST + n]);
             second_carry[n] = fired.carry;
             second_trains[n] |= select(0u, 1u << step, fired.spike);
         }
-        // The last step's z has been read by all; this one's is written after the next barrier.
-        for (var m = own; m < LATENT_MASKS; m += WORKGROUP) {
-            atomicStore(&latent_mask[m], 0u);
+        // This step's input has been read by all; the next one's is written after the next barrier.
+        for (var m = own; m < SECTIONS * LATENT_MASKS; m += WORKGROUP) {
+            atomicStore(&input_mask[m], 0u);
         }
         workgroupBarrier();
 
@@ -146,8 +161,11 @@ fn sample(@builtin(local_invocation_index) own: u32, @builtin(workgroup_id) work
             let call = step * (LATENT_WORDS / 4u) + c / 4u;
             let words = philox(run.seed, vec4(index, call, STREAM));
             if (drawn_spike(c * NEURONS + pick(words[c % 4u], NEURONS), step)) {
-                atomicOr(&latent_mask[c / 32u], 1u << (c % 32u));
+                atomicOr(&input_mask[ENCODED * LATENT_MASKS + c / 32u], 1u << (c % 32u));
                 latents[image * LATENT_WORDS + c] |= 1u << step;
+            }
+            if (step + 1u < TIME_STEPS) {
+                receive_encoded(image, c, step + 1u);
             }
         }
         for (var m = own; m < FIRST_MASKS; m += WORKGROUP) {

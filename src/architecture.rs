@@ -2,7 +2,7 @@
 
 use safetensors::tensor::Metadata;
 
-use crate::error::CheckpointError;
+use crate::error::{CheckpointError, Error};
 
 /// Sizes of an FSVAE. Nothing here is fixed to the paper's networks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,16 @@ impl Architecture {
     /// Bytes of one image, `[height, width, channels]` of u8.
     pub fn image_bytes(&self) -> usize {
         self.image_side() * self.image_side() * self.image_channels
+    }
+
+    /// Whether so many bytes are whole images, and how many.
+    pub(crate) fn check_pixels(&self, bytes: usize) -> Result<usize, Error> {
+        let expected = self.image_bytes();
+        if bytes.is_multiple_of(expected) {
+            return Ok(bytes / expected);
+        }
+        let (side, channels) = (self.image_side(), self.image_channels);
+        Err(Error::Pixels { expected, side, channels, found: bytes })
     }
 
     /// Reads the sizes off the tensors that carry them. That all other tensors agree is checked

@@ -29,6 +29,29 @@ pub enum Error {
     /// A range of indices that ends past `u64::MAX`, or is too large to hold in memory.
     #[error("{0}")]
     Range(String),
+    /// Pixels that are not whole images of the model's size.
+    #[error("expected images of {expected} bytes (u8 [{side}, {side}, {channels}]), found {found} bytes")]
+    Pixels {
+        /// Bytes of one image.
+        expected: usize,
+        /// Height and width.
+        side: usize,
+        /// Channels of the image.
+        channels: usize,
+        /// Bytes there are.
+        found: usize,
+    },
+    /// Latents of another network.
+    #[error(
+        "expected latents of T = {} time steps and C = {} channels, found T = {} and C = {}",
+        expected.0, expected.1, found.0, found.1
+    )]
+    Latents {
+        /// T and C of the network, or of the other latents.
+        expected: (usize, usize),
+        /// T and C of the latents.
+        found: (usize, usize),
+    },
     /// No GPU adapter is present at all.
     #[error("no GPU adapter found (backends looked at: {backends})")]
     NoAdapter {
@@ -163,6 +186,8 @@ impl Error {
             Error::Read { .. }
             | Error::Checkpoint { .. }
             | Error::Range(_)
+            | Error::Pixels { .. }
+            | Error::Latents { .. }
             | Error::AdapterNotFound { .. }
             | Error::DeviceLimit { .. } => true,
             Error::NoAdapter { .. } | Error::Device { .. } | Error::Gpu { .. } | Error::DeviceLost { .. } => {

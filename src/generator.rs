@@ -6,8 +6,9 @@ use std::ops::{Bound, RangeBounds};
 use crate::architecture::Architecture;
 use crate::cpu::Cpu;
 use crate::error::{Error, Result};
-use crate::gpu::{self, Engine, Gpu};
+use crate::gpu::{self, Engine, Gpu, Product, Source};
 use crate::images::Images;
+use crate::latents::Latents;
 use crate::network::Network;
 
 /// Images of a batch unless the builder says otherwise.
@@ -132,19 +133,12 @@ impl Generator {
     /// The images of a range of indices, such as `0..64` or `u64::MAX..=u64::MAX`, in index order.
     ///
     /// # Errors
-    /// [`Error::Range`] if the range ends past `u64::MAX` or its images do not fit in memory; the
+    /// [`Error::Range`] if the range starts past `u64::MAX` or its images do not fit in memory; the
     /// device's errors.
     pub fn generate(&mut self, seed: u64, range: impl RangeBounds<u64>) -> Result<Images> {
         let indices = Indices::new(range)?;
-        let bytes = usize::try_from(indices.remaining)
-            .ok()
-            .and_then(|count| count.checked_mul(self.architecture.image_bytes()));
         let mut pixels = Vec::new();
-        let reserved = bytes.is_some_and(|bytes| pixels.try_reserve_exact(bytes).is_ok());
-        if !reserved {
-            let count = indices.remaining;
-            return Err(Error::Range(format!("{count} images do not fit in memory; use batches")));
-        }
+        reserve(&mut pixels, indices.remaining, self.architecture.image_bytes())?;
         let first = indices.next;
         let mut batches = Batches { generator: self, seed, to_submit: indices, to_collect: indices };
         while batches.advance(&mut pixels)? > 0 {}
@@ -152,20 +146,240 @@ impl Generator {
         Ok(self.images(first, pixels))
     }
 
+    /// The latents that [`Generator::generate`] draws for the same seed and range.
+    ///
+    /// # Errors
+    /// As [`Generator::generate`].
+    pub fn sample_latents(&mut self, seed: u64, range: impl RangeBounds<u64>) -> Result<Latents> {
+        let Indices { next: first, remaining } = Indices::new(range)?;
+        let mut words = Vec::new();
+        let count = reserve(&mut words, remaining, self.architecture.latent_channels)?;
+        match &mut self.backend {
+            Backend::Cpu(cpu) => {
+                words.resize(count * self.architecture.latent_channels, 0);
+                cpu.sample(seed, first, &mut words);
+            }
+            Backend::Gpu(engine) => {
+                let source = |at: usize, _| Source::Prior { seed, first: first + at as u64 };
+                words = drive_latents(engine, count, &self.architecture, source)?;
+            }
+        }
+        self.latents(words)
+    }
+
+    /// Encodes images, u8 `[n, side, side, channels]`, and draws their latents from the posterior. The
+    /// n-th image has index `first` + n.
+    ///
+    /// # Errors
+    /// [`Error::Pixels`] if these are not whole images, [`Error::Range`] if the indices pass
+    /// `u64::MAX`; the device's errors.
+    pub fn encode(&mut self, pixels: &[u8], seed: u64, first: u64) -> Result<Latents> {
+        let count = self.check_images(pixels, first)?;
+        let channels = self.architecture.latent_channels;
+        let words = match &mut self.backend {
+            Backend::Cpu(cpu) => {
+                let mut words = vec![0; count * channels];
+                cpu.encode(pixels, seed, first, &mut words);
+                words
+            }
+            Backend::Gpu(engine) => {
+                engine.prepare(true, false)?;
+                let source = posterior(pixels, self.architecture.image_bytes(), seed, first);
+                drive_latents(engine, count, &self.architecture, source)?
+            }
+        };
+        self.latents(words)
+    }
+
+    /// The images of some latents, with indices from 0 on.
+    ///
+    /// # Errors
+    /// [`Error::Latents`] if they are of another T or C; the device's errors.
+    pub fn decode(&mut self, latents: &Latents) -> Result<Images> {
+        self.check_latents(latents)?;
+        let mut pixels = Vec::new();
+        match &mut self.backend {
+            Backend::Cpu(cpu) => {
+                pixels.resize(latents.len() * self.architecture.image_bytes(), 0);
+                cpu.decode(latents.words(), &mut pixels);
+            }
+            Backend::Gpu(engine) => {
+                let batch = engine.capacity();
+                drive(engine, latents.len(), batch, Product::Images, given(latents), |_, bytes| {
+                    pixels.extend_from_slice(bytes);
+                })?;
+            }
+        }
+        Ok(self.images(0, pixels))
+    }
+
+    /// Encodes and decodes images, u8 `[n, side, side, channels]`; the n-th has index `first` + n. The
+    /// same as [`Generator::decode`] of [`Generator::encode`], without the way through the host.
+    ///
+    /// # Errors
+    /// As [`Generator::encode`].
+    pub fn reconstruct(&mut self, pixels: &[u8], seed: u64, first: u64) -> Result<Images> {
+        let count = self.check_images(pixels, first)?;
+        let mut result = Vec::new();
+        match &mut self.backend {
+            Backend::Cpu(cpu) => {
+                let mut words = vec![0; count * self.architecture.latent_channels];
+                cpu.encode(pixels, seed, first, &mut words);
+                result.resize(pixels.len(), 0);
+                cpu.decode(&words, &mut result);
+            }
+            Backend::Gpu(engine) => {
+                engine.prepare(true, false)?;
+                let source = posterior(pixels, self.architecture.image_bytes(), seed, first);
+                let batch = engine.capacity();
+                drive(engine, count, batch, Product::Images, source, |_, bytes| {
+                    result.extend_from_slice(bytes);
+                })?;
+            }
+        }
+        Ok(self.images(first, result))
+    }
+
+    /// The T pictures that the membrane of the readout passes through while some latents are decoded,
+    /// each as if the run ended after that time step (integer machine, section 6). One [`Images`] a
+    /// time step, with a picture for each latent; the last is [`Generator::decode`]'s.
+    ///
+    /// # Errors
+    /// As [`Generator::decode`].
+    pub fn frames(&mut self, latents: &Latents) -> Result<Vec<Images>> {
+        self.check_latents(latents)?;
+        let (steps, image) = (self.architecture.time_steps, self.architecture.image_bytes());
+        let mut frames = vec![Vec::with_capacity(latents.len() * image); steps];
+        match &mut self.backend {
+            Backend::Cpu(cpu) => {
+                let mut pictures = vec![0; latents.len() * steps * image];
+                cpu.frames(latents.words(), &mut pictures);
+                for (at, picture) in pictures.chunks(image).enumerate() {
+                    frames[at % steps].extend_from_slice(picture);
+                }
+            }
+            Backend::Gpu(engine) => {
+                engine.prepare(false, true)?;
+                let batch = engine.frames_capacity();
+                drive(engine, latents.len(), batch, Product::Frames, given(latents), |images, bytes| {
+                    for (frame, pictures) in frames.iter_mut().zip(bytes.chunks(images * image)) {
+                        frame.extend_from_slice(pictures);
+                    }
+                })?;
+            }
+        }
+        Ok(frames.into_iter().map(|pixels| self.images(0, pixels)).collect())
+    }
+
     /// The images of a range of indices, batch by batch in index order, with memory for a few
     /// batches only. On a GPU the next batch is computed while one is looked at.
     ///
     /// # Errors
-    /// [`Error::Range`] if the range ends past `u64::MAX`.
+    /// [`Error::Range`] if the range starts past `u64::MAX`.
     pub fn batches(&mut self, seed: u64, range: impl RangeBounds<u64>) -> Result<Batches<'_>> {
         let indices = Indices::new(range)?;
         Ok(Batches { generator: self, seed, to_submit: indices, to_collect: indices })
+    }
+
+    fn check_images(&self, pixels: &[u8], first: u64) -> Result<usize> {
+        let count = self.architecture.check_pixels(pixels.len())?;
+        if first.checked_add((count as u64).saturating_sub(1)).is_none() {
+            return Err(Error::Range(format!("{count} images from index {first} on pass {}", u64::MAX)));
+        }
+        Ok(count)
+    }
+
+    fn check_latents(&self, latents: &Latents) -> Result<()> {
+        latents.check(self.architecture.time_steps, self.architecture.latent_channels)
+    }
+
+    fn latents(&self, words: Vec<u32>) -> Result<Latents> {
+        Latents::from_words(self.architecture.time_steps, self.architecture.latent_channels, words)
     }
 
     fn images(&self, first: u64, pixels: Vec<u8>) -> Images {
         let (side, channels) = (self.architecture.image_side(), self.architecture.image_channels);
         Images { first, side, channels, pixels }
     }
+}
+
+/// Makes room for `count` things of `size` elements, and says how many things that are.
+fn reserve<T>(elements: &mut Vec<T>, count: u128, size: usize) -> Result<usize> {
+    let things = usize::try_from(count).ok();
+    let fits = things.filter(|things| {
+        things.checked_mul(size).is_some_and(|total| elements.try_reserve_exact(total).is_ok())
+    });
+    fits.ok_or_else(|| Error::Range(format!("{count} images do not fit in memory; use batches")))
+}
+
+/// Images `at..at + count` for the posterior.
+fn posterior<'a>(
+    pixels: &'a [u8],
+    image: usize,
+    seed: u64,
+    first: u64,
+) -> impl Fn(usize, usize) -> Source<'a> {
+    move |at, count| Source::Posterior {
+        images: &pixels[at * image..][..count * image],
+        seed,
+        first: first + at as u64,
+    }
+}
+
+/// Latents `at..at + count` as they are.
+fn given<'a>(latents: &'a Latents) -> impl Fn(usize, usize) -> Source<'a> {
+    let channels = latents.channels();
+    move |at, count| Source::Latents(&latents.words()[at * channels..][..count * channels])
+}
+
+/// Runs `count` images through a GPU, `batch` at a time; `take` gets the bytes of each batch and how
+/// many images it was, in order.
+fn drive<'a>(
+    engine: &mut Engine,
+    count: usize,
+    batch: usize,
+    product: Product,
+    source: impl Fn(usize, usize) -> Source<'a>,
+    mut take: impl FnMut(usize, &[u8]),
+) -> Result<()> {
+    let sizes = |at: usize| batch.min(count - at);
+    let (mut submitted, mut collected) = (0, 0);
+    let mut bytes = Vec::new();
+    while collected < count {
+        while submitted < count && engine.has_room() {
+            let images = sizes(submitted);
+            engine.submit(source(submitted, images), product, images);
+            submitted += images;
+        }
+        bytes.clear();
+        if let Err(error) = engine.collect(&mut bytes) {
+            engine.cancel();
+            return Err(error);
+        }
+        let images = sizes(collected);
+        take(images, &bytes);
+        collected += images;
+    }
+    Ok(())
+}
+
+/// [`drive`] for latents, as words `[n, C]`.
+fn drive_latents<'a>(
+    engine: &mut Engine,
+    count: usize,
+    architecture: &Architecture,
+    source: impl Fn(usize, usize) -> Source<'a>,
+) -> Result<Vec<u32>> {
+    let channels = architecture.latent_channels;
+    let mut words = Vec::with_capacity(count * channels);
+    let batch = engine.capacity();
+    drive(engine, count, batch, Product::Latents, source, |_, bytes| {
+        let padded: Vec<u32> = bytemuck::pod_collect_to_vec(bytes);
+        for image in padded.chunks(channels.next_multiple_of(4)) {
+            words.extend_from_slice(&image[..channels]);
+        }
+    })?;
+    Ok(words)
 }
 
 /// Consecutive indices that are still to do. All of u64 is 2^64 of them.
@@ -227,7 +441,8 @@ impl Batches<'_> {
             Backend::Gpu(engine) => {
                 while engine.has_room() && self.to_submit.remaining > 0 {
                     let (first, count) = self.to_submit.take(batch);
-                    engine.submit(self.seed, first, count);
+                    let source = Source::Prior { seed: self.seed, first };
+                    engine.submit(source, Product::Images, count);
                 }
                 engine.collect(pixels)?;
             }

@@ -2,6 +2,9 @@
 
 use image::{DynamicImage, GrayImage, RgbImage};
 
+use crate::architecture::Architecture;
+use crate::error::Result;
+
 /// Some images with consecutive indices, as u8 pixels `[count, height, width, channels]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Images {
@@ -25,6 +28,17 @@ pub struct Image<'a> {
 }
 
 impl Images {
+    /// Images of some network's size from pixels, u8 `[count, height, width, channels]`, with indices
+    /// from `first` on.
+    ///
+    /// # Errors
+    /// [`Error::Pixels`] if these are not whole images.
+    pub fn new(architecture: &Architecture, first: u64, pixels: Vec<u8>) -> Result<Self> {
+        architecture.check_pixels(pixels.len())?;
+        let (side, channels) = (architecture.image_side(), architecture.image_channels);
+        Ok(Images { first, side, channels, pixels })
+    }
+
     fn image_bytes(&self) -> usize {
         self.side * self.side * self.channels
     }

@@ -50,6 +50,7 @@ mod error;
 mod generator;
 pub mod gpu;
 mod images;
+mod latents;
 mod network;
 mod philox;
 
@@ -62,5 +63,6 @@ pub use error::{CheckpointError, Error, Result};
 pub use generator::{Batches, Builder, Generator};
 pub use gpu::Gpu;
 pub use images::{Grid, Image, Images};
+pub use latents::Latents;
 pub use network::{LayerFacts, Network};
 pub use {image, wgpu};

@@ -2,6 +2,7 @@
 //! with floating point (integer machine, sections 2, 3 and 6).
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::architecture::{Architecture, decoder_name};
 use crate::checkpoint::{Checkpoint, Tensor};
@@ -19,9 +20,16 @@ const READOUT_LIMIT: f64 = ((1_i64 << 45) - (1 << 40)) as f64;
 const GUARD_BITS: u8 = 8;
 
 /// A network that is ready to run: integer weights, biases and thresholds, and the readout.
+///
+/// A clone shares the weights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
     pub(crate) architecture: Architecture,
+    /// The image layer; its weights have 8 guard bits and are meant for `2 * pixel - 255`.
+    pub(crate) image_layer: SpikingLayer,
+    pub(crate) encoder: Vec<SpikingLayer>,
+    pub(crate) latent: SpikingLayer,
+    pub(crate) posterior: [SpikingLayer; 3],
     pub(crate) prior: [SpikingLayer; 3],
     pub(crate) decoder_input: SpikingLayer,
     pub(crate) decoder: Vec<SpikingLayer>,
@@ -34,10 +42,10 @@ pub struct Network {
 pub(crate) struct SpikingLayer {
     pub(crate) inputs: usize,
     pub(crate) outputs: usize,
-    /// 1 for a linear layer, 9 (ky, kx) for a 3x3 convolution.
+    /// 1 for a linear layer, 4 (y, x) for one that sees a 2x2 map, 9 (ky, kx) for a 3x3 convolution.
     pub(crate) taps: usize,
     /// `[outputs, inputs, taps]`
-    pub(crate) weights: Vec<i32>,
+    pub(crate) weights: Arc<[i32]>,
     /// `[outputs]`
     pub(crate) bias: Vec<i32>,
     /// `[outputs]`; a membrane potential above it is a spike.
@@ -50,21 +58,47 @@ impl SpikingLayer {
     }
 }
 
+impl SpikingLayer {
+    /// The same linear layer with inputs `[parts, channels]` as `channels` inputs of `parts` taps.
+    pub(crate) fn with_inputs_apart(&self, channels: usize) -> Self {
+        let parts = self.inputs / channels;
+        let mut weights = Vec::with_capacity(self.weights.len());
+        for output in 0..self.outputs {
+            for channel in 0..channels {
+                weights.extend((0..parts).map(|part| self.weight(output, part * channels + channel, 0)));
+            }
+        }
+        SpikingLayer { inputs: channels, taps: parts, weights: weights.into(), ..self.clone() }
+    }
+}
+
 /// The last convolution and the membrane readout, commuted (integer machine, section 6).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Readout {
     pub(crate) inputs: usize,
     /// Image channels.
     pub(crate) outputs: usize,
-    /// K_t, `[T]`
-    pub(crate) coefficients: Vec<i32>,
     /// `[outputs, inputs, 9]`, |W| < 2^45
-    pub(crate) weights: Vec<i64>,
-    /// `[outputs]`
+    pub(crate) weights: Arc<[i64]>,
+    /// How to read out the picture as if the run ended after each time step; the last is the image.
+    pub(crate) moments: Vec<Moment>,
+}
+
+/// The readout's coefficients for the picture after one time step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Moment {
+    /// K_t, `[T]`, zero after the moment.
+    pub(crate) coefficients: Vec<i32>,
+    /// `[outputs]`, |B| < 2^45
     pub(crate) bias: Vec<i64>,
 }
 
 impl Readout {
+    /// The moment after the last time step: the image.
+    pub(crate) fn last(&self) -> &Moment {
+        &self.moments[self.moments.len() - 1]
+    }
+
     pub(crate) fn weight(&self, output: usize, input: usize, tap: usize) -> i64 {
         self.weights[(output * self.inputs + input) * 9 + tap]
     }
@@ -112,16 +146,18 @@ impl Network {
             Ok(layer)
         };
 
-        spiking("encoder.0", 1.0, Kind::Image)?;
-        for layer in 1..depth {
-            spiking(&format!("encoder.{layer}"), 1.0, Kind::Convolution)?;
-        }
-        spiking("before_latent_layer", 1.0, Kind::Linear)?;
+        let image_layer = spiking("encoder.0", 1.0, Kind::Image)?;
+        let encoder = (1..depth)
+            .map(|layer| spiking(&format!("encoder.{layer}"), 1.0, Kind::Convolution))
+            .collect::<Result<_>>()?;
+        // The checkpoint flattens the 2x2 map channel, y, x: channels with four taps.
+        let mut latent = spiking("before_latent_layer", 1.0, Kind::Linear)?;
+        (latent.inputs, latent.taps) = (latent.inputs / 4, 4);
         let mut sampler = |name: &str| -> Result<[SpikingLayer; 3]> {
             let mut layer = |i| spiking(&format!("{name}.layers.{i}"), 2.0, Kind::Linear);
             Ok([layer(0)?, layer(1)?, layer(2)?])
         };
-        sampler("posterior")?;
+        let posterior = sampler("posterior")?;
         let prior = sampler("prior")?;
         let decoder_input = spiking("decoder_input", 1.0, Kind::Linear)?;
         let decoder = (0..depth)
@@ -135,7 +171,18 @@ impl Network {
             fan_in: readout.inputs * 9,
             exponents: Vec::new(),
         });
-        Ok(Network { architecture, prior, decoder_input, decoder, readout, facts })
+        Ok(Network {
+            architecture,
+            image_layer,
+            encoder,
+            latent,
+            posterior,
+            prior,
+            decoder_input,
+            decoder,
+            readout,
+            facts,
+        })
     }
 
     /// The sizes of the network.
@@ -227,14 +274,9 @@ fn spiking_layer(
     let folded = Folded::new(checkpoint, name, Some(alpha), kind)?;
     let fan_in = folded.inputs * folded.taps;
     let peak = if kind == Kind::Image { 255.0 } else { 1.0 };
-    let mut layer = SpikingLayer {
-        inputs: folded.inputs,
-        outputs: folded.outputs,
-        taps: folded.taps,
-        weights: Vec::with_capacity(folded.outputs * fan_in),
-        bias: Vec::with_capacity(folded.outputs),
-        threshold: Vec::with_capacity(folded.outputs),
-    };
+    let mut weights = Vec::with_capacity(folded.outputs * fan_in);
+    let mut biases = Vec::with_capacity(folded.outputs);
+    let mut thresholds = Vec::with_capacity(folded.outputs);
     let mut exponents = Vec::with_capacity(folded.outputs);
     let mut row = Vec::with_capacity(fan_in);
     for output in 0..folded.outputs {
@@ -252,14 +294,15 @@ fn spiking_layer(
         };
         let scale = power_of_two(exponent);
         let guarded = if kind == Kind::Image { power_of_two(exponent + GUARD_BITS) } else { scale };
-        layer.weights.extend(row.iter().map(|weight| (weight * guarded).round_ties_even() as i32));
-        layer.bias.push((bias * scale).round_ties_even() as i32);
-        layer.threshold.push((THRESHOLD * scale).floor() as i32);
+        weights.extend(row.iter().map(|weight| (weight * guarded).round_ties_even() as i32));
+        biases.push((bias * scale).round_ties_even() as i32);
+        thresholds.push((THRESHOLD * scale).floor() as i32);
         exponents.push(exponent);
     }
-    let facts =
-        LayerFacts { name: name.into(), inputs: layer.inputs, outputs: layer.outputs, fan_in, exponents };
-    Ok((layer, facts))
+    let Folded { inputs, outputs, taps, .. } = folded;
+    let layer =
+        SpikingLayer { inputs, outputs, taps, weights: weights.into(), bias: biases, threshold: thresholds };
+    Ok((layer, LayerFacts { name: name.into(), inputs, outputs, fan_in, exponents }))
 }
 
 /// The largest exponent from 28 down to 8 with which a row's current stays inside its bound. The
@@ -285,9 +328,11 @@ fn power_of_two(exponent: u8) -> f64 {
 
 fn readout(checkpoint: &Checkpoint<'_>) -> Result<Readout> {
     let coef = checkpoint.tensor("membrane_output_layer.coef")?;
-    let steps = 0..coef.len();
-    let rounded: Vec<f64> = steps.clone().map(|t| (coef.get(t) * 16384.0).round_ties_even()).collect();
-    let total: f64 = rounded.iter().map(|k| k.abs()).sum();
+    let steps = coef.len();
+    // The picture after step s uses the last s + 1 coefficients: the end of the run moved to s.
+    let moment = |s: usize| (0..=s).map(move |t| coef.get(steps - 1 - s + t));
+    let rounded = |coefficient: f64| (coefficient * 16384.0).round_ties_even();
+    let total: f64 = moment(steps - 1).map(|coefficient| rounded(coefficient).abs()).sum();
     let folded = Folded::new(checkpoint, READOUT, None, Kind::Transposed)?;
     let out_of_range = |tensor: &str, channel, bound| {
         let tensor = tensor.into();
@@ -297,28 +342,35 @@ fn readout(checkpoint: &Checkpoint<'_>) -> Result<Readout> {
         let bound = "the sum of their magnitudes must be below 8";
         return Err(out_of_range("membrane_output_layer.coef", 0, bound));
     }
-    // Exact in any order: 0.8^n, n < 32, in single precision spans fewer bits than a double has.
-    let coef_sum: f64 = steps.map(|t| coef.get(t)).sum();
 
+    let mut moments: Vec<Moment> = (0..steps)
+        .map(|s| {
+            let mut coefficients: Vec<i32> = moment(s).map(|value| rounded(value) as i32).collect();
+            coefficients.resize(steps, 0);
+            Moment { coefficients, bias: Vec::with_capacity(folded.outputs) }
+        })
+        .collect();
     let mut weights = Vec::with_capacity(folded.outputs * folded.inputs * 9);
-    let mut bias = Vec::with_capacity(folded.outputs);
     let mut row = Vec::new();
     for output in 0..folded.outputs {
         folded.row(output, &mut row);
         row.iter_mut().for_each(|weight| *weight = (*weight * 1_048_576.0).round_ties_even());
         let magnitude: f64 = row.iter().map(|weight| weight.abs()).sum();
-        let shift = (folded.bias[output] * coef_sum * power_of_two(34)).round_ties_even();
-        let in_range = magnitude * total + shift.abs() < READOUT_LIMIT;
-        if !in_range {
-            let bound = "the readout must stay below 2^45 - 2^40";
-            return Err(out_of_range("final_layer.1.weight", output, bound));
+        for (s, at) in moments.iter_mut().enumerate() {
+            // Exact in any order: 0.8^n, n < 32, in single precision spans fewer bits than a double.
+            let coef_sum: f64 = moment(s).sum();
+            let bias = (folded.bias[output] * coef_sum * power_of_two(34)).round_ties_even();
+            let in_range = magnitude * total + bias.abs() < READOUT_LIMIT;
+            if !in_range {
+                let bound = "the readout must stay below 2^45 - 2^40";
+                return Err(out_of_range("final_layer.1.weight", output, bound));
+            }
+            at.bias.push(bias as i64);
         }
         // Without any coefficient no weight has an effect, and none is bounded.
         weights.extend(row.iter().map(|&weight| if total == 0.0 { 0 } else { weight as i64 }));
-        bias.push(shift as i64);
     }
-    let coefficients = rounded.iter().map(|&k| k as i32).collect();
-    Ok(Readout { inputs: folded.inputs, outputs: folded.outputs, coefficients, weights, bias })
+    Ok(Readout { inputs: folded.inputs, outputs: folded.outputs, weights: weights.into(), moments })
 }
 
 /// The 255 thresholds of the image's `tanh`: a pixel is the number of them that `m`, with 16
@@ -328,4 +380,73 @@ pub(crate) fn pixel_thresholds() -> [i32; 255] {
         let level = (2 * (j + 1) - 1) as f64 / 255.0 - 1.0;
         (libm::atanh(level) * 65536.0).ceil() as i32
     })
+}
+
+#[cfg(all(test, feature = "bundled"))]
+mod tests {
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    fn digest(parts: &[&[i64]]) -> String {
+        let mut hash = Sha256::new();
+        for number in parts.concat() {
+            hash.update(number.to_le_bytes());
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn wide(numbers: &[i32]) -> Vec<i64> {
+        numbers.iter().map(|&number| number.into()).collect()
+    }
+
+    /// Every integer of the shipped networks, against the oracle's.
+    #[test]
+    fn rounding_agrees_with_the_oracle() {
+        for (model, ..) in crate::bundled::MODELS {
+            let network =
+                Network::new(&Checkpoint::bundled(model).expect("bundled").expect("valid")).expect("valid");
+            let spiking = std::iter::once(&network.image_layer)
+                .chain(&network.encoder)
+                .chain([&network.latent])
+                .chain(&network.posterior)
+                .chain(&network.prior)
+                .chain([&network.decoder_input])
+                .chain(&network.decoder);
+            let mut found: Vec<(String, String)> = spiking
+                .zip(&network.facts)
+                .map(|(layer, facts)| {
+                    let exponents: Vec<i64> =
+                        facts.exponents.iter().map(|&exponent| exponent.into()).collect();
+                    let parts =
+                        [&wide(&layer.weights)[..], &wide(&layer.bias), &wide(&layer.threshold), &exponents];
+                    (facts.name.clone(), digest(&parts))
+                })
+                .collect();
+            let Readout { weights, .. } = &network.readout;
+            let Moment { coefficients, bias } = network.readout.last();
+            let parts = [&weights[..], bias, &wide(coefficients), &wide(&pixel_thresholds())];
+            found.push((READOUT.into(), digest(&parts)));
+
+            let expected: Vec<(String, String)> = include_str!("network.rows")
+                .lines()
+                .filter_map(|line| line.strip_prefix(model)?.trim().split_once(' '))
+                .map(|(layer, digest)| (layer.into(), digest.into()))
+                .collect();
+            assert_eq!(found, expected, "{model}");
+        }
+    }
+
+    /// The contract states frames with powers of 0.8, the code takes them from the checkpoint.
+    #[test]
+    fn moments_have_the_contracts_coefficients() {
+        let network =
+            Network::new(&Checkpoint::bundled("mnist").expect("bundled").expect("valid")).expect("valid");
+        for (end, moment) in network.readout.moments.iter().enumerate() {
+            for (t, &found) in moment.coefficients.iter().enumerate() {
+                let power = end.checked_sub(t).map_or(0.0, |n| 0.8_f64.powi(n as i32));
+                assert_eq!(f64::from(found), (power * 16384.0).round_ties_even(), "K_{t} of step {end}");
+            }
+        }
+    }
 }

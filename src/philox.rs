@@ -4,6 +4,9 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stream {
     Prior = 0,
+    Posterior = 1,
+    /// Which spike train interpolation takes; not part of the integer machine.
+    Interpolation = 2,
 }
 
 /// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
@@ -43,14 +46,19 @@ pub(crate) struct Draws {
 impl Draws {
     /// The neuron, 0 to k - 1, that each of the C latent channels picks at time step `step`.
     pub(crate) fn at(self, step: usize) -> impl Iterator<Item = usize> {
+        let neurons = self.neurons as u32;
+        self.words(step).map(move |word| (((word >> 8) * neurons) >> 24) as usize)
+    }
+
+    /// The random word of each of the C latent channels at time step `step`.
+    pub(crate) fn words(self, step: usize) -> impl Iterator<Item = u32> {
         let quads = self.channels.div_ceil(4);
         let [low, high] = halves(self.index);
         let words = (0..quads).flat_map(move |quad| {
             let call = (step * quads + quad) as u32;
             philox(halves(self.seed), [low, high, call, self.stream as u32])
         });
-        let neurons = self.neurons as u32;
-        words.take(self.channels).map(move |word| (((word >> 8) * neurons) >> 24) as usize)
+        words.take(self.channels)
     }
 }
 

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{RandomModel, digest, gpus, is_slow};
-use fsvae::{Checkpoint, Generator, Network};
+use fsvae::{Checkpoint, Generator, Latents, Network};
 use safetensors::Dtype;
 
 const fn model(
@@ -30,19 +30,24 @@ const MODELS: [RandomModel; 10] = [
     model(10, [12, 12, 16], [1, 3, 6], Dtype::F32),
 ];
 
-/// One row: a model (bundled, or the position of a random one), seed, index, digest of the pixels.
+/// One row: a model (bundled, or the position of a random one), what to do, seed, index, digest of the
+/// pixels, and of a reconstruction's latent spikes.
 struct Row {
     model: &'static str,
+    task: &'static str,
     seed: u64,
     index: u64,
     digest: &'static str,
+    latents: Option<&'static str>,
 }
 
 fn rows() -> Vec<Row> {
     let parse = |line: &'static str| {
-        let fields: Vec<&str> = line.split(' ').collect();
-        let &[model, seed, index, digest] = &fields[..] else { panic!("four fields: {line}") };
-        Row { model, seed: seed.parse().expect("a seed"), index: index.parse().expect("an index"), digest }
+        let mut fields = line.split(' ');
+        let mut field = || fields.next().expect("a field");
+        let (model, task) = (field(), field());
+        let (seed, index) = (field().parse().expect("a seed"), field().parse().expect("an index"));
+        Row { model, task, seed, index, digest: field(), latents: fields.next() }
     };
     include_str!("conformance.rows").lines().map(parse).collect()
 }
@@ -54,8 +59,7 @@ fn models() -> Vec<(&'static str, Network, Vec<Row>)> {
         if models.last().is_none_or(|(name, ..)| *name != row.model) {
             let network = match row.model.parse::<usize>() {
                 Ok(random) => {
-                    let bytes = MODELS[random].bytes();
-                    Network::new(&Checkpoint::from_bytes(&bytes).expect("a checkpoint"))
+                    Network::new(&Checkpoint::from_bytes(&MODELS[random].bytes()).expect("a checkpoint"))
                 }
                 Err(_) => Network::new(&Checkpoint::bundled(row.model).expect("bundled").expect("valid")),
             };
@@ -66,28 +70,82 @@ fn models() -> Vec<(&'static str, Network, Vec<Row>)> {
     models
 }
 
-fn check(generator: &mut Generator, model: &str, rows: &[Row]) {
-    let name = generator.backend_name();
-    for Row { seed, index, digest: expected, .. } in rows {
-        let images = generator.generate(*seed, *index..=*index).expect("an image");
-        assert_eq!(images.len(), 1);
-        let found = digest(images.as_bytes());
-        assert_eq!(&found, expected, "{name}: model {model}, seed {seed}, index {index}");
+/// The image that a reconstruction row starts from; tests/oracle/rows.py has the same formulas.
+fn input(name: &str, network: &Network) -> Vec<u8> {
+    if let Some(index) = name.strip_prefix("sample") {
+        let index: u64 = index.parse().expect("an index");
+        return Generator::builder(network).cpu().generate(0, index..=index).expect("an image").into_bytes();
     }
-    eprintln!("{name}: model {model}: {} images as the oracle's", rows.len());
+    let (side, channels) =
+        (network.architecture().image_side() as u32, network.architecture().image_channels as u32);
+    let mut image = Vec::new();
+    for y in 0..side {
+        for x in 0..side {
+            image.extend((0..channels).map(|c| match name.strip_prefix("uniform") {
+                Some(level) => level.parse().expect("a level"),
+                None if name == "ramp" => (7 * x + 13 * y + 29 * c) as u8,
+                None if name == "noise" => {
+                    let mixed = x
+                        .wrapping_mul(374_761_393)
+                        .wrapping_add(y.wrapping_mul(668_265_263))
+                        .wrapping_add(c.wrapping_mul(2_246_822_519))
+                        .wrapping_add(12345);
+                    (mixed.wrapping_mul(2_654_435_761) >> 24) as u8
+                }
+                None if name == "disc" => {
+                    let square = |at: u32| (2 * i64::from(at) - i64::from(side)).pow(2);
+                    if square(x) + square(y) < i64::from(side).pow(2) / 2 { 255 } else { 0 }
+                }
+                None => panic!("no image {name}"),
+            }));
+        }
+    }
+    image
+}
+
+fn check(generator: &mut Generator, model: &str, network: &Network, rows: &[&Row]) {
+    let name = generator.backend_name();
+    for Row { task, seed, index, digest: expected, latents: z, .. } in rows {
+        let row = format!("{name}: model {model}, {task}, seed {seed}, index {index}");
+        let (images, latents) = match task.strip_prefix("reconstruct:") {
+            None => {
+                let latents = generator.sample_latents(*seed, *index..=*index).expect("latents");
+                (generator.generate(*seed, *index..=*index).expect("an image"), latents)
+            }
+            Some(image) => {
+                let image = input(image, network);
+                let latents = generator.encode(&image, *seed, *index).expect("latents");
+                (generator.reconstruct(&image, *seed, *index).expect("an image"), latents)
+            }
+        };
+        assert_eq!(images.len(), 1);
+        assert_eq!(&digest(images.as_bytes()), expected, "{row}");
+        if let Some(z) = z {
+            assert_eq!(&digest(&latents.to_spikes()), z, "latents of {row}");
+        }
+        assert_eq!(
+            generator.decode(&latents).expect("an image").as_bytes(),
+            images.as_bytes(),
+            "decoded: {row}"
+        );
+    }
+    eprintln!("{name}: model {model}: {} rows as the oracle's", rows.len());
 }
 
 #[test]
 fn all_models_have_rows() {
     let models = models();
     assert_eq!(models.len(), 2 + MODELS.len());
-    assert!(models.iter().all(|(_, _, rows)| rows.len() >= 9));
+    for (name, _, rows) in models {
+        let generated = rows.iter().filter(|row| row.task == "generate").count();
+        assert!(generated >= 9 && rows.len() - generated == 18, "{name}");
+    }
 }
 
 #[test]
 fn the_cpu_agrees_with_the_oracle() {
     for (name, network, rows) in models() {
-        check(&mut Generator::builder(&network).cpu(), name, &rows);
+        check(&mut Generator::builder(&network).cpu(), name, &network, &rows.iter().collect::<Vec<_>>());
     }
 }
 
@@ -95,11 +153,11 @@ fn the_cpu_agrees_with_the_oracle() {
 fn every_adapter_agrees_with_the_oracle() {
     for (name, network, rows) in models() {
         for gpu in gpus(&network) {
-            let mut generator =
-                pollster::block_on(Generator::builder(&network).gpu(&gpu)).expect("a generator");
-            let shipped = Checkpoint::bundled(name).is_some();
-            let some = if is_slow(&gpu) && shipped { 4 } else { rows.len() };
-            check(&mut generator, name, &rows[..some]);
+            let builder = Generator::builder(&network).batch(2.try_into().expect("not 0"));
+            let mut generator = pollster::block_on(builder.gpu(&gpu)).expect("a generator");
+            // Some of each task.
+            let every = if is_slow(&gpu) && Checkpoint::bundled(name).is_some() { 6 } else { 1 };
+            check(&mut generator, name, &network, &rows.iter().step_by(every).collect::<Vec<_>>());
         }
     }
 }
@@ -138,6 +196,73 @@ fn images_do_not_depend_on_batches() {
             assert_eq!(pixels, expected, "{name}");
         }
     }
+}
+
+/// Latents, reconstructions and frames of several images at once, on every backend and at batches that
+/// do not divide their number, are those of one at a time; the last frame is the image.
+#[test]
+fn the_other_tasks_do_not_depend_on_batches_either() {
+    for model in [&MODELS[1], &MODELS[2]] {
+        let network =
+            Network::new(&Checkpoint::from_bytes(&model.bytes()).expect("a checkpoint")).expect("valid");
+        let mut reference = Generator::builder(&network).cpu();
+        let first = (1 << 32) - 2;
+        let pixels: Vec<u8> = ["ramp", "noise", "disc", "uniform37", "sample1"]
+            .iter()
+            .flat_map(|name| input(name, &network))
+            .collect();
+        let bytes = network.architecture().image_bytes();
+        let mut spikes = Vec::new();
+        let mut images = Vec::new();
+        for (pixels, index) in pixels.chunks(bytes).zip(first..) {
+            spikes.extend(reference.encode(pixels, 3, index).expect("latents").to_spikes());
+            images.extend(reference.reconstruct(pixels, 3, index).expect("an image").into_bytes());
+        }
+        let mut frames = None;
+        let mut generators: Vec<Generator> = Vec::new();
+        for batch in [1, 2, 64] {
+            let builder = Generator::builder(&network).batch(batch.try_into().expect("not 0"));
+            generators.push(builder.cpu());
+            let gpus = gpus(&network);
+            generators
+                .extend(gpus.iter().map(|gpu| pollster::block_on(builder.gpu(gpu)).expect("a generator")));
+        }
+        for generator in &mut generators {
+            let name = format!("{} at batch {}", generator.backend_name(), generator.batch());
+            let latents = generator.encode(&pixels, 3, first).expect("latents");
+            assert_eq!(latents.to_spikes(), spikes, "{name}");
+            assert_eq!(
+                generator.reconstruct(&pixels, 3, first).expect("images").as_bytes(),
+                images,
+                "{name}"
+            );
+            assert_eq!(generator.decode(&latents).expect("images").as_bytes(), images, "{name}");
+            let found = generator.frames(&latents).expect("frames");
+            assert_eq!(found.len(), network.architecture().time_steps, "{name}");
+            assert_eq!(found.last().expect("a frame").as_bytes(), images, "{name}");
+            assert_eq!(frames.get_or_insert_with(|| found.clone()), &found, "{name}");
+            let drawn = generator.sample_latents(3, first..first + 5).expect("latents");
+            let generated = generator.generate(3, first..first + 5).expect("images");
+            assert_eq!(generator.decode(&drawn).expect("images").as_bytes(), generated.as_bytes(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_does_not_fit_the_network_is_refused() {
+    let network =
+        Network::new(&Checkpoint::from_bytes(&MODELS[0].bytes()).expect("a checkpoint")).expect("valid");
+    let mut generator = Generator::builder(&network).cpu();
+    let error = generator.encode(&[0; 65], 0, 0).expect_err("65 bytes").to_string();
+    assert!(error.contains("images of 64 bytes (u8 [8, 8, 1]), found 65"), "{error}");
+    let error = generator.reconstruct(&[0; 128], 0, u64::MAX).expect_err("past the end").to_string();
+    assert!(error.contains("2 images from index 18446744073709551615 on pass"), "{error}");
+    assert!(generator.reconstruct(&[0; 64], 0, u64::MAX).is_ok());
+    let latents = Latents::from_words(2, 5, vec![0; 5]).expect("latents");
+    let error = generator.decode(&latents).expect_err("two steps").to_string();
+    assert!(error.contains("T = 1 time steps and C = 5 channels, found T = 2 and C = 5"), "{error}");
+    assert!(generator.frames(&latents).is_err());
+    assert!(generator.encode(&[], 0, 0).expect("none").is_empty());
 }
 
 #[test]

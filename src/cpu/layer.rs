@@ -15,7 +15,7 @@ pub(crate) type Lanes = [i32; LANES];
 pub(crate) struct Layer {
     pub(crate) outputs: usize,
     inputs: usize,
-    taps: usize,
+    pub(crate) taps: usize,
     /// `[blocks, taps, inputs]`
     weights: Vec<Lanes>,
     /// `[blocks]`

@@ -1,7 +1,9 @@
 //! The network on the CPU, event-driven: work is done only where there are spikes. It is the twin
 //! that every kernel is tested against, and the backend of machines without a GPU.
 
+pub(crate) mod conv_lif;
 pub(crate) mod conv_transpose_lif;
+pub(crate) mod image_lif;
 pub(crate) mod layer;
 pub(crate) mod linear_lif;
 mod parallel;
@@ -9,9 +11,13 @@ pub(crate) mod readout;
 pub(crate) mod sample;
 pub(crate) mod spikes;
 
-use crate::network::Network;
+use std::sync::OnceLock;
+
+use crate::network::{Network, SpikingLayer};
 use crate::philox::{Draws, Stream};
+use conv_lif::conv_lif;
 use conv_transpose_lif::conv_transpose_lif;
+use image_lif::image_lif;
 use layer::Layer;
 use linear_lif::linear_lif;
 use parallel::for_each_chunk;
@@ -22,54 +28,125 @@ use spikes::Spikes;
 /// A network laid out for the CPU.
 #[derive(Debug)]
 pub(crate) struct Cpu {
-    time_steps: usize,
-    latent_channels: usize,
-    neurons_per_channel: usize,
-    image_bytes: usize,
+    network: Network,
     prior: Sampler,
     /// One layer for each pixel of the decoder's 2x2 map.
     decoder_input: [Layer; 4],
     decoder: Vec<Layer>,
     readout: PreparedReadout,
+    /// Laid out when it is first used: most users only generate.
+    encoder: OnceLock<Encoder>,
+}
+
+#[derive(Debug)]
+struct Encoder {
+    convolutions: Vec<Layer>,
+    latent: Layer,
+    posterior: Sampler,
 }
 
 impl Cpu {
     pub(crate) fn new(network: &Network) -> Self {
-        let architecture = &network.architecture;
         Cpu {
-            time_steps: architecture.time_steps,
-            latent_channels: architecture.latent_channels,
-            neurons_per_channel: architecture.neurons_per_channel,
-            image_bytes: architecture.image_bytes(),
-            prior: Sampler::new(&network.prior),
+            network: network.clone(),
+            prior: Sampler::new(&network.prior, network.architecture.latent_channels),
             decoder_input: decoder_input(&network.decoder_input),
             decoder: network.decoder.iter().map(Layer::new).collect(),
             readout: PreparedReadout::new(&network.readout),
+            encoder: OnceLock::new(),
         }
     }
 
     /// Fills `images` with whole images, the first of index `first`. The caller sees to it that
-    /// the indices do not pass `u64::MAX`.
+    /// the indices do not pass `u64::MAX`; here and below.
     pub(crate) fn generate(&self, seed: u64, first: u64, images: &mut [u8]) {
-        for_each_chunk(images, self.image_bytes, |i, image| {
-            let z = self.sample(seed, first + i as u64);
-            self.decode(&z, image);
+        for_each_chunk(images, self.image_bytes(), |i, image| {
+            self.decode_one(&self.sample_one(seed, first + i as u64), image);
         });
     }
 
-    fn sample(&self, seed: u64, index: u64) -> Spikes {
-        let draws = Draws {
-            seed,
-            index,
-            stream: Stream::Prior,
-            channels: self.latent_channels,
-            neurons: self.neurons_per_channel,
-        };
-        sample(&self.prior, draws, self.time_steps)
+    /// Fills `words`, `[n, C]`, with latents drawn from the prior.
+    pub(crate) fn sample(&self, seed: u64, first: u64, words: &mut [u32]) {
+        for_each_chunk(words, self.network.architecture.latent_channels, |i, words| {
+            words.copy_from_slice(&self.sample_one(seed, first + i as u64).to_words());
+        });
     }
 
-    fn decode(&self, z: &Spikes, image: &mut [u8]) {
-        let mut spikes = Spikes::silent(4, self.decoder_input[0].outputs, self.time_steps);
+    /// Fills `words`, `[n, C]`, with latents of `images` drawn from the posterior.
+    pub(crate) fn encode(&self, images: &[u8], seed: u64, first: u64, words: &mut [u32]) {
+        let bytes = self.image_bytes();
+        for_each_chunk(words, self.network.architecture.latent_channels, |i, words| {
+            let z = self.encode_one(&images[i * bytes..][..bytes], seed, first + i as u64);
+            words.copy_from_slice(&z.to_words());
+        });
+    }
+
+    /// Fills `images` with those of the latents `words`, `[n, C]`.
+    pub(crate) fn decode(&self, words: &[u32], images: &mut [u8]) {
+        for_each_chunk(images, self.image_bytes(), |i, image| {
+            self.decode_one(&self.latents(words, i), image);
+        });
+    }
+
+    /// Fills `pictures`, `[n, T, image]`, with the pictures after each time step.
+    pub(crate) fn frames(&self, words: &[u32], pictures: &mut [u8]) {
+        let moments = &self.network.readout.moments;
+        for_each_chunk(pictures, moments.len() * self.image_bytes(), |i, pictures| {
+            let (spikes, side) = self.decoder_spikes(&self.latents(words, i));
+            for (moment, picture) in moments.iter().zip(pictures.chunks_mut(self.image_bytes())) {
+                readout(&self.readout, moment, &spikes, side, picture);
+            }
+        });
+    }
+
+    fn image_bytes(&self) -> usize {
+        self.network.architecture.image_bytes()
+    }
+
+    /// The n-th of the latents `[n, C]`.
+    fn latents(&self, words: &[u32], n: usize) -> Spikes {
+        let channels = self.network.architecture.latent_channels;
+        Spikes::from_words(&words[n * channels..][..channels], channels, self.network.architecture.time_steps)
+    }
+
+    fn draws(&self, seed: u64, index: u64, stream: Stream) -> Draws {
+        let architecture = &self.network.architecture;
+        let (channels, neurons) = (architecture.latent_channels, architecture.neurons_per_channel);
+        Draws { seed, index, stream, channels, neurons }
+    }
+
+    fn sample_one(&self, seed: u64, index: u64) -> Spikes {
+        let draws = self.draws(seed, index, Stream::Prior);
+        sample(&self.prior, None, draws, self.network.architecture.time_steps)
+    }
+
+    fn encode_one(&self, image: &[u8], seed: u64, index: u64) -> Spikes {
+        let Network { architecture, image_layer, encoder, latent, posterior, .. } = &self.network;
+        let prepared = self.encoder.get_or_init(|| Encoder {
+            convolutions: encoder.iter().map(Layer::new).collect(),
+            latent: Layer::new(latent),
+            posterior: Sampler::new(posterior, architecture.latent_channels),
+        });
+        let (mut side, steps) = (architecture.image_side(), architecture.time_steps);
+        let mut spikes = image_lif(image_layer, image, side, steps);
+        for layer in &prepared.convolutions {
+            side /= 2;
+            spikes = conv_lif(layer, &spikes, side);
+        }
+        let mut encoded = Spikes::silent(1, architecture.latent_channels, steps);
+        linear_lif(&prepared.latent, &spikes, &mut encoded.masks);
+        let draws = self.draws(seed, index, Stream::Posterior);
+        sample(&prepared.posterior, Some(&encoded), draws, steps)
+    }
+
+    fn decode_one(&self, z: &Spikes, image: &mut [u8]) {
+        let (spikes, side) = self.decoder_spikes(z);
+        readout(&self.readout, self.network.readout.last(), &spikes, side, image);
+    }
+
+    /// The spikes of the decoder's last spiking layer and the side of their map.
+    fn decoder_spikes(&self, z: &Spikes) -> (Spikes, usize) {
+        let mut spikes = Spikes::silent(4, self.decoder_input[0].outputs, z.steps);
         let words = spikes.pixel_words();
         for (layer, pixel) in self.decoder_input.iter().zip(spikes.masks.chunks_mut(words)) {
             linear_lif(layer, z, pixel);
@@ -79,12 +156,12 @@ impl Cpu {
             spikes = conv_transpose_lif(layer, &spikes, side);
             side *= 2;
         }
-        readout(&self.readout, &spikes, side, image);
+        (spikes, side)
     }
 }
 
 /// The checkpoint flattens the 2x2 map channel, y, x; maps here are pixel by pixel.
-fn decoder_input(layer: &crate::network::SpikingLayer) -> [Layer; 4] {
+fn decoder_input(layer: &SpikingLayer) -> [Layer; 4] {
     std::array::from_fn(|pixel| {
         let outputs: Vec<usize> = (pixel..layer.outputs).step_by(4).collect();
         Layer::of_outputs(layer, &outputs)

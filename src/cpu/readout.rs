@@ -3,7 +3,7 @@
 
 use super::parallel::for_each_chunk;
 use super::spikes::{Spikes, for_each_spike};
-use crate::network::{Readout, pixel_thresholds};
+use crate::network::{Moment, Readout, pixel_thresholds};
 
 /// The readout's numbers in the order in which a pixel meets them.
 #[derive(Debug)]
@@ -11,8 +11,6 @@ pub(crate) struct PreparedReadout {
     inputs: usize,
     /// `[outputs, 9, inputs]`
     weights: Vec<i64>,
-    bias: Vec<i64>,
-    coefficients: Vec<i32>,
     thresholds: [i32; 255],
 }
 
@@ -24,33 +22,33 @@ impl PreparedReadout {
                 weights.extend((0..readout.inputs).map(|input| readout.weight(output, input, tap)));
             }
         }
-        PreparedReadout {
-            inputs: readout.inputs,
-            weights,
-            bias: readout.bias.clone(),
-            coefficients: readout.coefficients.clone(),
-            thresholds: pixel_thresholds(),
-        }
+        PreparedReadout { inputs: readout.inputs, weights, thresholds: pixel_thresholds() }
     }
 }
 
-/// Spikes `[side * side, T, inputs]` to u8 pixels `[side, side, outputs]`.
-pub(crate) fn readout(layer: &PreparedReadout, input: &Spikes, side: usize, image: &mut [u8]) {
+/// Spikes `[side * side, T, inputs]` to u8 pixels `[side, side, outputs]`, as of one moment.
+pub(crate) fn readout(
+    layer: &PreparedReadout,
+    moment: &Moment,
+    input: &Spikes,
+    side: usize,
+    image: &mut [u8],
+) {
     let inputs = layer.inputs;
     let mut rates = vec![0_i32; side * side * inputs];
     for_each_chunk(&mut rates, side * inputs, |y, row| {
         for (x, rates) in row.chunks_mut(inputs).enumerate() {
-            for (step, coefficient) in layer.coefficients.iter().enumerate() {
+            for (step, coefficient) in moment.coefficients.iter().enumerate() {
                 for_each_spike(input.at(y * side + x, step), |channel| rates[channel] += coefficient);
             }
         }
     });
 
-    let outputs = layer.bias.len();
+    let outputs = moment.bias.len();
     for_each_chunk(image, side * outputs, |y, row| {
         for (at, pixel) in row.iter_mut().enumerate() {
             let (x, output) = (at / outputs, at % outputs);
-            let mut sum = layer.bias[output];
+            let mut sum = moment.bias[output];
             for (from_y, ky) in neighbours(y, side) {
                 for (from_x, kx) in neighbours(x, side) {
                     let weights = &layer.weights[(output * 9 + ky * 3 + kx) * inputs..][..inputs];

@@ -1,4 +1,4 @@
-//! Twin of `shaders/sample.wgsl`: the autoregressive prior and its draws
+//! Twin of `shaders/sample.wgsl`: the autoregressive prior or posterior and its draws
 //! (integer machine, sections 4 and 5).
 
 use super::layer::{LANES, Layer, Neurons, fire};
@@ -6,25 +6,28 @@ use super::spikes::{Spikes, for_each_spike};
 use crate::network::SpikingLayer;
 use crate::philox::Draws;
 
-/// The three layers of the prior.
+/// The three layers of the prior or the posterior.
 #[derive(Debug)]
 pub(crate) struct Sampler {
+    /// The first has a tap for the encoder's spikes, in the posterior, and one for z.
     hidden: [Layer; 2],
     /// `[C * k, 4C]` as it is: a drawn neuron reads its own row.
     last: SpikingLayer,
 }
 
 impl Sampler {
-    pub(crate) fn new([first, second, last]: &[SpikingLayer; 3]) -> Self {
-        Sampler { hidden: [Layer::new(first), Layer::new(second)], last: last.clone() }
+    pub(crate) fn new([first, second, last]: &[SpikingLayer; 3], channels: usize) -> Self {
+        let first = Layer::new(&first.with_inputs_apart(channels));
+        Sampler { hidden: [first, Layer::new(second)], last: last.clone() }
     }
 }
 
-/// Latent spike trains z of one image, a map of one pixel with C channels.
+/// Latent spike trains z of one image, a map of one pixel with C channels. `encoded` are the
+/// encoder's spikes of the same shape, for the posterior.
 ///
 /// Neurons of the last layer that are not drawn have no effect on anything, so a neuron is only
 /// brought up to date, from the step it was left at, when it is drawn.
-pub(crate) fn sample(sampler: &Sampler, draws: Draws, steps: usize) -> Spikes {
+pub(crate) fn sample(sampler: &Sampler, encoded: Option<&Spikes>, draws: Draws, steps: usize) -> Spikes {
     let last = &sampler.last;
     let mut z = Spikes::silent(1, draws.channels, steps);
     let mut first = HiddenState::new(&sampler.hidden[0]);
@@ -37,8 +40,11 @@ pub(crate) fn sample(sampler: &Sampler, draws: Draws, steps: usize) -> Spikes {
 
     let mut previous = vec![0; z.width];
     for step in 0..steps {
-        first.step(&previous);
-        second.step(&first.spikes);
+        match encoded {
+            Some(encoded) => first.step(&[encoded.at(0, step), &previous]),
+            None => first.step(&[&previous]),
+        }
+        second.step(&[&first.spikes]);
         for_each_spike(&second.spikes, |input| spikes.push(input as u32));
         starts.push(spikes.len());
 
@@ -74,11 +80,12 @@ impl<'a> HiddenState<'a> {
         HiddenState { layer, neurons, spikes: vec![0; layer.outputs.div_ceil(64)] }
     }
 
-    fn step(&mut self, input: &[u64]) {
+    /// One mask for each tap.
+    fn step(&mut self, inputs: &[&[u64]]) {
         self.spikes.fill(0);
         for (block, neurons) in self.neurons.iter_mut().enumerate() {
-            let rows = self.layer.rows(block, 0);
-            let spikes = neurons.step(std::iter::once((rows, input)));
+            let sources = inputs.iter().enumerate().map(|(tap, mask)| (self.layer.rows(block, tap), *mask));
+            let spikes = neurons.step(sources);
             self.spikes[block * LANES / 64] |= spikes << (block * LANES % 64);
         }
     }

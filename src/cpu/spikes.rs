@@ -28,7 +28,6 @@ impl Spikes {
     }
 
     /// One word a neuron, bit t = its spike at step t, `[pixels, channels]`: the GPU's layout.
-    #[cfg(test)]
     pub(crate) fn to_words(&self) -> Vec<u32> {
         let pixels = self.masks.len() / self.pixel_words();
         let mut words = vec![0; pixels * self.channels];
@@ -41,7 +40,6 @@ impl Spikes {
     }
 
     /// The inverse of [`Spikes::to_words`].
-    #[cfg(test)]
     pub(crate) fn from_words(words: &[u32], channels: usize, steps: usize) -> Self {
         let mut spikes = Spikes::silent(words.len() / channels, channels, steps);
         let (pixel_words, width) = (spikes.pixel_words(), spikes.width);

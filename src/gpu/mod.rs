@@ -8,7 +8,7 @@ mod plan;
 pub use device::{
     Gpu, adapter_name_from_env, adapters, auto_adapter, describe, find_adapter, first_adapter, is_software,
 };
-pub(crate) use engine::Engine;
+pub(crate) use engine::{Engine, Product, Source};
 pub use plan::required_limits;
 #[cfg(test)]
 mod testing;

@@ -1,27 +1,41 @@
-//! Memory and dispatches of one batch, made once when a model is loaded.
+//! Memory and dispatches, made once: of generation when a model is loaded, of encoding and of frames
+//! when they are first asked for.
 
 use wgpu::BufferUsages as Usage;
 
 use super::device::Gpu;
-use super::kernels::{GroupedLayer, LayerBuffers, Pass, conv_transpose_lif, linear_lif, readout, sample};
+use super::kernels::{
+    GroupedLayer, LayerBuffers, Pass, conv_lif, conv_transpose_lif, image_lif, linear_lif, readout, sample,
+};
 use crate::architecture::Architecture;
 use crate::error::{Error, Result};
-use crate::network::{Network, SpikingLayer};
+use crate::network::{Moment, Network, SpikingLayer};
 use crate::philox::Stream;
 
 /// Bytes of each buffer that grows with the batch, for one image.
-struct ImageBytes {
-    latents: u64,
-    /// Spike maps alternate between two buffers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ImageBytes {
+    /// `[C]` words, C rounded up to groups of four.
+    pub(crate) latents: u64,
+    /// Spike maps alternate between two buffers, in the encoder and in the decoder.
     maps: [u64; 2],
-    pixels: u64,
+    /// u8 `[side, side, channels]`
+    pub(crate) pixels: u64,
 }
 
 impl ImageBytes {
-    fn new(architecture: &Architecture) -> Self {
+    pub(crate) fn new(architecture: &Architecture) -> Self {
         let mut maps = [0; 2];
-        for (layer, &width) in architecture.decoder_widths.iter().enumerate() {
-            let pixels = 4_u64 << (2 * layer);
+        let depth = architecture.depth();
+        let decoder =
+            architecture.decoder_widths.iter().enumerate().map(|(layer, width)| (layer, layer, width));
+        let encoder = architecture
+            .encoder_widths
+            .iter()
+            .enumerate()
+            .map(|(layer, width)| (layer, depth - 1 - layer, width));
+        for (layer, doublings, width) in decoder.chain(encoder) {
+            let pixels = 4_u64 << (2 * doublings);
             let bytes = 4 * pixels * width.next_multiple_of(4) as u64;
             maps[layer % 2] = bytes.max(maps[layer % 2]);
         }
@@ -44,28 +58,39 @@ pub fn required_limits(network: &Network) -> wgpu::Limits {
     let padded = |layer: &SpikingLayer| {
         16 * (layer.taps * layer.inputs.next_multiple_of(4) * layer.outputs.div_ceil(4)) as u64
     };
-    let [first, second, last] = &network.prior;
+    let sampler = |[first, second, last]: &[SpikingLayer; 3]| {
+        let hidden = first.weights.len() + second.weights.len();
+        let neurons = first.outputs + second.outputs + last.outputs;
+        (4 * hidden.max(last.weights.len()).max(2 * neurons)) as u64
+    };
     let constants = network
         .decoder
         .iter()
-        .chain([&network.decoder_input])
+        .chain(&network.encoder)
+        .chain([&network.decoder_input, &network.latent])
         .map(padded)
-        .chain([4 * (first.weights.len() + second.weights.len()) as u64, 4 * last.weights.len() as u64])
-        .chain([8 * (first.outputs + second.outputs + last.outputs) as u64])
+        .chain([sampler(&network.prior), sampler(&network.posterior)])
+        .chain([2 * padded(&network.image_layer)])
         .chain([32 * (network.readout.outputs * 9 * network.readout.inputs.div_ceil(4)) as u64])
         .max()
         .unwrap_or(0);
     let largest = constants.max(ImageBytes::new(architecture).largest());
-    let last_layer = architecture.decoder_widths.iter().skip(1).zip(0..).map(|(width, layer)| {
-        let parity = 4_u64 << (2 * layer);
-        (parity * width.div_ceil(4) as u64).div_ceil(u64::from(conv_transpose_lif::KERNEL.workgroup_size))
-    });
-    let input_groups = architecture.decoder_widths[0] as u64; // 4 h outputs in groups of 4
-    let workgroups = last_layer.max().unwrap_or(1).max(input_groups);
+
+    // A convolution has an invocation for each pixel (of one parity, in the decoder) and group of
+    // four channels.
+    let invocations = |doublings: usize, width: usize| (4_u64 << (2 * doublings)) * width.div_ceil(4) as u64;
+    let depth = architecture.depth();
+    let decoder =
+        architecture.decoder_widths.iter().skip(1).zip(0..).map(|(&width, i)| invocations(i, width));
+    let encoder =
+        architecture.encoder_widths.iter().zip(1..).map(|(&width, i)| invocations(depth - i, width));
+    let linear = [4 * architecture.decoder_widths[0].div_ceil(4) as u64];
+    let most = decoder.chain(encoder).chain(linear).max().unwrap_or(1);
+    let workgroups = most.div_ceil(u64::from(conv_transpose_lif::KERNEL.workgroup_size));
     wgpu::Limits {
         max_bind_groups: 1,
-        max_bindings_per_bind_group: 5,
-        max_storage_buffers_per_shader_stage: 4,
+        max_bindings_per_bind_group: sample::KERNEL.bindings.len() as u32,
+        max_storage_buffers_per_shader_stage: sample::KERNEL.bindings.len() as u32 - 1,
         max_uniform_buffers_per_shader_stage: 1,
         max_storage_buffer_binding_size: largest,
         max_buffer_size: largest,
@@ -85,13 +110,30 @@ pub fn required_limits(network: &Network) -> wgpu::Limits {
 /// Every buffer and dispatch of a batch.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    passes: Vec<Pass>,
     /// [`sample::Run`]
     pub(crate) run: wgpu::Buffer,
+    /// `[capacity, latent words]`
+    pub(crate) latents: wgpu::Buffer,
+    maps: [wgpu::Buffer; 2],
     /// u8 `[capacity, side, side, channels]`
     pub(crate) pixels: wgpu::Buffer,
     /// Images of a batch.
     pub(crate) capacity: usize,
+    /// Draws latents from the prior.
+    pub(crate) prior: Vec<Pass>,
+    /// Latents to the spikes of the last layer.
+    pub(crate) decoder: Vec<Pass>,
+    /// Those spikes to the image.
+    pub(crate) readout: Vec<Pass>,
+}
+
+/// What encoding needs besides.
+#[derive(Debug)]
+pub(crate) struct EncoderPlan {
+    /// u8 `[capacity, side, side, channels]`
+    pub(crate) images: wgpu::Buffer,
+    /// Images to latents drawn from the posterior.
+    pub(crate) passes: Vec<Pass>,
 }
 
 impl Plan {
@@ -100,60 +142,89 @@ impl Plan {
         let capacity = capacity(gpu, network, batch)?;
         let architecture = &network.architecture;
         let image = ImageBytes::new(architecture);
-        let buffer = |label: &str, bytes: u64, usage| {
-            let size = bytes * capacity as u64;
-            gpu.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some(label),
-                size,
-                usage,
-                mapped_at_creation: false,
-            })
-        };
-        let run = gpu.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("fsvae.run"),
-            size: size_of::<sample::Run>() as u64,
-            usage: Usage::UNIFORM | Usage::COPY_DST,
-            mapped_at_creation: false,
-        });
-        let latents = buffer("fsvae.latents", image.latents, Usage::STORAGE);
-        let maps = image.maps.map(|bytes| buffer("fsvae.map", bytes, Usage::STORAGE));
-        let pixels = buffer("fsvae.pixels", image.pixels, Usage::STORAGE | Usage::COPY_SRC);
+        let batch = |label, bytes, usage| buffer(gpu, label, bytes * capacity as u64, Usage::STORAGE | usage);
+        let run = buffer(gpu, "fsvae.run", size_of::<sample::Run>() as u64, Usage::UNIFORM | Usage::COPY_DST);
+        let latents = batch("fsvae.latents", image.latents, Usage::COPY_SRC | Usage::COPY_DST);
+        let maps = image.maps.map(|bytes| batch("fsvae.map", bytes, Usage::empty()));
+        let pixels = batch("fsvae.pixels", image.pixels, Usage::COPY_SRC);
 
-        let mut passes = Vec::new();
         let pipeline = sample::KERNEL.pipeline(gpu, &sample::constants(architecture, Stream::Prior));
         let weights = sample::buffers(gpu, &network.prior);
-        passes.push(sample::pass(gpu, &pipeline, &run, &weights, &latents));
+        let prior = sample::pass(gpu, &pipeline, &run, &weights, &maps[0], &latents);
 
         let steps = [("TIME_STEPS", architecture.time_steps as u32)];
         let pipeline = linear_lif::KERNEL.pipeline(gpu, &steps);
-        let layer = LayerBuffers::new(gpu, "fsvae.decoder_input", &decoder_input(&network.decoder_input), 1);
-        passes.push(linear_lif::pass(gpu, &pipeline, &layer, &latents, &maps[0]));
-
+        let layer = LayerBuffers::new(gpu, "fsvae.decoder_input", &decoder_input(&network.decoder_input), 0);
+        let mut decoder = vec![linear_lif::pass(gpu, &pipeline, &layer, &latents, &maps[0])];
         let pipeline = conv_transpose_lif::KERNEL.pipeline(gpu, &steps);
-        let mut side = 2;
         for (i, layer) in network.decoder.iter().enumerate() {
-            let layer = LayerBuffers::new(gpu, "fsvae.decoder", &GroupedLayer::new(layer), side);
+            let layer = LayerBuffers::new(gpu, "fsvae.decoder", &GroupedLayer::new(layer), 2 << i);
             let (input, output) = (&maps[i % 2], &maps[(i + 1) % 2]);
-            passes.push(conv_transpose_lif::pass(gpu, &pipeline, &layer, input, output));
-            side *= 2;
+            decoder.push(conv_transpose_lif::pass(gpu, &pipeline, &layer, input, output));
         }
 
+        let mut plan =
+            Plan { run, latents, maps, pixels, capacity, prior: vec![prior], decoder, readout: Vec::new() };
+        let last = std::slice::from_ref(network.readout.last());
+        plan.readout = plan.readouts(gpu, network, last);
+        Ok(plan)
+    }
+
+    /// One pass for the picture as of each moment.
+    pub(crate) fn readouts(&self, gpu: &Gpu, network: &Network, moments: &[Moment]) -> Vec<Pass> {
         let pipeline = readout::KERNEL.pipeline(gpu, &readout::constants(&network.readout));
-        let input = &maps[network.decoder.len() % 2];
-        passes.push(readout::pass(gpu, &pipeline, &network.readout, side, input, &pixels));
-        Ok(Plan { passes, run, pixels, capacity })
+        let input = &self.maps[network.decoder.len() % 2];
+        let side = network.architecture.image_side();
+        readout::passes(gpu, &pipeline, &network.readout, moments, side, input, &self.pixels)
     }
 
-    /// Records all dispatches of `images` images, at most [`Plan::capacity`].
-    pub(crate) fn record(&self, encoder: &mut wgpu::CommandEncoder, images: usize) {
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
-            label: Some("fsvae.generate"),
-            timestamp_writes: None,
-        });
-        for step in &self.passes {
-            step.record(&mut pass, images as u32);
+    pub(crate) fn encoder(&self, gpu: &Gpu, network: &Network) -> EncoderPlan {
+        let architecture = &network.architecture;
+        let image = ImageBytes::new(architecture);
+        let batch =
+            |label, bytes| buffer(gpu, label, bytes * self.capacity as u64, Usage::STORAGE | Usage::COPY_DST);
+        let images = batch("fsvae.images", image.pixels);
+        let encoded = batch("fsvae.encoded", image.latents);
+        let steps = [("TIME_STEPS", architecture.time_steps as u32)];
+
+        let mut side = architecture.image_side();
+        let constants = image_lif::constants(&network.image_layer, architecture.time_steps);
+        let pipeline = image_lif::KERNEL.pipeline(gpu, &constants);
+        let layer = LayerBuffers::new(gpu, "fsvae.encoder", &image_lif::grouped(&network.image_layer), side);
+        let mut passes = vec![image_lif::pass(gpu, &pipeline, &layer, &images, &self.maps[0])];
+        let pipeline = conv_lif::KERNEL.pipeline(gpu, &steps);
+        for (i, layer) in network.encoder.iter().enumerate() {
+            side /= 2;
+            let layer = LayerBuffers::new(gpu, "fsvae.encoder", &GroupedLayer::new(layer), side);
+            let (input, output) = (&self.maps[i % 2], &self.maps[(i + 1) % 2]);
+            passes.push(conv_lif::pass(gpu, &pipeline, &layer, input, output));
         }
+        let pipeline = linear_lif::KERNEL.pipeline(gpu, &steps);
+        let layer = LayerBuffers::new(gpu, "fsvae.latent", &GroupedLayer::new(&network.latent), 0);
+        let input = &self.maps[network.encoder.len() % 2];
+        passes.push(linear_lif::pass(gpu, &pipeline, &layer, input, &encoded));
+
+        let pipeline = sample::KERNEL.pipeline(gpu, &sample::constants(architecture, Stream::Posterior));
+        let weights = sample::buffers(gpu, &network.posterior);
+        passes.push(sample::pass(gpu, &pipeline, &self.run, &weights, &encoded, &self.latents));
+        EncoderPlan { images, passes }
     }
+}
+
+/// Records dispatches for `images` images.
+pub(crate) fn record(encoder: &mut wgpu::CommandEncoder, label: &str, passes: &[Pass], images: usize) {
+    let mut pass = encoder
+        .begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some(label), timestamp_writes: None });
+    passes.iter().for_each(|step| step.record(&mut pass, images as u32));
+}
+
+fn buffer(gpu: &Gpu, label: &str, size: u64, usage: Usage) -> wgpu::Buffer {
+    gpu.device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some(label),
+        size,
+        usage,
+        mapped_at_creation: false,
+    })
 }
 
 /// The checkpoint flattens the 2x2 map channel, y, x; the kernels' maps are pixel by pixel.

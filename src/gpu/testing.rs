@@ -86,7 +86,7 @@ pub(crate) fn layer(inputs: usize, outputs: usize, taps: usize) -> impl Strategy
             inputs,
             outputs,
             taps,
-            weights,
+            weights: weights.into(),
             bias,
             threshold,
         })

@@ -1,9 +1,14 @@
-"""Prints the rows of tests/conformance.rows: MODEL SEED INDEX SHA256, made by the oracle.
+"""Prints the rows that the tests compare with, made by the oracle.
 
-    python tests/oracle/rows.py DIRECTORY > tests/conformance.rows
+    python tests/oracle/rows.py DIRECTORY tests/conformance.rows src/network.rows
 
 DIRECTORY holds the random models, written by
 FSVAE_WRITE_MODELS=DIRECTORY cargo test --release --test conformance -- --ignored
+
+tests/conformance.rows: MODEL generate SEED INDEX IMAGE and MODEL reconstruct:INPUT SEED INDEX IMAGE Z,
+where IMAGE is the SHA-256 of the u8 pixels and Z that of the latent spikes, u8 [T, C].
+src/network.rows: MODEL LAYER SHA256 of the layer's weights, biases, thresholds and exponents as
+little-endian int64 in the checkpoint's order of axes, outputs first.
 """
 import hashlib, os, sys
 
@@ -17,22 +22,56 @@ LAST = 2**64 - 1
 # Around the carries of both 32-bit halves, and at both ends.
 RANDOM = [(0, 0), (7, 1), (7, 2**32 - 1), (7, 2**32), (7, 2**32 + 1), (2**32 - 1, 2**32), (2**32, 2**32 - 1), (LAST, LAST - 1), (LAST, LAST)]
 SHIPPED = [(7, i) for i in range(16)] + [(0, 0), (2**32, 2**32 - 1), (2**32, 2**32), (LAST, LAST)]
+UNIFORM = [0, 1, 37, 127, 128, 254, 255]
 
 
-def rows(name, path, draws):
-    machine = Machine(load_file(path))
-    rates = []
+def digest(array):
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def inputs(machine, side, channels):
+    """Name and image: uniform ones, where a membrane may graze its threshold, patterns, own samples."""
+    y, x, c = np.mgrid[:side, :side, :channels]
+    for level in UNIFORM:
+        yield f"uniform{level}", np.full((side, side, channels), level, np.uint8)
+    yield "ramp", ((7 * x + 13 * y + 29 * c) % 256).astype(np.uint8)
+    yield "noise", (((374761393 * x + 668265263 * y + 2246822519 * c + 12345) % 2**32 * 2654435761 % 2**32) >> 24).astype(np.uint8)
+    yield "disc", np.where((2 * x - side) ** 2 + (2 * y - side) ** 2 < side**2 // 2, 255, 0).astype(np.uint8)
+    for index in range(8):
+        yield f"sample{index}", machine.generate(0, index)
+
+
+def rows(name, path, draws, conformance, network):
+    tensors = load_file(path)
+    machine = Machine(tensors)
     for seed, index in draws:
-        z = machine.sample(machine.prior, index, seed, 0)
-        trace = []
-        image = machine.decode(z, trace)
-        rates.append([z.mean()] + [layer.mean() for layer in trace])
-        print(name, seed, index, hashlib.sha256(image.tobytes()).hexdigest())
-    mean = " ".join(f"{rate:.2f}" for rate in np.mean(rates, 0))
-    print(f"{name}: spike rates of z and each decoder layer {mean}; pixels of the last {image.min()} to {image.max()}", file=sys.stderr)
+        print(name, "generate", seed, index, digest(machine.generate(seed, index)), file=conformance)
+    image = machine.generate(0, 0)
+    rates = []
+    for n, (kind, image) in enumerate(inputs(machine, image.shape[0], image.shape[2])):
+        seed, index = draws[n % len(draws)]
+        encoded = machine.encode(image)
+        z = machine.sample(machine.post, index, seed, 1, encoded)
+        rates.append([encoded.mean(), z.mean()])
+        print(name, f"reconstruct:{kind}", seed, index, digest(machine.decode(z)), digest(z.astype(np.uint8)), file=conformance)
+    print(name, "spike rates of the encoder's output and z", np.mean(rates, 0).round(2), file=sys.stderr)
+
+    n = len(machine.enc)
+    layers = {f"encoder.{i}": layer for i, layer in enumerate(machine.enc)}
+    layers["before_latent_layer"] = machine.latent
+    layers |= {f"posterior.layers.{i}": layer for i, layer in enumerate(machine.post)}
+    layers |= {f"prior.layers.{i}": layer for i, layer in enumerate(machine.prior)}
+    layers["decoder_input"] = machine.dec_in
+    layers |= {f"decoder.{i}" if i < n - 1 else "final_layer.0": layer for i, layer in enumerate(machine.dec)}
+    layers["final_layer.1"] = (*machine.fin, machine.K, machine.pix)
+    if isinstance(name, str):
+        for layer, parts in layers.items():
+            numbers = np.concatenate([np.asarray(part, "<i8").ravel() for part in parts])
+            print(name, layer, digest(numbers), file=network)
 
 
-for name in ("mnist", "fashion"):
-    rows(name, f"{HERE}/../../assets/{name}.safetensors", SHIPPED)
-for i in range(len(os.listdir(sys.argv[1]))):
-    rows(i, f"{sys.argv[1]}/{i}.safetensors", RANDOM)
+with open(sys.argv[2], "w") as conformance, open(sys.argv[3], "w") as network:
+    for name in ("mnist", "fashion"):
+        rows(name, f"{HERE}/../../assets/{name}.safetensors", SHIPPED, conformance, network)
+    for i in range(len(os.listdir(sys.argv[1]))):
+        rows(i, f"{sys.argv[1]}/{i}.safetensors", RANDOM, conformance, network)

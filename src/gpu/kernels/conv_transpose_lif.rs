@@ -85,8 +85,14 @@ mod tests {
         for tap in 0..9 {
             let mut weights = vec![0; 9];
             weights[tap] = 1;
-            let layer =
-                SpikingLayer { inputs: 1, outputs: 1, taps: 9, weights, bias: vec![0], threshold: vec![0] };
+            let layer = SpikingLayer {
+                inputs: 1,
+                outputs: 1,
+                taps: 9,
+                weights: weights.into(),
+                bias: vec![0],
+                threshold: vec![0],
+            };
             let mut trains = vec![0; IMAGES * 4];
             trains[a * side + b] = 1;
             let mut expected = vec![0; IMAGES * 16];

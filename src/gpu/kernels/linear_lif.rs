@@ -48,7 +48,7 @@ mod tests {
 
     fn on_gpu(gpu: &Gpu, layer: &SpikingLayer, trains: &[u32], steps: usize) -> Vec<u32> {
         let pipeline = KERNEL.pipeline(gpu, &[("TIME_STEPS", steps as u32)]);
-        let buffers = LayerBuffers::new(gpu, "test", &GroupedLayer::new(layer), 1);
+        let buffers = LayerBuffers::new(gpu, "test", &GroupedLayer::new(layer), 0);
         let input = storage(gpu, &grouped(trains, layer.inputs));
         let output = results(gpu, IMAGES * layer.outputs.next_multiple_of(4));
         run(gpu, &pass(gpu, &pipeline, &buffers, &input, &output), IMAGES, &output)
@@ -80,7 +80,7 @@ mod tests {
             inputs: 2,
             outputs: 5,
             taps: 1,
-            weights: [[3, 0], [3, 0], [-3, 0], [0, -3], [0, -3]].concat(),
+            weights: [[3, 0], [3, 0], [-3, 0], [0, -3], [0, -3]].concat().into(),
             bias: vec![0; 5],
             threshold: vec![3, 2, -3, -1, -2],
         };

@@ -1,7 +1,9 @@
 //! The kernels: each file here is one shader of `shaders/`, how the host lays out its buffers, and
 //! the test that holds it against its CPU twin.
 
+pub(crate) mod conv_lif;
 pub(crate) mod conv_transpose_lif;
+pub(crate) mod image_lif;
 pub(crate) mod linear_lif;
 #[cfg(test)]
 mod philox_words;
@@ -156,8 +158,8 @@ pub(crate) fn constant_buffer<T: bytemuck::NoUninit>(
     })
 }
 
-/// Sizes of a `linear_lif` or `conv_transpose_lif` layer in groups of four channels, and the input's
-/// side (1 for the former, which does not look at it).
+/// Sizes of a spiking layer in groups of four channels, and the input's side, which `linear_lif` does
+/// not look at: its inputs are the channels of all taps.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
 pub(crate) struct LayerSizes {
@@ -177,9 +179,10 @@ pub(crate) struct LayerBuffers {
 }
 
 impl LayerBuffers {
+    /// `side` is the height and width of a convolution's input, 0 for a linear layer.
     pub(crate) fn new(gpu: &Gpu, label: &str, layer: &GroupedLayer, side: usize) -> Self {
         let sizes = LayerSizes {
-            inputs: layer.inputs as u32,
+            inputs: if side == 0 { layer.taps * layer.inputs } else { layer.inputs } as u32,
             outputs: layer.outputs as u32,
             side: side as u32,
             padding: 0,
@@ -207,6 +210,7 @@ impl LayerBuffers {
 /// zero and never spike.
 #[derive(Debug)]
 pub(crate) struct GroupedLayer {
+    pub(crate) taps: usize,
     /// Groups of input channels.
     pub(crate) inputs: usize,
     /// Groups of output channels.
@@ -249,6 +253,6 @@ impl GroupedLayer {
                 ]
             })
             .collect();
-        GroupedLayer { inputs, outputs: groups.len(), weights, neurons }
+        GroupedLayer { taps: layer.taps, inputs, outputs: groups.len(), weights, neurons }
     }
 }

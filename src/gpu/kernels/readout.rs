@@ -2,7 +2,7 @@
 
 use super::{Binding, Kernel, Pass, constant_buffer};
 use crate::gpu::device::Gpu;
-use crate::network::{Readout, pixel_thresholds};
+use crate::network::{Moment, Readout, pixel_thresholds};
 
 pub(crate) const KERNEL: Kernel = Kernel {
     name: "readout",
@@ -19,7 +19,7 @@ pub(crate) const WORKGROUP_BYTES: usize = 10 * 10 * 16 * 4 + 8 * 8 * 3 * 4;
 
 /// The constants in front of the shader.
 pub(crate) fn constants(layer: &Readout) -> [(&'static str, u32); 2] {
-    [("TIME_STEPS", layer.coefficients.len() as u32), ("IMAGE_CHANNELS", layer.outputs as u32)]
+    [("TIME_STEPS", layer.moments.len() as u32), ("IMAGE_CHANNELS", layer.outputs as u32)]
 }
 
 /// W = 2^14 * high + low with 0 <= low < 2^14; both fit 32 bits because |W| < 2^45.
@@ -46,27 +46,32 @@ fn weights(layer: &Readout) -> Vec<[i32; 4]> {
 }
 
 /// K, the limbs of each bias, the pixel thresholds.
-fn table(layer: &Readout) -> Vec<i32> {
-    let biases = layer.bias.iter().flat_map(|&bias| limbs(bias));
-    layer.coefficients.iter().copied().chain(biases).chain(pixel_thresholds()).collect()
+fn table(moment: &Moment) -> Vec<i32> {
+    let biases = moment.bias.iter().flat_map(|&bias| limbs(bias));
+    moment.coefficients.iter().copied().chain(biases).chain(pixel_thresholds()).collect()
 }
 
-/// Spikes `[images, side, side, inputs]` to `pixels`, u8 `[images, side, side, outputs]`.
-pub(crate) fn pass(
+/// Spikes `[images, side, side, inputs]` to `pixels`, u8 `[images, side, side, outputs]`: one pass for
+/// each moment.
+pub(crate) fn passes(
     gpu: &Gpu,
     pipeline: &wgpu::ComputePipeline,
     layer: &Readout,
+    moments: &[Moment],
     side: usize,
     spikes: &wgpu::Buffer,
     pixels: &wgpu::Buffer,
-) -> Pass {
+) -> Vec<Pass> {
     let label = "fsvae.readout";
     let sizes = [layer.inputs.div_ceil(4) as u32, side as u32, 0, 0];
     let sizes = constant_buffer(gpu, label, &sizes, wgpu::BufferUsages::UNIFORM);
     let weights = constant_buffer(gpu, label, &weights(layer), wgpu::BufferUsages::STORAGE);
-    let table = constant_buffer(gpu, label, &table(layer), wgpu::BufferUsages::STORAGE);
     let tiles = (side as u32).div_ceil(TILE);
-    KERNEL.pass(gpu, pipeline, &[&sizes, &weights, &table, spikes, pixels], [tiles, tiles])
+    let pass = |moment| {
+        let table = constant_buffer(gpu, label, &table(moment), wgpu::BufferUsages::STORAGE);
+        KERNEL.pass(gpu, pipeline, &[&sizes, &weights, &table, spikes, pixels], [tiles, tiles])
+    };
+    moments.iter().map(pass).collect()
 }
 
 #[cfg(test)]
@@ -92,9 +97,9 @@ mod tests {
             (coefficients, weights, bias).prop_map(move |(coefficients, weights, bias)| Readout {
                 inputs,
                 outputs,
-                coefficients,
-                weights,
-                bias,
+                weights: weights.into(),
+                // The kernel's time steps are counted by the moments; the last is looked at.
+                moments: vec![Moment { coefficients, bias }; steps],
             })
         })
     }
@@ -115,13 +120,16 @@ mod tests {
             let prepared = PreparedReadout::new(&layer);
             let mut expected = vec![0; IMAGES * bytes];
             for (trains, image) in trains.chunks(side * side * layer.inputs).zip(expected.chunks_mut(bytes)) {
-                twin(&prepared, &Spikes::from_words(trains, layer.inputs, steps), side, image);
+                let spikes = Spikes::from_words(trains, layer.inputs, steps);
+                twin(&prepared, layer.last(), &spikes, side, image);
             }
             for gpu in gpus() {
                 let pipeline = KERNEL.pipeline(gpu, &constants(&layer));
                 let input = storage(gpu, &grouped(&trains, layer.inputs));
                 let output = results(gpu, IMAGES * bytes / 4);
-                let found = run(gpu, &pass(gpu, &pipeline, &layer, side, &input, &output), IMAGES, &output);
+                let last = std::slice::from_ref(layer.last());
+                let passes = passes(gpu, &pipeline, &layer, last, side, &input, &output);
+                let found = run(gpu, &passes[0], IMAGES, &output);
                 prop_assert_eq!(bytemuck::cast_slice::<u32, u8>(&found), &expected[..], "{}", gpu.name());
             }
         }

@@ -5,23 +5,39 @@ use naga::back;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 
-use super::{Binding, Kernel, LayerSizes, conv_transpose_lif, linear_lif, philox_words, readout, sample};
+use super::{
+    Binding, Kernel, LayerSizes, conv_lif, conv_transpose_lif, image_lif, linear_lif, philox_words, readout,
+    sample,
+};
 
 /// Every kernel with some constants that it may be compiled with.
 fn kernels() -> Vec<(&'static Kernel, Vec<(&'static str, u32)>)> {
     let mut kernels = vec![(&philox_words::KERNEL, vec![])];
     for steps in [1, 7, 16, 32] {
         kernels.push((&linear_lif::KERNEL, vec![("TIME_STEPS", steps)]));
+        kernels.push((&conv_lif::KERNEL, vec![("TIME_STEPS", steps)]));
         kernels.push((&conv_transpose_lif::KERNEL, vec![("TIME_STEPS", steps)]));
         for channels in [1, 3] {
+            kernels.push((&image_lif::KERNEL, vec![("TIME_STEPS", steps), ("IMAGE_CHANNELS", channels)]));
             kernels.push((&readout::KERNEL, vec![("TIME_STEPS", steps), ("IMAGE_CHANNELS", channels)]));
         }
         for latent in [1, 6, 33, 128, 300] {
-            let constants = vec![("TIME_STEPS", steps), ("LATENT", latent), ("NEURONS", 20), ("STREAM", 0)];
-            kernels.push((&sample::KERNEL, constants));
+            for encoded in [0, 1] {
+                kernels.push((&sample::KERNEL, sampler(steps, latent, encoded)));
+            }
         }
     }
     kernels
+}
+
+fn sampler(steps: u32, latent: u32, encoded: u32) -> Vec<(&'static str, u32)> {
+    vec![
+        ("TIME_STEPS", steps),
+        ("LATENT", latent),
+        ("NEURONS", 20),
+        ("STREAM", encoded),
+        ("ENCODED", encoded),
+    ]
 }
 
 fn validated(kernel: &Kernel, constants: &[(&str, u32)]) -> (Module, ModuleInfo) {
@@ -105,8 +121,10 @@ fn structs_have_the_hosts_offsets() {
     assert_eq!(offsets(&linear_lif::KERNEL, &steps, "Layer"), layer[..2]);
     assert_eq!(offsets(&conv_transpose_lif::KERNEL, &steps, "Layer"), layer);
     let run = [offset_of!(sample::Run, seed), offset_of!(sample::Run, first)];
-    let constants = [("TIME_STEPS", 16), ("LATENT", 128), ("NEURONS", 20), ("STREAM", 0)];
-    assert_eq!(offsets(&sample::KERNEL, &constants, "Run"), run);
+    assert_eq!(offsets(&sample::KERNEL, &sampler(16, 128, 0), "Run"), run);
+    assert_eq!(offsets(&conv_lif::KERNEL, &steps, "Layer"), layer);
+    let image = [("TIME_STEPS", 16), ("IMAGE_CHANNELS", 1)];
+    assert_eq!(offsets(&image_lif::KERNEL, &image, "Layer"), layer);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `shaders/sample.wgsl`: the autoregressive prior and its draws, one workgroup an image.
+//! `shaders/sample.wgsl`: the autoregressive prior or posterior and its draws, one workgroup an image.
 
 use super::{Binding, Kernel, Pass, constant_buffer};
 use crate::architecture::Architecture;
@@ -9,7 +9,14 @@ use crate::philox::Stream;
 pub(crate) const KERNEL: Kernel = Kernel {
     name: "sample",
     parts: &[include_str!("../../../shaders/philox.wgsl"), include_str!("../../../shaders/sample.wgsl")],
-    bindings: &[Binding::Uniform(16), Binding::Read, Binding::Read, Binding::Read, Binding::Write],
+    bindings: &[
+        Binding::Uniform(16),
+        Binding::Read,
+        Binding::Read,
+        Binding::Read,
+        Binding::Read,
+        Binding::Write,
+    ],
     workgroup_size: 128,
 };
 
@@ -24,21 +31,22 @@ pub(crate) struct Run {
 }
 
 /// The constants in front of the shader.
-pub(crate) fn constants(architecture: &Architecture, stream: Stream) -> [(&'static str, u32); 4] {
+pub(crate) fn constants(architecture: &Architecture, stream: Stream) -> [(&'static str, u32); 5] {
     [
         ("TIME_STEPS", architecture.time_steps as u32),
         ("LATENT", architecture.latent_channels as u32),
         ("NEURONS", architecture.neurons_per_channel as u32),
         ("STREAM", stream as u32),
+        ("ENCODED", u32::from(stream == Stream::Posterior)),
     ]
 }
 
-/// Bytes of workgroup memory: masks of z and of the first hidden layer, and a word of state for
+/// Bytes of workgroup memory, for the posterior: masks of the input (encoder's spikes, z) and of the first hidden layer, and a word of state for
 /// each neuron of the first and two for each of the second. The shader's layout may round each
 /// array up to 16 bytes.
 pub(crate) fn workgroup_bytes(latent_channels: usize) -> usize {
     let (first, second) = (2 * latent_channels, 4 * latent_channels);
-    let words = [latent_channels.div_ceil(32), first.div_ceil(32), first, second, second];
+    let words = [2 * latent_channels.div_ceil(32), first.div_ceil(32), first, second, second];
     words.iter().map(|words| 4 * words.next_multiple_of(4)).sum()
 }
 
@@ -47,10 +55,10 @@ pub(crate) fn latent_words(latent_channels: usize) -> usize {
     latent_channels.next_multiple_of(4)
 }
 
-/// Buffers `[hidden weights, last weights, neurons]` of the prior.
+/// Buffers `[hidden weights, last weights, neurons]` of the prior or the posterior.
 pub(crate) fn buffers(gpu: &Gpu, layers: &[SpikingLayer; 3]) -> [wgpu::Buffer; 3] {
     let storage =
-        |contents: &[i32]| constant_buffer(gpu, "fsvae.prior", contents, wgpu::BufferUsages::STORAGE);
+        |contents: &[i32]| constant_buffer(gpu, "fsvae.sampler", contents, wgpu::BufferUsages::STORAGE);
     let mut hidden = Vec::new();
     for layer in &layers[..2] {
         for input in 0..layer.inputs {
@@ -66,15 +74,17 @@ pub(crate) fn buffers(gpu: &Gpu, layers: &[SpikingLayer; 3]) -> [wgpu::Buffer; 3
     [storage(&hidden), storage(&layers[2].weights), storage(&neurons)]
 }
 
-/// Draws z of the images `run` starts at into `latents`, `[images, latent words]`.
+/// Draws z of the images `run` starts at into `latents`, `[images, latent words]`. `encoded` are the
+/// encoder's spikes of the same shape; the prior takes any buffer.
 pub(crate) fn pass(
     gpu: &Gpu,
     pipeline: &wgpu::ComputePipeline,
     run: &wgpu::Buffer,
     [hidden, last, neurons]: &[wgpu::Buffer; 3],
+    encoded: &wgpu::Buffer,
     latents: &wgpu::Buffer,
 ) -> Pass {
-    KERNEL.pass(gpu, pipeline, &[run, hidden, last, neurons, latents], [1, 1])
+    KERNEL.pass(gpu, pipeline, &[run, hidden, last, neurons, encoded, latents], [1, 1])
 }
 
 #[cfg(test)]
@@ -83,34 +93,44 @@ mod tests {
 
     use super::*;
     use crate::cpu::sample::{Sampler, sample as twin};
-    use crate::gpu::testing::{cases, gpus, grouped, layer, results, run};
+    use crate::cpu::spikes::Spikes;
+    use crate::gpu::testing::{cases, gpus, grouped, layer, results, run, spike_trains, storage};
     use crate::philox::{Draws, halves};
 
     const IMAGES: usize = 3;
 
-    fn priors(channels: usize, neurons: usize) -> impl Strategy<Value = [SpikingLayer; 3]> {
+    fn samplers(inputs: usize, channels: usize, neurons: usize) -> impl Strategy<Value = [SpikingLayer; 3]> {
         let (first, second, last) = (2 * channels, 4 * channels, channels * neurons);
-        (layer(channels, first, 1), layer(first, second, 1), layer(second, last, 1)).prop_map(<[_; 3]>::from)
+        (layer(inputs, first, 1), layer(first, second, 1), layer(second, last, 1)).prop_map(<[_; 3]>::from)
     }
 
     proptest! {
-        #![proptest_config(cases(24))]
+        #![proptest_config(cases(32))]
 
         #[test]
         fn agrees_with_its_twin(
-            (time_steps, channels, neurons, prior) in (1..=32_usize, 1..50_usize, 1..30_usize)
-                .prop_flat_map(|(steps, channels, neurons)| {
-                    (Just(steps), Just(channels), Just(neurons), priors(channels, neurons))
-                }),
+            (stream, time_steps, channels, neurons, layers, encoded) in (
+                prop_oneof![Just(Stream::Prior), Just(Stream::Posterior)],
+                1..=32_usize,
+                1..50_usize,
+                1..30_usize,
+            ).prop_flat_map(|(stream, steps, channels, neurons)| {
+                let inputs = if stream == Stream::Posterior { 2 * channels } else { channels };
+                let layers = samplers(inputs, channels, neurons);
+                (Just(stream), Just(steps), Just(channels), Just(neurons), layers, spike_trains(IMAGES * channels, steps))
+            }),
             seed: u64,
             // The carry into the high half of the index is in the middle of the batch.
             index in prop_oneof![Just((1_u64 << 32) - 2), Just(u64::MAX - 2), 0..u64::MAX - 2],
         ) {
-            let sampler = Sampler::new(&prior);
-            let expected: Vec<u32> = (index..=index + (IMAGES as u64 - 1)).flat_map(|index| {
-                let draws = Draws { seed, index, stream: Stream::Prior, channels, neurons };
-                twin(&sampler, draws, time_steps).to_words()
-            }).collect();
+            let sampler = Sampler::new(&layers, channels);
+            let mut expected = Vec::new();
+            for (i, encoded) in encoded.chunks(channels).enumerate() {
+                let encoded = Spikes::from_words(encoded, channels, time_steps);
+                let encoded = (stream == Stream::Posterior).then_some(&encoded);
+                let draws = Draws { seed, index: index + i as u64, stream, channels, neurons };
+                expected.extend(twin(&sampler, encoded, draws, time_steps).to_words());
+            }
             let architecture = Architecture {
                 time_steps,
                 latent_channels: channels,
@@ -120,11 +140,12 @@ mod tests {
                 image_channels: 1,
             };
             for gpu in gpus() {
-                let pipeline = KERNEL.pipeline(gpu, &constants(&architecture, Stream::Prior));
-                let run_ = [Run { seed: halves(seed), first: halves(index) }];
-                let run_ = constant_buffer(gpu, "test", &run_, wgpu::BufferUsages::UNIFORM);
+                let pipeline = KERNEL.pipeline(gpu, &constants(&architecture, stream));
+                let start = [Run { seed: halves(seed), first: halves(index) }];
+                let start = constant_buffer(gpu, "test", &start, wgpu::BufferUsages::UNIFORM);
+                let encoded = storage(gpu, &grouped(&encoded, channels));
                 let latents = results(gpu, IMAGES * latent_words(channels));
-                let pass = pass(gpu, &pipeline, &run_, &buffers(gpu, &prior), &latents);
+                let pass = pass(gpu, &pipeline, &start, &buffers(gpu, &layers), &encoded, &latents);
                 let found = run(gpu, &pass, IMAGES, &latents);
                 prop_assert_eq!(&found, &grouped(&expected, channels), "{}", gpu.name());
             }

@@ -1,0 +1,54 @@
+// A spiking convolution, 3x3, stride 2, padding 1, all time steps at once (integer machine, section 4):
+//
+//     x_t[y, x] = sum_i,ky,kx W[o, i, ky, kx] * s_i(t)[2y + ky - 1, 2x + kx - 1] + B[o], then lif.wgsl
+//
+// One invocation makes the spike trains of four output channels of one pixel of one image. Its 4 T
+// sums stay in registers; each weight is read once for all steps, and inputs that never spike are
+// skipped.
+//
+// Joined in front: TIME_STEPS and lif.wgsl. Twin: src/cpu/conv_lif.rs.
+
+struct Layer {
+    inputs: u32,  // input channels / 4, rounded up
+    outputs: u32, // output channels / 4, rounded up
+    side: u32,    // height and width of the input; the output's are half of that
+}
+
+@group(0) @binding(0) var<uniform> layer: Layer;
+@group(0) @binding(1) var<storage, read> weights: array<vec4<i32>>; // [9, 4 inputs, outputs] of 4 outputs
+@group(0) @binding(2) var<storage, read> neurons: array<vec4<i32>>; // [outputs, 2]: bias, threshold
+@group(0) @binding(3) var<storage, read> spikes_in: array<vec4<u32>>; // [images, side, side, inputs]
+@group(0) @binding(4) var<storage, read_write> spikes_out: array<vec4<u32>>; // [images, side / 2, side / 2, outputs]
+
+@compute @workgroup_size(64)
+fn conv_lif(@builtin(global_invocation_id) id: vec3<u32>) {
+    let half = layer.side / 2u;
+    let output = id.x % layer.outputs;
+    let at = id.x / layer.outputs;
+    let y = at / half;
+    let x = at % half;
+    let image = id.z;
+    if (y >= half) {
+        return;
+    }
+    var currents: Currents;
+    for (var tap = 0u; tap < 9u; tap++) {
+        // Above and to the left of the map this wraps to a large number.
+        let a = 2u * y + tap / 3u - 1u;
+        let b = 2u * x + tap % 3u - 1u;
+        if (a < layer.side && b < layer.side) {
+            let pixel = (image * layer.side + a) * layer.side + b;
+            for (var i = 0u; i < layer.inputs; i++) {
+                let spike_trains = spikes_in[pixel * layer.inputs + i];
+                for (var j = 0u; j < 4u; j++) {
+                    if (spike_trains[j] != 0u) {
+                        let row = (tap * layer.inputs + i) * 4u + j;
+                        receive(&currents, spike_trains[j], weights[row * layer.outputs + output]);
+                    }
+                }
+            }
+        }
+    }
+    spikes_out[(image * half * half + at) * layer.outputs + output] =
+        fire(&currents, neurons[2u * output], neurons[2u * output + 1u]);
+}

@@ -1,0 +1,67 @@
+//! `shaders/conv_lif.wgsl`: a spiking convolution of stride 2.
+
+use super::{Binding, Kernel, LayerBuffers, Pass};
+use crate::gpu::device::Gpu;
+
+pub(crate) const KERNEL: Kernel = Kernel {
+    name: "conv_lif",
+    parts: &[include_str!("../../../shaders/lif.wgsl"), include_str!("../../../shaders/conv_lif.wgsl")],
+    bindings: &[Binding::Uniform(12), Binding::Read, Binding::Read, Binding::Read, Binding::Write],
+    workgroup_size: 64,
+};
+
+/// Spikes `[images, side, side, inputs]` in `input` to `[images, side / 2, side / 2, outputs]` in
+/// `output`.
+pub(crate) fn pass(
+    gpu: &Gpu,
+    pipeline: &wgpu::ComputePipeline,
+    layer: &LayerBuffers,
+    input: &wgpu::Buffer,
+    output: &wgpu::Buffer,
+) -> Pass {
+    let pixels = layer.sizes.side * layer.sizes.side / 4;
+    let workgroups = [(pixels * layer.sizes.outputs).div_ceil(KERNEL.workgroup_size), 1];
+    KERNEL.pass(gpu, pipeline, &layer.bind(input, output), workgroups)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::cpu::conv_lif::conv_lif as twin;
+    use crate::cpu::layer::Layer;
+    use crate::cpu::spikes::Spikes;
+    use crate::gpu::kernels::GroupedLayer;
+    use crate::gpu::testing::{cases, gpus, grouped, layer, results, run, spike_trains, storage};
+
+    const IMAGES: usize = 2;
+
+    proptest! {
+        #![proptest_config(cases(16))]
+
+        #[test]
+        fn agrees_with_its_twin(
+            (steps, side, layer, trains) in (1..=32_usize, 1..5_u32, 1..20_usize, 1..70_usize)
+                .prop_flat_map(|(steps, log_side, inputs, outputs)| {
+                    let side = 1_usize << log_side;
+                    let trains = spike_trains(IMAGES * side * side * inputs, steps);
+                    (Just(steps), Just(side), layer(inputs, outputs, 9), trains)
+                })
+        ) {
+            let prepared = Layer::new(&layer);
+            let image = |trains: &[u32]| {
+                twin(&prepared, &Spikes::from_words(trains, layer.inputs, steps), side).to_words()
+            };
+            let expected: Vec<u32> = trains.chunks(side * side * layer.inputs).flat_map(image).collect();
+            for gpu in gpus() {
+                let pipeline = KERNEL.pipeline(gpu, &[("TIME_STEPS", steps as u32)]);
+                let buffers = LayerBuffers::new(gpu, "test", &GroupedLayer::new(&layer), side);
+                let input = storage(gpu, &grouped(&trains, layer.inputs));
+                let output = results(gpu, IMAGES * side * side / 4 * layer.outputs.next_multiple_of(4));
+                let found = run(gpu, &pass(gpu, &pipeline, &buffers, &input, &output), IMAGES, &output);
+                prop_assert_eq!(&found, &grouped(&expected, layer.outputs), "{}", gpu.name());
+            }
+        }
+    }
+}
