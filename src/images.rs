@@ -39,6 +39,11 @@ impl Images {
         Ok(Images { first, side, channels, pixels })
     }
 
+    /// The same images with indices from `first` on.
+    pub fn with_first(self, first: u64) -> Self {
+        Images { first, ..self }
+    }
+
     fn image_bytes(&self) -> usize {
         self.side * self.side * self.channels
     }
@@ -80,8 +85,8 @@ impl Images {
 
     /// One picture with all images, row by row, as near to a square as can be; the rest is black.
     pub fn to_grid(&self) -> DynamicImage {
-        let mut grid = Grid::new(self.len(), self.side, self.channels);
-        self.iter().for_each(|image| grid.add(image));
+        let mut grid = Grid::new(self.len(), self.side, self.side, self.channels);
+        self.iter().for_each(|image| grid.add(image.pixels));
         grid.finish()
     }
 }
@@ -106,39 +111,41 @@ impl Image<'_> {
     }
 }
 
-/// A picture that is filled image by image, row by row.
+/// A picture that is filled tile by tile, row by row.
 #[derive(Debug)]
 pub struct Grid {
     columns: usize,
-    side: usize,
+    rows: usize,
+    /// Width and height of a tile.
+    tile: (usize, usize),
     channels: usize,
-    width: usize,
-    height: usize,
     filled: usize,
     pixels: Vec<u8>,
 }
 
 impl Grid {
-    /// An empty, black grid for `count` images.
-    pub fn new(count: usize, side: usize, channels: usize) -> Self {
-        let (columns, rows) = Grid::shape(count);
-        let (width, height) = (columns * side, rows * side);
-        Grid { columns, side, channels, width, height, filled: 0, pixels: vec![0; width * height * channels] }
-    }
-
-    /// Columns and rows of a grid of `count` images.
-    pub fn shape(count: usize) -> (usize, usize) {
+    /// An empty, black grid for `count` tiles, with as many rows as columns or one less.
+    pub fn new(count: usize, width: usize, height: usize, channels: usize) -> Self {
         let root = count.isqrt();
-        let columns = if root * root == count { root } else { root + 1 }.max(1);
-        (columns, count.div_ceil(columns))
+        let columns = if root * root == count { root } else { root + 1 };
+        Grid::with_columns(columns, count, width, height, channels)
     }
 
-    /// Puts an image into the next place; one too many is left out.
-    pub fn add(&mut self, image: Image<'_>) {
+    /// An empty, black grid for `count` tiles in so many columns.
+    pub fn with_columns(columns: usize, count: usize, width: usize, height: usize, channels: usize) -> Self {
+        let columns = columns.max(1);
+        let rows = count.div_ceil(columns);
+        let pixels = vec![0; columns * rows * width * height * channels];
+        Grid { columns, rows, tile: (width, height), channels, filled: 0, pixels }
+    }
+
+    /// Puts a tile, u8 `[height, width, channels]`, into the next place; one too many is left out.
+    pub fn add(&mut self, tile: &[u8]) {
         let (column, row) = (self.filled % self.columns, self.filled / self.columns);
-        let line = self.side * self.channels;
-        for (y, pixels) in image.pixels.chunks_exact(line).enumerate() {
-            let start = ((row * self.side + y) * self.width + column * self.side) * self.channels;
+        let (width, height) = self.tile;
+        let line = width * self.channels;
+        for (y, pixels) in tile.chunks_exact(line).enumerate() {
+            let start = ((row * height + y) * self.columns + column) * line;
             if let Some(place) = self.pixels.get_mut(start..start + line) {
                 place.copy_from_slice(pixels);
             }
@@ -148,10 +155,12 @@ impl Grid {
 
     /// The picture.
     pub fn finish(self) -> DynamicImage {
-        to_dynamic(self.pixels, self.width, self.height, self.channels)
+        let (width, height) = self.tile;
+        to_dynamic(self.pixels, self.columns * width, self.rows * height, self.channels)
     }
 }
 
+/// u8 `[height, width, channels]` as the `image` crate's type.
 fn to_dynamic(pixels: Vec<u8>, width: usize, height: usize, channels: usize) -> DynamicImage {
     let (width, height) = (width as u32, height as u32);
     let image = if channels == 1 {

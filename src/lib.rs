@@ -53,6 +53,7 @@ mod images;
 mod latents;
 mod network;
 mod philox;
+mod picture;
 
 #[doc = include_str!("integer_machine.md")]
 pub mod integer_machine {}
@@ -65,4 +66,5 @@ pub use gpu::Gpu;
 pub use images::{Grid, Image, Images};
 pub use latents::Latents;
 pub use network::{LayerFacts, Network};
+pub use picture::read_picture;
 pub use {image, wgpu};

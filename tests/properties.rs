@@ -34,16 +34,30 @@ proptest! {
     })]
 
     #[test]
-    fn every_adapter_makes_the_cpus_images(model in models(), seed: u64, first in 0..u64::MAX - 5) {
+    fn every_adapter_makes_the_cpus_images(
+        model in models(),
+        seed: u64,
+        first in 0..u64::MAX - 5,
+        noise in prop::collection::vec(any::<u8>(), 997),
+    ) {
         let bytes = model.bytes();
         let network = Network::new(&Checkpoint::from_bytes(&bytes).expect("a checkpoint")).expect("valid");
         let range = first..first + 5;
-        let expected = Generator::builder(&network).cpu().generate(seed, range.clone()).expect("images");
+        let bytes = 3 * network.architecture().image_bytes();
+        let pixels: Vec<u8> = noise.into_iter().cycle().take(bytes).collect();
+        let mut cpu = Generator::builder(&network).cpu();
+        let expected = cpu.generate(seed, range.clone()).expect("images");
+        let latents = cpu.encode(&pixels, seed, first).expect("latents");
+        let reconstructed = cpu.reconstruct(&pixels, seed, first).expect("images");
         for gpu in gpus(&network) {
             let builder = Generator::builder(&network).batch(2.try_into().expect("not 0"));
             let mut generator = pollster::block_on(builder.gpu(&gpu)).expect("a generator");
             let found = generator.generate(seed, range.clone()).expect("images");
             prop_assert_eq!(&found, &expected, "{}", gpu.name());
+            let found = generator.encode(&pixels, seed, first).expect("latents");
+            prop_assert_eq!(&found, &latents, "{}", gpu.name());
+            let found = generator.reconstruct(&pixels, seed, first).expect("images");
+            prop_assert_eq!(&found, &reconstructed, "{}", gpu.name());
         }
     }
 }

@@ -1,12 +1,10 @@
 //! `fsvae devices`.
 
-use std::io::Write;
-
 use fsvae::{gpu, wgpu};
 use serde::Serialize;
 
 use super::Failure;
-use super::info::json;
+use super::report::{print, print_json};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -64,13 +62,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         auto: auto.as_ref().ok().and_then(|chosen| adapters.iter().position(|adapter| adapter == *chosen)),
         adapters: adapters.iter().map(Device::new).collect(),
     };
-    let text = if arguments.json {
-        json(&devices)?
-    } else {
-        let reason = auto.err().map(|reason| format!(" ({reason})")).unwrap_or_default();
-        table(&devices, &reason)
-    };
-    std::io::stdout().write_all(text.as_bytes()).map_err(Failure::stdout)
+    if arguments.json {
+        return print_json(&devices);
+    }
+    let reason = auto.err().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    print(&table(&devices, &reason))
 }
 
 fn table(devices: &Devices, why_cpu: &str) -> String {

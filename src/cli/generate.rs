@@ -1,23 +1,19 @@
 //! `fsvae generate`.
 
-use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::PathBuf;
 
-use fsvae::Network;
-use indicatif::{ProgressBar, ProgressStyle};
-use sha2::{Digest, Sha256};
+use fsvae::image::DynamicImage;
+use fsvae::{Generator, Latents};
 
-use super::{Failure, backend, model, output::Output};
+use super::animation::Animation;
+use super::output::{Output, Target, grid_count};
+use super::report::{images, print_digests, progress};
+use super::{Failure, backend, latents_file, model};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// A checkpoint file, or a bundled model: mnist, fashion
-    #[arg(long, value_name = "PATH|NAME", default_value = "mnist")]
-    model: PathBuf,
-    /// Any 64-bit number; another seed gives other images
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
+    #[command(flatten)]
+    model: model::Arguments,
     /// Index of the first image
     #[arg(long, value_name = "I", default_value_t = 0)]
     first: u64,
@@ -30,77 +26,104 @@ pub(super) struct Arguments {
     /// one file an image; its extension is the format
     #[arg(long, value_name = "PATH")]
     out: Option<PathBuf>,
-    /// Print "INDEX SHA256" of each image's raw pixels; without --out no file is written
+    /// Print "INDEX SHA256" of each image's raw pixels; without --out no image is written
     #[arg(long)]
     digests: bool,
+    /// Also keep the drawn latents, for `fsvae decode`, in this safetensors file
+    #[arg(long, value_name = "PATH")]
+    latents: Option<PathBuf>,
+    /// Write the grid as it is after each time step: a .gif or .apng, or with {step} in its name one
+    /// file a step; without --out no other image is written
+    #[arg(long, value_name = "PATH")]
+    animate: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let Arguments { seed, first, count, .. } = *arguments;
+    let Arguments { first, count, .. } = *arguments;
+    let seed = arguments.model.seed;
     let last = first.checked_add(count - 1).ok_or_else(|| {
         let largest = u64::MAX;
         Failure::Input(format!("--first {first} with --count {count} goes past the last index, {largest}"))
     })?;
-    let network = Network::new(&model::open(&arguments.model)?)?;
-    let architecture = network.architecture();
-    let out = match &arguments.out {
-        None if arguments.digests => None,
-        None => Some(PathBuf::from("fsvae.png")),
-        Some(path) => Some(path.clone()),
-    };
-    let (side, channels) = (architecture.image_side(), architecture.image_channels);
-    let mut output = match out {
+    let (network, identity) = arguments.model.network_and_identity()?;
+    let architecture = network.architecture().clone();
+    let side = architecture.image_side();
+    let size = (side, side, architecture.image_channels);
+    let quiet = arguments.digests || arguments.animate.is_some();
+    let default = (!quiet).then(|| PathBuf::from("fsvae.png"));
+    let mut output = match arguments.out.clone().or(default) {
         None => Output::None,
-        Some(path) => Output::new(&path, count, side, channels)?,
+        Some(path) => Output::new(&path, count, size)?,
     };
+    let animation = match &arguments.animate {
+        None => None,
+        Some(path) => {
+            grid_count(path, count.saturating_mul(architecture.time_steps as u64), size)?;
+            Some(Animation::new(path)?)
+        }
+    };
+    let kept = arguments.latents.as_deref().map(Target::new).transpose()?;
 
     let mut generator = arguments.backend.generator(&network, count)?;
     drop(network);
-    let name = generator.backend_name();
+    let mut latents = Latents::from_words(architecture.time_steps, architecture.latent_channels, Vec::new())?;
     let progress = progress(count);
-    for images in generator.batches(seed, first..=last)? {
-        let images = images?;
-        for image in images.iter() {
-            output.add(image)?;
+    if kept.is_none() && animation.is_none() {
+        for images in generator.batches(seed, first..=last)? {
+            take(&images?, arguments.digests, &mut output, &progress)?;
         }
-        if arguments.digests {
-            let digests = images.iter().map(|image| (image.index, digest(image.pixels)));
-            print_digests(digests).map_err(Failure::stdout)?;
+    } else {
+        // The same images by way of their latents, which are wanted too.
+        let batch = generator.batch() as u64;
+        for start in (0..count).step_by(generator.batch()) {
+            let end = (start + batch).min(count) - 1;
+            let drawn = generator.sample_latents(seed, first + start..=first + end)?;
+            take(
+                &generator.decode(&drawn)?.with_first(first + start),
+                arguments.digests,
+                &mut output,
+                &progress,
+            )?;
+            latents.append(&drawn)?;
         }
-        progress.inc(images.len() as u64);
     }
     progress.finish_and_clear();
+
+    let name = generator.backend_name();
+    let say = |written: String| {
+        eprintln!("fsvae: wrote {written}: {}, seed {seed}, made on {name}", images(count));
+    };
+    if let Some(target) = kept {
+        let text = format!("{} (latents)", target.path().display());
+        latents_file::write(target, &latents, &identity)?;
+        say(text);
+    }
+    if let Some(animation) = animation {
+        say(animation.write(&pictures(&mut generator, &latents)?)?);
+    }
     if let Some(written) = output.finish()? {
-        let images = if count == 1 { "image" } else { "images" };
-        eprintln!("fsvae: wrote {written}: {count} {images}, seed {seed}, made on {name}");
+        say(written);
     }
     Ok(())
 }
 
-fn print_digests(digests: impl Iterator<Item = (u64, String)>) -> std::io::Result<()> {
-    // A batch at a time, so that whoever reads the other end of the pipe sees them as they come.
-    let mut lines = String::new();
-    for (index, digest) in digests {
-        lines += &format!("{index} {digest}\n");
+fn take(
+    images: &fsvae::Images,
+    digests: bool,
+    output: &mut Output,
+    progress: &indicatif::ProgressBar,
+) -> Result<(), Failure> {
+    for image in images.iter() {
+        output.add(image.index, image.pixels)?;
     }
-    let mut stdout = std::io::stdout().lock();
-    stdout.write_all(lines.as_bytes())?;
-    stdout.flush()
+    if digests {
+        print_digests(images.iter().map(|image| (image.index, image.pixels)))?;
+    }
+    progress.inc(images.len() as u64);
+    Ok(())
 }
 
-fn digest(pixels: &[u8]) -> String {
-    Sha256::digest(pixels).iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // a String takes everything
-        text
-    })
-}
-
-/// A bar on standard error; indicatif draws none where that is not a terminal.
-fn progress(count: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} images, {per_sec}, {eta} left");
-    let bar = ProgressBar::new(count);
-    match style {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
+/// The grid of all images after each time step.
+fn pictures(generator: &mut Generator, latents: &Latents) -> Result<Vec<DynamicImage>, Failure> {
+    Ok(generator.frames(latents)?.iter().map(fsvae::Images::to_grid).collect())
 }

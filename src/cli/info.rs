@@ -1,12 +1,12 @@
 //! `fsvae info`.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::PathBuf;
 
 use fsvae::Network;
 use serde::Serialize;
 
+use super::report::{print, print_json};
 use super::{Failure, model};
 
 #[derive(Debug, clap::Args)]
@@ -71,13 +71,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         decoder_widths: architecture.decoder_widths,
         layers: layers.collect(),
     };
-    let text = if arguments.json { json(&info)? } else { table(&info) };
-    std::io::stdout().write_all(text.as_bytes()).map_err(Failure::stdout)
-}
-
-pub(super) fn json(value: &impl Serialize) -> Result<String, Failure> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::stdout(error.into()))?;
-    Ok(text + "\n")
+    if arguments.json { print_json(&info) } else { print(&table(&info)) }
 }
 
 fn table(info: &Info) -> String {

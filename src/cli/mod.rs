@@ -3,12 +3,20 @@
 //! Results go to standard output, everything else to standard error. Exit code 2 means that an
 //! argument or an input was unusable, 1 that something else failed.
 
+mod animation;
 mod backend;
+mod decode;
 mod devices;
+mod encode;
 mod generate;
 mod info;
+mod input;
+mod interpolate;
+mod latents_file;
 mod model;
 mod output;
+mod reconstruct;
+mod report;
 
 use std::process::ExitCode;
 
@@ -25,6 +33,14 @@ struct Arguments {
 enum Command {
     /// Generate images: 64 digits in fsvae.png unless told otherwise
     Generate(generate::Arguments),
+    /// Encode images and decode them again; prints the mean squared error
+    Reconstruct(reconstruct::Arguments),
+    /// Encode images into latent spike trains
+    Encode(encode::Arguments),
+    /// Decode latent spike trains into images
+    Decode(decode::Arguments),
+    /// Go from one image to another through the latent space
+    Interpolate(interpolate::Arguments),
     /// Show a checkpoint's architecture, sizes and rounding
     Info(info::Arguments),
     /// List the GPU adapters and which one is used
@@ -43,6 +59,9 @@ enum Failure {
     Write { place: String, source: std::io::Error },
     #[error("{place}: {source}")]
     Encode { place: String, source: fsvae::image::ImageError },
+    /// Some of the inputs could not be used; the rest is done.
+    #[error("{0}")]
+    Partial(String),
     /// The reader of standard output has seen enough.
     #[error("standard output was closed")]
     Closed,
@@ -61,7 +80,7 @@ impl Failure {
             Failure::Closed => 0,
             Failure::Library(error) => 1 + u8::from(error.is_input()),
             Failure::Input(_) => 2,
-            Failure::Write { .. } | Failure::Encode { .. } => 1,
+            Failure::Partial(_) | Failure::Write { .. } | Failure::Encode { .. } => 1,
         }
     }
 }
@@ -73,6 +92,10 @@ pub(crate) fn main() -> ExitCode {
     };
     let result = match arguments.command {
         Command::Generate(arguments) => generate::run(&arguments),
+        Command::Reconstruct(arguments) => reconstruct::run(&arguments),
+        Command::Encode(arguments) => encode::run(&arguments),
+        Command::Decode(arguments) => decode::run(&arguments),
+        Command::Interpolate(arguments) => interpolate::run(&arguments),
         Command::Info(arguments) => info::run(&arguments),
         Command::Devices(arguments) => devices::run(&arguments),
     };

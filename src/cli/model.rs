@@ -1,14 +1,39 @@
-//! `--model PATH|NAME`.
+//! `--model PATH|NAME` and `--seed`, the same for all commands.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use fsvae::{Checkpoint, Error, bundled};
+use fsvae::{Checkpoint, Error, Network, bundled};
 
 use super::Failure;
+use super::report::digest;
 
-/// Names of the bundled checkpoints, for help and errors.
-fn names() -> String {
-    bundled::MODELS.map(|(name, _)| name).join(", ")
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// A checkpoint file, or a bundled model: mnist, fashion
+    #[arg(long, value_name = "PATH|NAME", default_value = "mnist")]
+    model: PathBuf,
+    /// Any 64-bit number; another seed makes other draws
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) seed: u64,
+}
+
+/// What a latents file remembers of a model.
+pub(super) struct Identity {
+    pub(super) name: String,
+    pub(super) digest: String,
+}
+
+impl Arguments {
+    pub(super) fn network(&self) -> Result<Network, Failure> {
+        Ok(Network::new(&open(&self.model)?)?)
+    }
+
+    pub(super) fn network_and_identity(&self) -> Result<(Network, Identity), Failure> {
+        let checkpoint = open(&self.model)?;
+        let name =
+            self.model.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        Ok((Network::new(&checkpoint)?, Identity { name, digest: digest(checkpoint.as_bytes()) }))
+    }
 }
 
 /// A bundled checkpoint by its name, any other by its path. `./mnist` is a file, `mnist` is not.
@@ -20,7 +45,8 @@ pub(super) fn open(model: &Path) -> Result<Checkpoint<'static>, Failure> {
         Error::Read { path, source }
             if source.kind() == std::io::ErrorKind::NotFound && path.extension().is_none() =>
         {
-            Failure::Input(format!("{}: no such file, nor a bundled model ({})", path.display(), names()))
+            let names = bundled::MODELS.map(|(name, _)| name).join(", ");
+            Failure::Input(format!("{}: no such file, nor a bundled model ({names})", path.display()))
         }
         other => other.into(),
     })

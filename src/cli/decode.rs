@@ -1,0 +1,50 @@
+//! `fsvae decode`.
+
+use std::path::PathBuf;
+
+use super::output::Output;
+use super::report::{images, print_digests};
+use super::{Failure, backend, latents_file, model};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// A safetensors file of `fsvae encode` or `fsvae generate --latents`
+    #[arg(value_name = "LATENTS")]
+    latents: PathBuf,
+    #[command(flatten)]
+    model: model::Arguments,
+    #[command(flatten)]
+    backend: backend::Arguments,
+    /// Image file for all of them as a grid [default: decoded.png], or with {index} in its name for
+    /// one file an image, counted from 0; its extension is the format
+    #[arg(long, value_name = "PATH")]
+    out: Option<PathBuf>,
+    /// Print "INDEX SHA256" of each image's raw pixels; without --out no image is written
+    #[arg(long)]
+    digests: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let (network, identity) = arguments.model.network_and_identity()?;
+    let architecture = network.architecture();
+    let latents = latents_file::read(&arguments.latents, architecture, &identity)?;
+    let count = latents.len() as u64;
+    let side = architecture.image_side();
+    let default = (!arguments.digests).then(|| PathBuf::from("decoded.png"));
+    let mut output = match arguments.out.clone().or(default) {
+        None => Output::None,
+        Some(path) => Output::new(&path, count, (side, side, architecture.image_channels))?,
+    };
+    let mut generator = arguments.backend.generator(&network, count)?;
+    let decoded = generator.decode(&latents)?;
+    for image in decoded.iter() {
+        output.add(image.index, image.pixels)?;
+    }
+    if arguments.digests {
+        print_digests(decoded.iter().map(|image| (image.index, image.pixels)))?;
+    }
+    if let Some(written) = output.finish()? {
+        eprintln!("fsvae: wrote {written}: {}, made on {}", images(count), generator.backend_name());
+    }
+    Ok(())
+}

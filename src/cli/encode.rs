@@ -1,0 +1,44 @@
+//! `fsvae encode`.
+
+use std::path::PathBuf;
+
+use fsvae::Latents;
+
+use super::output::Target;
+use super::report::{images, progress};
+use super::{Failure, backend, input, latents_file, model};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    inputs: input::Arguments,
+    #[command(flatten)]
+    model: model::Arguments,
+    #[command(flatten)]
+    backend: backend::Arguments,
+    /// Safetensors file for the latents: `z`, u8 [n, T, C], 0 or 1
+    #[arg(long, value_name = "PATH")]
+    out: PathBuf,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let (network, identity) = arguments.model.network_and_identity()?;
+    let architecture = network.architecture().clone();
+    let inputs = arguments.inputs.read(&architecture)?;
+    let (count, seed) = (inputs.names.len() as u64, arguments.model.seed);
+    let target = Target::new(&arguments.out)?;
+    let mut generator = arguments.backend.generator(&network, count)?;
+    drop(network);
+    let progress = progress(count);
+    let mut latents = Latents::from_words(architecture.time_steps, architecture.latent_channels, Vec::new())?;
+    for originals in inputs.pixels.chunks(generator.batch() * architecture.image_bytes()) {
+        let first = arguments.inputs.first + latents.len() as u64;
+        latents.append(&generator.encode(originals, seed, first)?)?;
+        progress.set_position(latents.len() as u64);
+    }
+    progress.finish_and_clear();
+    latents_file::write(target, &latents, &identity)?;
+    let (path, name) = (arguments.out.display(), generator.backend_name());
+    eprintln!("fsvae: wrote {path} (latents): {}, seed {seed}, made on {name}", images(count));
+    inputs.all_read()
+}
