@@ -117,8 +117,11 @@ mod tests {
 
     #[test]
     fn sixteen_bits_are_rounded() {
-        let deep = image::ImageBuffer::<image::Luma<u16>, _>::from_pixel(4, 4, image::Luma([0x80ff_u16]));
-        assert_eq!(architecture(1).fit(&DynamicImage::ImageLuma16(deep)), [0x81; 16]);
+        // 0x80ff / 257 is 128.49, 0x8101 / 257 is 128.5.
+        for (level, expected) in [(0, 0), (0x80ff, 128), (0x8101, 129), (0xffff, 255)] {
+            let deep = image::ImageBuffer::<image::Luma<u16>, _>::from_pixel(4, 4, image::Luma([level]));
+            assert_eq!(architecture(1).fit(&DynamicImage::ImageLuma16(deep)), [expected; 16]);
+        }
     }
 
     #[test]
