@@ -437,6 +437,28 @@ mod tests {
         }
     }
 
+    /// Halves go to the even neighbour: 0.5, 1.5, 2.5 and -1.5 become 0, 2, 2 and -2.
+    #[test]
+    fn rounding_is_half_to_even() {
+        let mut bytes = crate::bundled::MODELS[0].1.to_vec();
+        let (header, metadata) = safetensors::SafeTensors::read_metadata(&bytes).expect("a header");
+        let mut set = |name: &str, unit: f32, values: &[f32]| {
+            let start = 8 + header + metadata.info(name).expect("the tensor").data_offsets.0;
+            for (at, value) in (start..).step_by(4).zip(values) {
+                bytes[at..at + 4].copy_from_slice(&(unit * value).to_le_bytes());
+            }
+        };
+        let halves = [0.5, 1.5, 2.5, -1.5];
+        set("final_layer.1.weight", 0.5_f32.powi(20), &halves);
+        // Without its scale a neuron's bias is the batch norm's, and its exponent 28.
+        set("decoder_input.bn.weight", 1.0, &[0.0; 4]);
+        set("decoder_input.bn.bias", 0.5_f32.powi(28), &halves);
+        let network = Network::new(&Checkpoint::from_bytes(&bytes).expect("a checkpoint")).expect("valid");
+        let readout: Vec<i64> = (0..4).map(|tap| network.readout.weight(0, 0, tap)).collect();
+        assert_eq!(readout, [0, 2, 2, -2]);
+        assert_eq!(network.decoder_input.bias[..4], [0, 2, 2, -2]);
+    }
+
     /// The contract states frames with powers of 0.8, the code takes them from the checkpoint.
     #[test]
     fn moments_have_the_contracts_coefficients() {
