@@ -14,6 +14,9 @@ use crate::network::Network;
 /// Images of a batch unless the builder says otherwise.
 const DEFAULT_BATCH: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not 0");
 
+/// Bytes of pixels of a batch on the CPU: more would take memory and gain nothing.
+const LARGEST_CPU_BATCH: usize = 1 << 26;
+
 /// Generates images. An image is a function of the network, the seed and its index, and of nothing
 /// else: not of the backend, the batch, or what was generated before.
 #[derive(Debug)]
@@ -39,7 +42,7 @@ pub struct Builder<'a> {
 
 impl Builder<'_> {
     /// How many images are made at once, 64 by default. It decides speed and memory, never pixels.
-    /// A GPU makes fewer at once where its limits ask for it.
+    /// Fewer are made where memory or a GPU's limits ask for it.
     pub fn batch(self, batch: NonZeroUsize) -> Self {
         Builder { batch, ..self }
     }
@@ -49,7 +52,7 @@ impl Builder<'_> {
         Generator {
             architecture: self.network.architecture.clone(),
             backend: Backend::Cpu(Box::new(Cpu::new(self.network))),
-            batch: self.batch.get(),
+            batch: self.batch.get().min(LARGEST_CPU_BATCH / self.network.architecture.image_bytes()).max(1),
             fallback: None,
         }
     }

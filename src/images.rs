@@ -32,7 +32,7 @@ impl Images {
     /// from `first` on.
     ///
     /// # Errors
-    /// [`Error::Pixels`] if these are not whole images.
+    /// [`Error::Pixels`](crate::Error::Pixels) if these are not whole images.
     pub fn new(architecture: &Architecture, first: u64, pixels: Vec<u8>) -> Result<Self> {
         architecture.check_pixels(pixels.len())?;
         let (side, channels) = (architecture.image_side(), architecture.image_channels);

@@ -58,6 +58,11 @@ mod picture;
 #[doc = include_str!("integer_machine.md")]
 pub mod integer_machine {}
 
+/// The README's example is compiled, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 pub use architecture::Architecture;
 pub use checkpoint::Checkpoint;
 pub use error::{CheckpointError, Error, Result};

@@ -405,6 +405,8 @@ fn bad_latents() {
         &["interpolate", "1", "2", "--out", "missing/x.gif"],
         &["generate", "--animate", "x.png"],
         &["generate", "--latents", "missing/z.safetensors"],
+        &["generate", "--latents", "z.safetensors", "--count", "1000000000000", "--digests"],
+        &["generate", "--animate", "x.gif", "--count", "1000000000000"],
         &["encode", "--out", "z.safetensors"],
     ] {
         let output = run(directory.path(), arguments[0], &arguments[1..]);

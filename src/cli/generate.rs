@@ -38,6 +38,9 @@ pub(super) struct Arguments {
     animate: Option<PathBuf>,
 }
 
+/// Bytes of a latents file, which is made in memory.
+const LARGEST_LATENTS: u64 = 1 << 30;
+
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let Arguments { first, count, .. } = *arguments;
     let seed = arguments.model.seed;
@@ -62,7 +65,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             Some(Animation::new(path)?)
         }
     };
-    let kept = arguments.latents.as_deref().map(Target::new).transpose()?;
+    let kept = match &arguments.latents {
+        None => None,
+        Some(path) => {
+            let spikes = architecture.time_steps * architecture.latent_channels;
+            let bytes = count.checked_mul(spikes as u64).filter(|&bytes| bytes <= LARGEST_LATENTS);
+            bytes.ok_or_else(|| {
+                let path = path.display();
+                Failure::Input(format!("{path}: the latents of {count} images are too large for one file"))
+            })?;
+            Some(Target::new(path)?)
+        }
+    };
 
     let mut generator = arguments.backend.generator(&network, count)?;
     drop(network);

@@ -3,6 +3,7 @@
 
 pub(crate) mod conv_lif;
 pub(crate) mod conv_transpose_lif;
+mod convolution;
 pub(crate) mod image_lif;
 pub(crate) mod layer;
 pub(crate) mod linear_lif;
