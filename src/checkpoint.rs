@@ -13,6 +13,9 @@ use safetensors::{SafeTensorError, SafeTensors};
 use crate::architecture::Architecture;
 use crate::error::{CheckpointError, Error, Result};
 
+/// No FSVAE is larger, and a device that never ends is not read for ever.
+const LARGEST_FILE: u64 = 1 << 32;
+
 /// A checked FSVAE checkpoint in the reference implementation's tensor names.
 ///
 /// It holds the file's bytes once, as they are (f32, f16 or bf16); elements are widened one at a
@@ -54,16 +57,18 @@ impl Checkpoint<'static> {
         // is refused after its first eight bytes.
         let mut bytes = Vec::new();
         file.by_ref().take(8).read_to_end(&mut bytes).map_err(read)?;
-        check_start(&bytes).map_err(|problem| Error::Checkpoint { origin: origin.clone(), problem })?;
-        if kind.is_file() {
-            let length = header_length(&bytes);
-            if length.saturating_add(8) > kind.len() {
-                let problem = header_too_long(length, kind.len());
-                return Err(Error::Checkpoint { origin, problem });
+        let checked = check_start(&bytes).and_then(|()| match header_length(&bytes) {
+            0 => Err(CheckpointError::Container("its header is empty".into())),
+            length if kind.is_file() && length.saturating_add(8) > kind.len() => {
+                Err(header_too_long(length, kind.len()))
             }
+            _ => Ok(()),
+        });
+        checked.map_err(|problem| Error::Checkpoint { origin: origin.clone(), problem })?;
+        if kind.is_file() {
             bytes.reserve_exact(usize::try_from(kind.len()).unwrap_or(0).saturating_sub(8));
         }
-        file.read_to_end(&mut bytes).map_err(read)?;
+        file.take(LARGEST_FILE).read_to_end(&mut bytes).map_err(read)?;
         Checkpoint::parse(origin, Cow::Owned(bytes))
     }
 

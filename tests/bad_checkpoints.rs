@@ -61,6 +61,7 @@ fn containers() {
     long[..8].copy_from_slice(&(good.len() as u64).to_le_bytes());
     refused("header longer than the file", &long, &["its header claims"]);
     refused("text", b"Dear diary, today I trained a network.", &["not a valid safetensors file"]);
+    refused("no header", &[0; 100], &["not a valid safetensors file"]);
     refused("no JSON", &with_header("not json", &[]), &["not a valid safetensors file", "JSON"]);
     refused("no tensors", &with_header("{}", &[]), &["tensor `membrane_output_layer.coef` is missing"]);
 }
@@ -253,4 +254,6 @@ fn files() {
     );
     assert_refused(&run("cifar"), 2, &["cifar", "no such file", "mnist, fashion"], directory.path(), &[]);
     assert_refused(&run("."), 2, &[".: cannot read it", "directory"], directory.path(), &[]);
+    #[cfg(unix)]
+    assert_refused(&run("/dev/zero"), 2, &["/dev/zero", "its header is empty"], directory.path(), &[]);
 }

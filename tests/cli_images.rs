@@ -323,6 +323,17 @@ fn bad_images() {
         let output = run(directory.path(), "reconstruct", &[argument]);
         assert_refused(&output, 2, &[part], directory.path(), &["folder", "tiny.safetensors"]);
     }
+    #[cfg(unix)]
+    {
+        let output = run(directory.path(), "reconstruct", &["/dev/zero"]);
+        assert_refused(
+            &output,
+            2,
+            &["/dev/zero: more than"],
+            directory.path(),
+            &["folder", "tiny.safetensors"],
+        );
+    }
     save(directory.path(), "folder/a.png", picture(0));
     let first = u64::MAX.to_string();
     let output = run(directory.path(), "reconstruct", &["folder", "folder", "--first", &first]);

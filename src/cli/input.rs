@@ -1,5 +1,6 @@
 //! Images from files, folders and standard input.
 
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -7,6 +8,9 @@ use clap::Args;
 use fsvae::{Architecture, read_picture};
 
 use super::Failure;
+
+/// Bytes of an image or latents file.
+const LARGEST_FILE: u64 = 1 << 30;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -113,6 +117,25 @@ fn folder(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
+/// A whole file, or standard input for `-`. Files that are too large for anything here, or that never
+/// end, are refused.
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+    let source: std::io::Result<Box<dyn Read>> = if path == Path::new("-") {
+        Ok(Box::new(std::io::stdin().lock()))
+    } else {
+        File::open(path).map(|file| Box::new(file) as Box<dyn Read>)
+    };
+    let mut bytes = Vec::new();
+    let named = |problem: String| Failure::Input(format!("{}: {problem}", path.display()));
+    source
+        .and_then(|source| source.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
+        .map_err(|error| named(format!("cannot read it: {error}")))?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        return Err(named(format!("more than {LARGEST_FILE} bytes")));
+    }
+    Ok(bytes)
+}
+
 /// A picture as a network takes it, and the width and height it had.
 pub(super) struct Picture {
     pub(super) pixels: Vec<u8>,
@@ -121,13 +144,7 @@ pub(super) struct Picture {
 
 pub(super) fn read(path: &Path, architecture: &Architecture) -> Result<Picture, Failure> {
     let named = |problem: String| Failure::Input(format!("{}: {problem}", path.display()));
-    let mut bytes = Vec::new();
-    let result = if path == Path::new("-") {
-        std::io::stdin().lock().read_to_end(&mut bytes).map(drop)
-    } else {
-        std::fs::read(path).map(|read| bytes = read)
-    };
-    result.map_err(|error| named(format!("cannot read it: {error}")))?;
+    let bytes = read_file(path)?;
     let picture = read_picture(&bytes).map_err(|error| {
         let text = error.to_string();
         named(format!(

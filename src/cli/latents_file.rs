@@ -9,6 +9,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensorError, SafeTensors};
 
 use super::Failure;
+use super::input::read_file;
 use super::model::Identity;
 use super::output::Target;
 
@@ -31,7 +32,7 @@ pub(super) fn write(target: Target, latents: &Latents, model: &Identity) -> Resu
 /// Reads latents of the network's T and C. If another model made them, a line says so.
 pub(super) fn read(path: &Path, architecture: &Architecture, model: &Identity) -> Result<Latents, Failure> {
     let named = |problem: String| Failure::Input(format!("{}: {problem}", path.display()));
-    let bytes = std::fs::read(path).map_err(|error| named(format!("cannot read it: {error}")))?;
+    let bytes = read_file(path)?;
     let container = |error: SafeTensorError| named(format!("not a valid safetensors file: {error}"));
     let file = SafeTensors::deserialize(&bytes).map_err(container)?;
     let z =
