@@ -134,6 +134,9 @@ pub(crate) struct EncoderPlan {
     pub(crate) images: wgpu::Buffer,
     /// Images to latents drawn from the posterior.
     pub(crate) passes: Vec<Pass>,
+    /// `[capacity, latent words]`: the encoder's spikes.
+    #[cfg(test)]
+    encoded: wgpu::Buffer,
 }
 
 impl Plan {
@@ -145,7 +148,8 @@ impl Plan {
         let batch = |label, bytes, usage| buffer(gpu, label, bytes * capacity as u64, Usage::STORAGE | usage);
         let run = buffer(gpu, "fsvae.run", size_of::<sample::Run>() as u64, Usage::UNIFORM | Usage::COPY_DST);
         let latents = batch("fsvae.latents", image.latents, Usage::COPY_SRC | Usage::COPY_DST);
-        let maps = image.maps.map(|bytes| batch("fsvae.map", bytes, Usage::empty()));
+        // Copied from by tests and debuggers only.
+        let maps = image.maps.map(|bytes| batch("fsvae.map", bytes, Usage::COPY_SRC));
         let pixels = batch("fsvae.pixels", image.pixels, Usage::COPY_SRC);
 
         let pipeline = sample::KERNEL.pipeline(gpu, &sample::constants(architecture, Stream::Prior));
@@ -182,9 +186,9 @@ impl Plan {
         let architecture = &network.architecture;
         let image = ImageBytes::new(architecture);
         let batch =
-            |label, bytes| buffer(gpu, label, bytes * self.capacity as u64, Usage::STORAGE | Usage::COPY_DST);
-        let images = batch("fsvae.images", image.pixels);
-        let encoded = batch("fsvae.encoded", image.latents);
+            |label, bytes, usage| buffer(gpu, label, bytes * self.capacity as u64, Usage::STORAGE | usage);
+        let images = batch("fsvae.images", image.pixels, Usage::COPY_DST);
+        let encoded = batch("fsvae.encoded", image.latents, Usage::COPY_SRC);
         let steps = [("TIME_STEPS", architecture.time_steps as u32)];
 
         let mut side = architecture.image_side();
@@ -207,7 +211,12 @@ impl Plan {
         let pipeline = sample::KERNEL.pipeline(gpu, &sample::constants(architecture, Stream::Posterior));
         let weights = sample::buffers(gpu, &network.posterior);
         passes.push(sample::pass(gpu, &pipeline, &self.run, &weights, &encoded, &self.latents));
-        EncoderPlan { images, passes }
+        EncoderPlan {
+            images,
+            passes,
+            #[cfg(test)]
+            encoded,
+        }
     }
 }
 
@@ -251,4 +260,95 @@ fn capacity(gpu: &Gpu, network: &Network, batch: usize) -> Result<usize> {
     let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
     let most = (binding / largest).min(u64::from(limits.max_compute_workgroups_per_dimension));
     Ok(batch.min(usize::try_from(most).unwrap_or(usize::MAX)).max(1))
+}
+
+#[cfg(all(test, feature = "bundled"))]
+mod tests {
+    use super::*;
+    use crate::Checkpoint;
+    use crate::cpu::conv_lif::conv_lif;
+    use crate::cpu::conv_transpose_lif::conv_transpose_lif;
+    use crate::cpu::image_lif::image_lif;
+    use crate::cpu::layer::Layer;
+    use crate::cpu::linear_lif::linear_lif;
+    use crate::cpu::sample::{Sampler, sample};
+    use crate::cpu::spikes::Spikes;
+    use crate::gpu::kernels::sample::Run;
+    use crate::gpu::testing::{gpus, grouped, run};
+    use crate::philox::{Draws, halves};
+
+    const SEED: u64 = 7;
+    const FIRST: u64 = 3;
+
+    /// The words after every layer, each as the GPU lays them out: encoder, its latent input, z,
+    /// decoder.
+    fn intermediates(network: &Network, image: &[u8], index: u64) -> Vec<Vec<u32>> {
+        let Architecture { time_steps: steps, latent_channels: channels, .. } = network.architecture;
+        let mut words = Vec::new();
+        let mut keep = |spikes: &Spikes| words.push(grouped(&spikes.to_words(), spikes.channels));
+
+        let mut side = network.architecture.image_side();
+        let mut spikes = image_lif(&network.image_layer, image, side, steps);
+        keep(&spikes);
+        for layer in &network.encoder {
+            side /= 2;
+            spikes = conv_lif(&Layer::new(layer), &spikes, side);
+            keep(&spikes);
+        }
+        let mut encoded = Spikes::silent(1, channels, steps);
+        linear_lif(&Layer::new(&network.latent), &spikes, &mut encoded.masks);
+        keep(&encoded);
+        let neurons = network.architecture.neurons_per_channel;
+        let draws = Draws { seed: SEED, index, stream: Stream::Posterior, channels, neurons };
+        let z = sample(&Sampler::new(&network.posterior, channels), Some(&encoded), draws, steps);
+        keep(&z);
+
+        let outputs = network.decoder_input.outputs;
+        let mut flat = Spikes::silent(1, outputs, steps);
+        linear_lif(&Layer::new(&network.decoder_input), &z, &mut flat.masks);
+        // The checkpoint's order is channel, y, x.
+        let flat = flat.to_words();
+        let by_pixel: Vec<u32> = (0..4).flat_map(|pixel| flat[pixel..].iter().step_by(4)).copied().collect();
+        let mut spikes = Spikes::from_words(&by_pixel, outputs / 4, steps);
+        keep(&spikes);
+        for (i, layer) in network.decoder.iter().enumerate() {
+            spikes = conv_transpose_lif(&Layer::new(layer), &spikes, 2 << i);
+            keep(&spikes);
+        }
+        words
+    }
+
+    /// Uniform images, on which all neurons of a channel graze their thresholds together, and a
+    /// pattern, through the trained network.
+    #[test]
+    fn every_intermediate_is_the_cpus() {
+        let checkpoint = Checkpoint::bundled("mnist").expect("bundled").expect("valid");
+        let network = Network::new(&checkpoint).expect("valid");
+        let bytes = network.architecture.image_bytes();
+        let pattern = (0..bytes).map(|at| ((at / 32) ^ (at % 32)) as u8 * 8).collect();
+        let mut images = vec![pattern];
+        images.extend([0, 1, 127, 128, 200, 255].map(|level| vec![level; bytes]));
+        let expected: Vec<Vec<Vec<u32>>> =
+            images.iter().zip(FIRST..).map(|(image, index)| intermediates(&network, image, index)).collect();
+
+        for gpu in gpus() {
+            let plan = Plan::new(gpu, &network, images.len()).expect("a plan");
+            let encoder = plan.encoder(gpu, &network);
+            let start = Run { seed: halves(SEED), first: halves(FIRST) };
+            gpu.queue.write_buffer(&plan.run, 0, bytemuck::bytes_of(&start));
+            gpu.queue.write_buffer(&encoder.images, 0, &images.concat());
+            let convolutions = 1 + network.encoder.len();
+            let outputs = (0..convolutions).map(|i| &plan.maps[i % 2]);
+            let outputs = outputs.chain([&encoder.encoded, &plan.latents]);
+            let outputs = outputs.chain((0..plan.decoder.len()).map(|i| &plan.maps[i % 2]));
+            let passes = encoder.passes.iter().chain(&plan.decoder);
+            for (stage, (pass, output)) in passes.zip(outputs).enumerate() {
+                let expected: Vec<u32> =
+                    expected.iter().flat_map(|stages| stages[stage].iter().copied()).collect();
+                let found = run(gpu, pass, images.len(), output);
+                assert!(found[..expected.len()] == expected, "{}: stage {stage}", gpu.name());
+            }
+            assert_eq!(expected[0].len(), encoder.passes.len() + plan.decoder.len());
+        }
+    }
 }
