@@ -84,13 +84,12 @@ impl Latents {
         &self.words
     }
 
-    /// The spike of latent `n` at a time step in a channel.
-    ///
-    /// # Panics
-    /// If one of them is out of range, as indexing does.
-    pub fn spike(&self, n: usize, time_step: usize, channel: usize) -> bool {
-        assert!(time_step < self.time_steps && channel < self.channels, "no such spike");
-        self.words[n * self.channels + channel] >> time_step & 1 == 1
+    /// The spike of latent `n` at a time step in a channel; `None` if one of them is out of range.
+    pub fn spike(&self, n: usize, time_step: usize, channel: usize) -> Option<bool> {
+        if n >= self.len() || time_step >= self.time_steps || channel >= self.channels {
+            return None;
+        }
+        Some(self.words[n * self.channels + channel] >> time_step & 1 == 1)
     }
 
     /// All spikes, `[n, T, C]`, each 0 or 1.
@@ -162,7 +161,8 @@ mod tests {
         assert_eq!(latents.len(), 2);
         assert_eq!(latents.to_spikes(), [1, 0, 0, 1, 1, 0, 1, 0, 1, 0, 1, 0]);
         assert_eq!(Latents::from_spikes(3, 2, &latents.to_spikes()).expect("latents"), latents);
-        assert!(latents.spike(0, 1, 1) && !latents.spike(0, 1, 0));
+        assert_eq!([latents.spike(0, 1, 1), latents.spike(0, 1, 0)], [Some(true), Some(false)]);
+        assert_eq!([latents.spike(2, 0, 0), latents.spike(0, 3, 0), latents.spike(0, 0, 2)], [None; 3]);
     }
 
     #[test]
