@@ -164,7 +164,7 @@ impl Generator {
             }
             Backend::Gpu(engine) => {
                 let source = |at: usize, _| Source::Prior { seed, first: first + at as u64 };
-                words = drive_latents(engine, count, &self.architecture, source)?;
+                drive_latents(engine, count, &self.architecture, source, &mut words)?;
             }
         }
         self.latents(words)
@@ -179,18 +179,18 @@ impl Generator {
     pub fn encode(&mut self, pixels: &[u8], seed: u64, first: u64) -> Result<Latents> {
         let count = self.check_images(pixels, first)?;
         let channels = self.architecture.latent_channels;
-        let words = match &mut self.backend {
+        let mut words = Vec::new();
+        match &mut self.backend {
             Backend::Cpu(cpu) => {
-                let mut words = vec![0; count * channels];
+                words.resize(count * channels, 0);
                 cpu.encode(pixels, seed, first, &mut words);
-                words
             }
             Backend::Gpu(engine) => {
-                engine.prepare(true, false)?;
+                engine.prepare_encoder()?;
                 let source = posterior(pixels, self.architecture.image_bytes(), seed, first);
-                drive_latents(engine, count, &self.architecture, source)?
+                drive_latents(engine, count, &self.architecture, source, &mut words)?;
             }
-        };
+        }
         self.latents(words)
     }
 
@@ -232,7 +232,7 @@ impl Generator {
                 cpu.decode(&words, &mut result);
             }
             Backend::Gpu(engine) => {
-                engine.prepare(true, false)?;
+                engine.prepare_encoder()?;
                 let source = posterior(pixels, self.architecture.image_bytes(), seed, first);
                 let batch = engine.capacity();
                 drive(engine, count, batch, Product::Images, source, |_, bytes| {
@@ -262,7 +262,7 @@ impl Generator {
                 }
             }
             Backend::Gpu(engine) => {
-                engine.prepare(false, true)?;
+                engine.prepare_frames()?;
                 let batch = engine.frames_capacity();
                 drive(engine, latents.len(), batch, Product::Frames, given(latents), |images, bytes| {
                     for (frame, pictures) in frames.iter_mut().zip(bytes.chunks(images * image)) {
@@ -366,23 +366,22 @@ fn drive<'a>(
     Ok(())
 }
 
-/// [`drive`] for latents, as words `[n, C]`.
+/// [`drive`] for latents, appended as words `[n, C]`.
 fn drive_latents<'a>(
     engine: &mut Engine,
     count: usize,
     architecture: &Architecture,
     source: impl Fn(usize, usize) -> Source<'a>,
-) -> Result<Vec<u32>> {
+    words: &mut Vec<u32>,
+) -> Result<()> {
     let channels = architecture.latent_channels;
-    let mut words = Vec::with_capacity(count * channels);
     let batch = engine.capacity();
     drive(engine, count, batch, Product::Latents, source, |_, bytes| {
         let padded: Vec<u32> = bytemuck::pod_collect_to_vec(bytes);
         for image in padded.chunks(channels.next_multiple_of(4)) {
             words.extend_from_slice(&image[..channels]);
         }
-    })?;
-    Ok(words)
+    })
 }
 
 /// Consecutive indices that are still to do. All of u64 is 2^64 of them.

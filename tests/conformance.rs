@@ -165,6 +165,17 @@ fn every_adapter_agrees_with_the_oracle() {
     }
 }
 
+/// One for every backend and batch.
+fn generators(network: &Network, batches: &[usize]) -> Vec<Generator> {
+    let gpus = gpus(network);
+    let of_batch = |&batch: &usize| {
+        let builder = Generator::builder(network).batch(batch.try_into().expect("not 0"));
+        let on_gpu = |gpu| pollster::block_on(builder.gpu(gpu)).expect("a generator");
+        std::iter::once(builder.cpu()).chain(gpus.iter().map(on_gpu)).collect::<Vec<_>>()
+    };
+    batches.iter().flat_map(of_batch).collect()
+}
+
 /// The same images whatever the batch, over the carry from the low to the high half of the index,
 /// up to the last index, in one piece or batch by batch, after other images or none.
 #[test]
@@ -177,15 +188,7 @@ fn images_do_not_depend_on_batches() {
             .clone()
             .flat_map(|index| reference.generate(3, index..=index).expect("an image").into_bytes())
             .collect();
-        let mut generators: Vec<Generator> = Vec::new();
-        for batch in [1, 2, 7, 64] {
-            let builder = Generator::builder(&network).batch(batch.try_into().expect("not 0"));
-            generators.push(builder.cpu());
-            let gpus = gpus(&network);
-            generators
-                .extend(gpus.iter().map(|gpu| pollster::block_on(builder.gpu(gpu)).expect("a generator")));
-        }
-        for generator in &mut generators {
+        for generator in &mut generators(&network, &[1, 2, 7, 64]) {
             let name = format!("{} at batch {}", generator.backend_name(), generator.batch());
             // A run that is given up halfway leaves nothing behind.
             let first = generator.batches(99, ..).expect("batches").next().expect("one").expect("images");
@@ -222,15 +225,7 @@ fn the_other_tasks_do_not_depend_on_batches_either() {
             images.extend(reference.reconstruct(pixels, 3, index).expect("an image").into_bytes());
         }
         let mut frames = None;
-        let mut generators: Vec<Generator> = Vec::new();
-        for batch in [1, 2, 64] {
-            let builder = Generator::builder(&network).batch(batch.try_into().expect("not 0"));
-            generators.push(builder.cpu());
-            let gpus = gpus(&network);
-            generators
-                .extend(gpus.iter().map(|gpu| pollster::block_on(builder.gpu(gpu)).expect("a generator")));
-        }
-        for generator in &mut generators {
+        for generator in &mut generators(&network, &[1, 2, 64]) {
             let name = format!("{} at batch {}", generator.backend_name(), generator.batch());
             let latents = generator.encode(&pixels, 3, first).expect("latents");
             assert_eq!(latents.to_spikes(), spikes, "{name}");

@@ -97,16 +97,21 @@ impl Engine {
         self.plan.capacity.min(usize::try_from(most).unwrap_or(usize::MAX)).max(1)
     }
 
-    /// Makes what batches need besides generation, the first time it is asked for.
-    pub(crate) fn prepare(&mut self, encoder: bool, frames: bool) -> Result<()> {
-        let Engine { gpu, network, plan, .. } = &*self;
-        if encoder && self.encoder.is_none() {
-            let made = plan.encoder(gpu, network);
-            gpu.take_fault()?;
+    /// Makes what [`Source::Posterior`] needs, the first time.
+    pub(crate) fn prepare_encoder(&mut self) -> Result<()> {
+        if self.encoder.is_none() {
+            let made = self.plan.encoder(&self.gpu, &self.network);
+            self.gpu.take_fault()?;
             self.encoder = Some(made);
-        } else if frames && self.moments.is_empty() {
-            let made = plan.readouts(gpu, network, &network.readout.moments);
-            gpu.take_fault()?;
+        }
+        Ok(())
+    }
+
+    /// Makes what [`Product::Frames`] needs, the first time.
+    pub(crate) fn prepare_frames(&mut self) -> Result<()> {
+        if self.moments.is_empty() {
+            let made = self.plan.readouts(&self.gpu, &self.network, &self.network.readout.moments);
+            self.gpu.take_fault()?;
             self.moments = made;
         }
         Ok(())
@@ -117,8 +122,8 @@ impl Engine {
         !self.free.is_empty()
     }
 
-    /// Starts a batch of `images` images, at most [`Engine::capacity`], if there is room, with what
-    /// [`Engine::prepare`] made. Does not wait.
+    /// Starts a batch of `images` images, at most [`Engine::capacity`], if there is room. What it needs
+    /// besides generation was prepared. Does not wait.
     pub(crate) fn submit(&mut self, source: Source<'_>, product: Product, images: usize) {
         let Some(target) = self.free.pop() else { return };
         let Engine { gpu, plan, image, .. } = &*self;
