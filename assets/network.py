@@ -1,0 +1,248 @@
+"""The Fully Spiking Variational Autoencoder (Kamata, Mukuta, Harada, AAAI 2022, arXiv 2110.00375) for training.
+
+Written from the paper, with the tensor names and shapes of its reference implementation, so that both it and
+fsvae load what is trained here. Time is folded into the batch, time step first: spikes are `[T * B, ...]`.
+"""
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import lif
+
+MOMENTUM = 0.1
+
+
+class Layer(nn.Module):
+    """Weights, tdBN and leaky integrate-and-fire neurons. The base of the three kinds of layers.
+
+    The batch norm takes away whatever the bias adds, so that while training the bias only shifts the running mean.
+    """
+
+    def __init__(self, shape, outputs, fan_in, alpha=1.0):
+        super().__init__()
+        bound = fan_in**-0.5
+        self.weight = nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(outputs).uniform_(-bound, bound))
+        self.bn = nn.BatchNorm1d(outputs)
+        self.alpha = alpha
+
+    def current(self, x):
+        raise NotImplementedError
+
+    def affine(self, dtype):
+        """The running statistics as scale and shift of a current without bias."""
+        bn = self.bn
+        return lif.affine(bn.weight, bn.bias, bn.running_mean - self.bias, bn.running_var, dtype, self.alpha)[:2]
+
+    def forward(self, x, steps, repeat=False, coef=None):
+        """Spikes at all time steps; `repeat`, `coef`: see `lif.Spiking`."""
+        x = self.current(x)
+        bn = self.bn
+        if self.training:
+            s, mean, variance = lif.Spiking.apply(x, bn.weight, bn.bias, self.alpha, steps, repeat, coef)
+            with torch.no_grad():
+                count = x.numel() / x.shape[1]
+                bn.running_mean.lerp_(mean.to(bn.running_mean.dtype) + self.bias, MOMENTUM)
+                bn.running_var.lerp_((variance * (count / max(count - 1, 1))).to(bn.running_var.dtype), MOMENTUM)
+                bn.num_batches_tracked += 1
+            return s
+        rows = lif.as_rows(x)
+        by_time = rows.view(1 if repeat else steps, -1, rows.shape[1])
+        out = lif.kernels(x.device).forward(by_time, *self.affine(x.dtype), steps, coef)
+        return lif.like(out, x)
+
+
+class Linear(Layer):
+    def __init__(self, inputs, outputs, alpha=1.0):
+        super().__init__((outputs, inputs), outputs, inputs, alpha)
+
+    def current(self, x):
+        return F.linear(x, self.weight.to(x.dtype))
+
+
+class Conv(Layer):
+    """3 x 3, stride 2, padding 1."""
+
+    def __init__(self, inputs, outputs):
+        super().__init__((outputs, inputs, 3, 3, 1), outputs, inputs * 9)
+
+    def current(self, x):
+        weight = self.weight[..., 0].to(x.dtype, memory_format=torch.channels_last)
+        return F.conv2d(x, weight, None, 2, 1)
+
+
+class Deconv(Layer):
+    """Transposed, 3 x 3, stride 2, padding 1, output padding 1."""
+
+    def __init__(self, inputs, outputs):
+        super().__init__((inputs, outputs, 3, 3, 1), outputs, outputs * 9)
+
+    def current(self, x):
+        weight = self.weight[..., 0].to(x.dtype, memory_format=torch.channels_last)
+        return F.conv_transpose2d(x, weight, None, 2, 1, 1)
+
+
+class Readout(nn.Module):
+    """The last transposed convolution, stride 1, without norm or neurons."""
+
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        bound = (outputs * 9) ** -0.5
+        self.weight = nn.Parameter(torch.empty(inputs, outputs, 3, 3, 1).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(outputs).uniform_(-bound, bound))
+
+    def forward(self, x, total):
+        """The membrane potentials read out; `x` are sums over time with coefficients whose sum is `total`."""
+        return F.conv_transpose2d(x, self.weight[..., 0].to(x.dtype), None, 1, 1) + (self.bias * total).view(1, -1, 1, 1)
+
+
+class Autoregressive(nn.Module):
+    """Three layers that say the next step's latent from the last one's: the prior, and with an input the posterior."""
+
+    def __init__(self, inputs, latent, k):
+        super().__init__()
+        self.latent, self.k = latent, k
+        widths = [inputs, 2 * latent, 4 * latent, latent * k]
+        self.layers = nn.ModuleList(Linear(i, o, alpha=2.0) for i, o in zip(widths, widths[1:]))
+        self.register_buffer("initial_input", torch.zeros(1, latent, 1))
+
+    @torch.no_grad()
+    def roll(self, draws, dtype, latents=None, given=None, replace=None):
+        """Draws z step by step with the running statistics, carrying the membrane potentials.
+
+        `draws` `[T, B, C]` are the neurons drawn, `latents` `[T, B, C]` the posterior's input. With `given`
+        `[T, B, C]` that is the input at all steps but where `replace` `[T, B]` is true (scheduled sampling).
+        Returns the inputs the layers saw, `[T, B, C]`, and the z drawn.
+        """
+        steps, batch, _ = draws.shape
+        kernel, device = lif.kernels(draws.device), draws.device
+        folded = [(layer.weight.to(dtype), *layer.affine(dtype)) for layer in self.layers]
+        us = [torch.zeros(batch, w.shape[0], dtype=scale.dtype, device=device) for w, scale, _ in folded]
+        z, inputs, drawn = torch.zeros(batch, self.latent, dtype=dtype, device=device), [], []
+        for t in range(steps):
+            inputs.append(z)
+            x = z if latents is None else torch.cat([latents[t], z], 1)
+            for i, (weight, scale, shift) in enumerate(folded):
+                us[i], x = kernel.step(F.linear(x, weight), scale, shift, us[i])
+            z = x.view(batch, self.latent, self.k).gather(2, draws[t].unsqueeze(2)).squeeze(2)
+            drawn.append(z)
+            if given is not None:
+                z = torch.where(replace[t].unsqueeze(1), z, given[t])
+        return torch.stack(inputs), torch.stack(drawn)
+
+    def forward(self, x):
+        """Spikes `[T, B, C, k]` of all candidates, for inputs `[T, B, inputs]`."""
+        steps, batch, _ = x.shape
+        x = x.flatten(0, 1)
+        for layer in self.layers:
+            x = layer(x, steps)
+        return x.view(steps, batch, self.latent, self.k)
+
+
+class Coefficients(nn.Module):
+    def __init__(self, steps):
+        super().__init__()
+        self.register_buffer("coef", (0.8 ** torch.arange(steps - 1, -1, -1.0)).view(1, 1, 1, 1, -1))
+
+
+class FSVAE(nn.Module):
+    def __init__(self, side=32, channels=1, steps=16, latent=128, k=20, width=32):
+        super().__init__()
+        depth = side.bit_length() - 2
+        if side != 2 ** (depth + 1) or depth < 1:
+            raise ValueError(f"the side must be a power of two from 4 on, found {side}")
+        if not 1 <= steps <= lif_steps():
+            raise ValueError(f"the time steps must be 1 to {lif_steps()}, found {steps}")
+        self.side, self.channels, self.steps, self.latent, self.k = side, channels, steps, latent, k
+        widths = [width << i for i in range(depth)]
+        self.encoder = nn.ModuleList(Conv(i, o) for i, o in zip([channels, *widths], widths))
+        self.before_latent_layer = Linear(widths[-1] * 4, latent)
+        self.posterior = Autoregressive(2 * latent, latent, k)
+        self.prior = Autoregressive(latent, latent, k)
+        self.decoder_input = Linear(latent, widths[-1] * 4)
+        back = widths[::-1]
+        self.decoder = nn.ModuleList(Deconv(i, o) for i, o in zip(back, back[1:]))
+        self.final_layer = nn.ModuleList([Deconv(width, width), Readout(width, channels)])
+        self.membrane_output_layer = Coefficients(steps)
+
+    def draw(self, batch, generator):
+        """Which neuron each latent channel draws, `[T, B, C]`."""
+        shape = self.steps, batch, self.latent
+        return torch.randint(self.k, shape, generator=generator, device=generator.device)
+
+    def encode(self, images):
+        """The encoder's spikes `[T, B, C]` for images `[B, channels, side, side]` in [-1, 1]."""
+        x, batch = images.to(memory_format=torch.channels_last), images.shape[0]
+        for i, layer in enumerate(self.encoder):
+            x = layer(x, self.steps, repeat=i == 0)
+        # The reference flattens channel, y, x.
+        x = x.contiguous(memory_format=torch.contiguous_format).flatten(1)
+        return self.before_latent_layer(x, self.steps).view(self.steps, batch, self.latent)
+
+    def decode(self, z):
+        """Images in (-1, 1) of latent spikes `[T, B, C]`."""
+        steps, batch, _ = z.shape
+        coef = self.membrane_output_layer.coef.flatten()
+        x = self.decoder_input(z.flatten(0, 1), steps).view(steps * batch, -1, 2, 2)
+        x = x.contiguous(memory_format=torch.channels_last)
+        for layer in self.decoder:
+            x = layer(x, steps)
+        read = coef.to(torch.promote_types(x.dtype, torch.float32)).contiguous()
+        x = self.final_layer[0](x, steps, coef=read)
+        return torch.tanh(self.final_layer[1](x.to(read.dtype), read.sum()))
+
+    def forward(self, images, generator, scheduled=0.0, scheduled_from=5, dtype=torch.float32):
+        """Reconstructions, and the candidates of posterior and prior `[T, B, C, k]`, of a batch of images.
+
+        The posterior's z are drawn without gradient first; then all steps are computed at once with z as input
+        and the same draws. The prior sees the posterior's z, or from step `scheduled_from` on with probability
+        `scheduled` its own.
+        """
+        batch = images.shape[0]
+        latents = self.encode(images.to(dtype))
+        draws = self.draw(batch, generator)
+        previous, _ = self.posterior.roll(draws, dtype, latents=latents.detach())
+        q = self.posterior(torch.cat([latents, previous], 2))
+        z = q.gather(3, draws.unsqueeze(3)).squeeze(3)
+        previous = torch.cat([torch.zeros_like(z[:1]), z[:-1].detach()])
+        if scheduled > 0:
+            replace = torch.rand(self.steps, batch, generator=generator, device=generator.device) < scheduled
+            replace[:scheduled_from] = False
+            previous, _ = self.prior.roll(self.draw(batch, generator), dtype, given=z.detach(), replace=replace)
+        p = self.prior(previous)
+        return self.decode(z), q, p
+
+    @torch.no_grad()
+    def reconstruct(self, images, generator, dtype=torch.float32):
+        latents = self.encode(images.to(dtype))
+        return self.decode(self.posterior.roll(self.draw(images.shape[0], generator), dtype, latents=latents)[1])
+
+    @torch.no_grad()
+    def generate(self, count, generator, dtype=torch.float32):
+        return self.decode(self.prior.roll(self.draw(count, generator), dtype)[1])
+
+
+def lif_steps():
+    """The most time steps the integer machine's spike words hold."""
+    return 32
+
+
+def rates(candidates):
+    """Spike rates `[T, B, C]` of the candidates of a latent channel, in single precision at least."""
+    return candidates.to(torch.promote_types(candidates.dtype, torch.float32)).mean(3)
+
+
+def mmd(q, p, tau=2.0):
+    """Mean squared difference of the rates after the postsynaptic filter h_t = h_{t-1} + (r_t - h_{t-1}) / tau."""
+    difference, filtered, total = rates(q) - rates(p), 0.0, 0.0
+    for d in difference:
+        filtered = filtered + (d - filtered) / tau
+        total = total + filtered.square().mean()
+    return total / len(difference)
+
+
+def kld(q, p, epsilon=1e-3):
+    """Kullback-Leibler divergence of the rates as Bernoulli probabilities, summed over channels and steps."""
+    q, p = rates(q).clamp(epsilon, 1 - epsilon), rates(p).clamp(epsilon, 1 - epsilon)
+    both = q * (q / p).log() + (1 - q) * ((1 - q) / (1 - p)).log()
+    return both.sum((0, 2)).mean()
