@@ -150,4 +150,5 @@ def main():
     raise SystemExit(spikes > 0 or largest > 1)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -3,6 +3,8 @@
 Written from the paper, with the tensor names and shapes of its reference implementation, so that both it and
 fsvae load what is trained here. Time is folded into the batch, time step first: spikes are `[T * B, ...]`.
 """
+from contextlib import contextmanager
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -170,6 +172,20 @@ class FSVAE(nn.Module):
         shape = self.steps, batch, self.latent
         return torch.randint(self.k, shape, generator=generator, device=generator.device)
 
+    @contextmanager
+    def shortened(self, steps):
+        """Runs the first `steps` time steps only, and the last coefficients, scaled to the sum of all of them."""
+        everything, self.steps = self.steps, steps
+        try:
+            yield
+        finally:
+            self.steps = everything
+
+    def coefficients(self, dtype):
+        coef = self.membrane_output_layer.coef.flatten()
+        last = coef[-self.steps:]
+        return (last * (coef.sum() / last.sum())).to(torch.promote_types(dtype, torch.float32)).contiguous()
+
     def encode(self, images):
         """The encoder's spikes `[T, B, C]` for images `[B, channels, side, side]` in [-1, 1]."""
         x, batch = images.to(memory_format=torch.channels_last), images.shape[0]
@@ -182,12 +198,11 @@ class FSVAE(nn.Module):
     def decode(self, z):
         """Images in (-1, 1) of latent spikes `[T, B, C]`."""
         steps, batch, _ = z.shape
-        coef = self.membrane_output_layer.coef.flatten()
         x = self.decoder_input(z.flatten(0, 1), steps).view(steps * batch, -1, 2, 2)
         x = x.contiguous(memory_format=torch.channels_last)
         for layer in self.decoder:
             x = layer(x, steps)
-        read = coef.to(torch.promote_types(x.dtype, torch.float32)).contiguous()
+        read = self.coefficients(x.dtype)
         x = self.final_layer[0](x, steps, coef=read)
         return torch.tanh(self.final_layer[1](x.to(read.dtype), read.sum()))
 

@@ -1,0 +1,242 @@
+"""Measures a checkpoint as the paper does and prints the model card's table.
+
+    python assets/evaluate.py mnist.safetensors --data mnist32.npz --fsvae target/release/fsvae
+    python assets/evaluate.py mnist.safetensors --data mnist32.npz --autoencoder mnist_64.safetensors \\
+        --statistics mnist_test_64.npz --inception inception.pt --card assets/mnist.md
+
+What is measured is what ships: images come from the `fsvae` command line. The spike rates and operation counts
+come from the float network of network.py, on reconstructions of test images.
+
+- Reconstruction MSE: of test images, values in [-1, 1].
+- FAED: Frechet distance between the features of samples and of real images (`--statistics`, arrays `mu` and
+  `sigma`) in a convolutional autoencoder (`--autoencoder`), by default over 5,000 samples. Grey only.
+- FID and Inception Score: with `--inception`, a TorchScript Inception network as published with StyleGAN: called
+  with uint8 [N, 3, H, W] it gives probabilities, with `return_features=True` features. Real images are `test`.
+- Operations: see operations.py.
+"""
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+import network
+import operations
+import pictures
+from pictures import InputError
+from train import replace
+
+BEGIN, END = "<!-- measured by evaluate.py -->", "<!-- end -->"
+
+
+def run(fsvae, *arguments):
+    try:
+        done = subprocess.run([fsvae, *map(str, arguments)], capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise InputError(f"--fsvae: cannot run {fsvae}: {error}") from None
+    if done.returncode:
+        raise InputError(f"{fsvae} {arguments[0]}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def tensors(path):
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: not a readable safetensors file: {error}") from None
+
+
+def load(path):
+    """The float network of a checkpoint."""
+    found = tensors(path)
+    try:
+        steps = found["membrane_output_layer.coef"].numel()
+        latent = found["before_latent_layer.weight"].shape[0]
+        k = found["prior.layers.2.weight"].shape[0] // latent
+        depth = sum(name.startswith("encoder.") and name.endswith(".weight") and ".bn." not in name for name in found)
+        width, channels = found["encoder.0.weight"].shape[:2]
+        net = network.FSVAE(2 ** (depth + 1), channels, steps, latent, k, width)
+        net.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in found.items()})
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise InputError(f"{path}: not an FSVAE checkpoint: {str(error).splitlines()[0]}") from None
+    return net.eval()
+
+
+def samples(fsvae, model, count):
+    """uint8 `[count, side, side, channels]`: seed 0, indices 0 to count - 1."""
+    with tempfile.TemporaryDirectory() as folder:
+        run(fsvae, "generate", "--model", model, "--count", count, "--out", f"{folder}/{{index}}.png")
+        read = lambda i: np.atleast_3d(np.asarray(Image.open(f"{folder}/{i}.png")))
+        return np.stack([read(i) for i in range(count)])
+
+
+def reconstruction_error(fsvae, model, images):
+    with tempfile.TemporaryDirectory() as folder:
+        for i, image in enumerate(images):
+            picture = image.transpose(1, 2, 0)
+            Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture).save(f"{folder}/{i:06}.png")
+        return json.loads(run(fsvae, "reconstruct", folder, "--model", model, "--json"))["mean_squared_error"]
+
+
+def frechet(mu, sigma, mu_real, sigma_real):
+    from scipy import linalg
+
+    root = linalg.sqrtm(sigma @ sigma_real).real
+    return float((mu - mu_real) @ (mu - mu_real) + np.trace(sigma + sigma_real - 2 * root))
+
+
+def moments(features):
+    features = np.concatenate(features).astype(np.float64)
+    return features.mean(0), np.cov(features, rowvar=False)
+
+
+@torch.inference_mode()
+def autoencoder_features(path, images):
+    """Convolutions of stride 2 with batch norm and leaky ReLU, then a linear layer: as many as the file has."""
+    w, result = tensors(path), []
+    layers = [f"encoder.{i}." for i in range(64) if f"encoder.{i}.0.weight" in w]
+    if not layers or "latent_layer.weight" not in w:
+        raise InputError(f"{path}: expected encoder.0.0.weight and latent_layer.weight, found {', '.join(sorted(w)[:4])} ...")
+    channels = w[layers[0] + "0.weight"].shape[1]
+    if channels != images.shape[3]:
+        raise InputError(f"{path}: takes {channels} channels, the model makes {images.shape[3]}")
+    for i in range(0, len(images), 250):
+        x = torch.from_numpy(images[i:i + 250]).float().permute(0, 3, 1, 2) / 127.5 - 1
+        for p in layers:
+            x = F.conv2d(x, w[p + "0.weight"], w[p + "0.bias"], 2, 1)
+            norm = [w[p + "1." + name] for name in ("running_mean", "running_var", "weight", "bias")]
+            x = F.leaky_relu(F.batch_norm(x, *norm))
+        result.append(F.linear(x.flatten(1), w["latent_layer.weight"], w["latent_layer.bias"]).numpy())
+    return result
+
+
+def faed(autoencoder, statistics, images):
+    try:
+        with np.load(statistics) as real:
+            mu, sigma = real["mu"], real["sigma"]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{statistics}: expected an .npz with mu and sigma: {error}") from None
+    return frechet(*moments(autoencoder_features(autoencoder, images)), mu, sigma)
+
+
+@torch.inference_mode()
+def inception(path, images, device):
+    """Features and class probabilities of uint8 `[N, side, side, 1 or 3]`."""
+    try:
+        net = torch.jit.load(path, map_location=device).eval()
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"{path}: not a TorchScript file: {str(error).splitlines()[0]}") from None
+    features, probabilities = [], []
+    for i in range(0, len(images), 100):
+        x = torch.from_numpy(images[i:i + 100]).permute(0, 3, 1, 2).expand(-1, 3, -1, -1).to(device)
+        features.append(net(x, return_features=True).cpu().numpy())
+        probabilities.append(net(x).cpu().numpy())
+    return features, np.concatenate(probabilities).astype(np.float64)
+
+
+def inception_score(p, splits=10):
+    scores = []
+    for part in np.array_split(p, splits):
+        mean = part.mean(0)
+        scores.append(np.exp((part * (np.log(part + 1e-16) - np.log(mean + 1e-16))).sum(1).mean()))
+    return float(np.mean(scores)), float(np.std(scores))
+
+
+def layers_table(rows):
+    lines = ["| layer | neurons | spikes a neuron and step | additions an image | multiply-adds if dense |", "|---|---|---|---|---|"]
+    for name, row in rows.items():
+        rate = "" if row["rate"] is None else f"{row['rate']:.3f}"
+        lines.append(f"| {name} | {row['neurons'] or ''} | {rate} | {row['additions']:,.0f} | {row['dense']:,.0f} |")
+    return lines
+
+
+def counts(name, rows):
+    amounts = [operations.total(rows, what) / 1e6 for what in ("additions", "multiplications", "dense")]
+    return f"| operations, {name} of an image | {amounts[0]:.1f} M additions, {amounts[1]:.1f} M multiplications ({amounts[2]:.0f} M multiply-adds if dense) |"
+
+
+def measure(a):
+    """Yields the lines of the card's table as they are known."""
+    net = load(a.model)
+    test = pictures.read(a.data, "test", net.side, net.channels == 1)
+    if test is None:
+        raise InputError(f"{a.data}: expected images called test, to measure with")
+    if test.shape[1:] != (net.channels, net.side, net.side):
+        raise InputError(f"{a.data}: the model wants {net.channels} x {net.side} x {net.side}, found {' x '.join(map(str, test.shape[1:]))}")
+    real = test[:a.images]
+    yield "| measured | |"
+    yield "|---|---|"
+    error = reconstruction_error(a.fsvae, a.model, real)
+    yield f"| reconstruction MSE, first {len(real):,} test images | {error:.4f} |"
+    made = samples(a.fsvae, a.model, a.samples) if a.autoencoder or a.inception else None
+    where = f"{a.samples:,} samples (seed 0, indices 0 to {a.samples - 1})"
+    if a.autoencoder:
+        yield f"| Frechet autoencoder distance, {where} | {faed(a.autoencoder, a.statistics, made):.1f} |"
+    if a.inception:
+        features, probabilities = inception(a.inception, made, a.device)
+        real_features, _ = inception(a.inception, test.transpose(0, 2, 3, 1), a.device)
+        yield f"| Frechet Inception distance to {len(test):,} test images, {where} | {frechet(*moments(features), *moments(real_features)):.1f} |"
+        score, deviation = inception_score(probabilities)
+        yield f"| Inception Score, {where} | {score:.2f} +- {deviation:.2f} |"
+    generator = torch.Generator().manual_seed(0)
+    generated = operations.generation(net, a.counted, generator)
+    pixels = torch.from_numpy(real[:a.counted]).float() / 127.5 - 1
+    reconstructed = operations.reconstruction(net, pixels, generator)
+    yield counts("generation", generated)
+    yield counts("reconstruction", reconstructed)
+    yield ""
+    yield f"Layer by layer, over {a.counted} images: those of a generated image, then the encoder's and posterior's of a reconstruction."
+    yield ""
+    yield from layers_table(generated | {n: r for n, r in reconstructed.items() if n not in generated})
+
+
+def write_card(path, lines):
+    """Puts the lines between the marks of the card."""
+    text = Path(path).read_text()
+    if BEGIN not in text or END not in text:
+        raise InputError(f"{path}: expected the lines {BEGIN} and {END}")
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    replace(path, lambda beside: Path(beside).write_text("\n".join([before + BEGIN, *lines, END + after])))
+
+
+def main():
+    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    a.add_argument("model", help="checkpoint, .safetensors")
+    a.add_argument("--data", required=True, help="as train.py's; its part `test` is used")
+    a.add_argument("--fsvae", default="fsvae", help="the command line that makes the images (%(default)s)")
+    a.add_argument("--images", type=int, default=1000, help="test images to reconstruct (%(default)s)")
+    a.add_argument("--samples", type=int, default=5000, help="images to generate (%(default)s)")
+    a.add_argument("--counted", type=int, default=64, help="images over which operations are counted (%(default)s)")
+    a.add_argument("--autoencoder", metavar="FILE", help="the features of the FAED, .safetensors")
+    a.add_argument("--statistics", metavar="FILE", help="mu and sigma of real images for it, .npz")
+    a.add_argument("--inception", metavar="FILE", help="TorchScript Inception network")
+    a.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="for Inception (%(default)s)")
+    a.add_argument("--card", metavar="FILE", help="Markdown file in which to replace the table")
+    a = a.parse_args()
+    try:
+        if bool(a.autoencoder) != bool(a.statistics):
+            raise InputError("--autoencoder and --statistics: expected both or none")
+        for name in ("images", "samples", "counted"):
+            if getattr(a, name) < 2:
+                raise InputError(f"--{name}: expected at least 2, found {getattr(a, name)}")
+        lines = []
+        for line in measure(a):
+            print(line, flush=True)
+            lines.append(line)
+        if a.card:
+            write_card(a.card, lines)
+    except (InputError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""assets/train.py as a user runs it: files, budgets, kills, bad input."""
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+import train
+from pictures import InputError
+
+TRAIN = Path(__file__).parents[2] / "assets" / "train.py"
+SMALL = ["--batch", "8", "--latent", "8", "--k", "3", "--width", "4", "--time-steps", "4", "--threads", "1", "--device", "cpu"]
+
+
+def shapes(count, side=16, channels=()):
+    """Bright rectangles on black."""
+    random = np.random.default_rng(5)
+    images = np.zeros((count, side, side, *channels), np.uint8)
+    for image in images:
+        x, y, w, h = random.integers(1, side // 2, 4)
+        image[y:y + h, x:x + w] = random.integers(100, 256, channels or None)
+    return images
+
+
+@pytest.fixture
+def data(tmp_path):
+    path = tmp_path / "shapes.npz"
+    np.savez(path, train=shapes(64), test=shapes(40))
+    return path
+
+
+def command(*arguments):
+    return [sys.executable, str(TRAIN), *map(str, arguments)]
+
+
+@pytest.fixture
+def run(capsys):
+    """Trains in this process, which saves importing PyTorch again, and gives what was printed."""
+    handlers = {name: signal.getsignal(name) for name in (signal.SIGTERM, signal.SIGINT)}
+
+    def run(*arguments):
+        train.train(train.parse([*map(str, arguments)]))
+        return capsys.readouterr().out
+
+    yield run
+    for name, handler in handlers.items():
+        signal.signal(name, handler)
+
+
+def equal(a, b):
+    a, b = load_file(a), load_file(b)
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def wait_for(process, what):
+    for _ in range(1200):
+        if what():
+            return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    raise AssertionError("it did not happen within a minute")
+
+
+def test_it_learns_and_writes_everything(run, data, tmp_path):
+    out = tmp_path / "m.safetensors"
+    done = run("--data", data, "--out", out, "--images", 3000, *SMALL, "--lr", 3e-3)
+    with open(tmp_path / "m.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert int(rows[-1]["images"]) == 3000 and "reconstruction MSE" in done
+    first = run("--data", data, "--out", tmp_path / "first.safetensors", "--images", 8, *SMALL)
+    mse = lambda text: float(text.split("images ")[-1].split()[0].strip(","))
+    assert mse(done) < 0.6 * mse(first)
+    for name in ("samples", "reconstructions"):
+        assert Image.open(tmp_path / f"m.{name}.png").size == (128, 128)
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_killed_and_resumed_is_uninterrupted(run, data, tmp_path):
+    """kill -9 in the middle, twice; then the weights are those of one run, bit for bit."""
+    recipe = ["--data", data, "--images", 2400, "--flip", "--ema", 0.9, "--warmup", 300, "--short", 2, 0.5, *SMALL]
+    whole, broken = tmp_path / "whole.safetensors", tmp_path / "broken.safetensors"
+    run(*recipe, "--out", whole)
+    state = tmp_path / "broken.state"
+    for _ in range(2):
+        written = state.stat().st_mtime_ns if state.exists() else 0
+        process = subprocess.Popen(command(*recipe, "--out", broken, "--resume", "--save-minutes", 0.01),
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        wait_for(process, lambda: state.exists() and state.stat().st_mtime_ns > written)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        step = torch.load(state, weights_only=True)["step"]
+        assert 0 < step < 300
+        load_file(broken)
+    done = run(*recipe, "--out", broken, "--resume")
+    assert f"resumed at step {step}" in done
+    assert equal(whole, broken)
+    with open(tmp_path / "broken.csv", newline="") as file:
+        steps = [int(row["step"]) for row in csv.DictReader(file)]
+    assert steps == sorted(set(steps)) and steps[-1] == 300
+
+
+def test_another_seed_gives_other_weights(run, data, tmp_path):
+    for seed in (0, 1):
+        run("--data", data, "--images", 80, "--seed", seed, "--out", tmp_path / f"{seed}.safetensors", *SMALL)
+    assert not equal(tmp_path / "0.safetensors", tmp_path / "1.safetensors")
+
+
+def test_sigterm_finishes_cleanly(data, tmp_path):
+    out = tmp_path / "m.safetensors"
+    process = subprocess.Popen(command("--data", data, "--out", out, "--minutes", 5, "--save-minutes", 0.01, *SMALL),
+                               stdout=subprocess.PIPE, text=True)
+    wait_for(process, out.exists)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "stopped; --resume goes on" in output
+    load_file(out)
+
+
+def test_folders_and_zips_are_the_same_images(run, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    with zipfile.ZipFile(tmp_path / "pictures.zip", "w") as archive:
+        for i, image in enumerate(shapes(24, 20, (3,))):
+            path = tmp_path / "pictures" / f"{i:02}.png"
+            Image.fromarray(image).save(path)
+            archive.write(path, path.name)
+    for data, name in [("pictures", "a"), ("pictures.zip", "b")]:
+        done = run("--data", tmp_path / data, "--side", 16, "--images", 48, "--out", tmp_path / f"{name}.safetensors", *SMALL)
+        assert "24 images of 3 x 16 x 16" in done
+    assert equal(tmp_path / "a.safetensors", tmp_path / "b.safetensors")
+
+
+def test_warm_start_begins_with_its_weights(run, data, tmp_path):
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    run("--data", data, "--images", 80, "--out", first, "--keep-f32", *SMALL)
+    run("--data", data, "--images", 8, "--lr", 1e-12, "--warm-start", first, "--out", second, "--keep-f32", *SMALL)
+    a, b = load_file(first), load_file(second)
+    assert all(torch.allclose(a[n], b[n], atol=1e-6) for n in a if "running" not in n and "num" not in n)
+
+
+def test_large_tensors_are_rounded_and_the_rest_kept(run, data, tmp_path):
+    out = tmp_path / "m.safetensors"
+    run("--data", data, "--images", 8, "--out", out, *SMALL, "--latent", 32, "--k", 5)
+    for name, value in load_file(out).items():
+        expected = torch.int64 if name.endswith("tracked") else torch.float16 if value.numel() > 4096 else torch.float32
+        assert value.dtype == expected, name
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--data", "nowhere.npz"], "nowhere.npz: no such file or folder"),
+    (["--data", "{data}", "--out", "m.pth"], "--out: expected a name that ends in .safetensors, found m.pth"),
+    (["--data", "{data}", "--out", "nowhere/m.safetensors"], "--out: no such folder"),
+    (["--data", "{data}", "--side", "32"], "shapes.npz: expected images of side 32, found 16"),
+    (["--data", "{data}", "--time-steps", "33"], "the time steps must be 1 to 32, found 33"),
+    (["--data", "{data}", "--batch", "0"], "--batch: expected more than 0, found 0"),
+    (["--data", "{data}", "--k", "256"], "--k: expected 1 to 255, found 256"),
+    (["--data", "{data}", "--warm-start", "{data}"], "not a readable checkpoint"),
+    (["--data", "{text}"], "expected an .npz, a folder or a zip of pictures"),
+    (["--data", "{odd}"], "expected uint8"),
+], ids=lambda value: None if isinstance(value, list) else value[:30])
+def test_bad_input_is_one_line(arguments, message, run, data, tmp_path):
+    (tmp_path / "text.txt").write_text("no pictures")
+    np.savez(tmp_path / "odd.npz", train=np.zeros((4, 16, 16), np.float32))
+    names = {"{data}": data, "{text}": tmp_path / "text.txt", "{odd}": tmp_path / "odd.npz"}
+    arguments = [names.get(argument, argument) for argument in arguments]
+    if "--out" not in arguments:
+        arguments += ["--out", tmp_path / "m.safetensors"]
+    with pytest.raises(InputError) as error:
+        run(*arguments)
+    assert message in str(error.value) and len(str(error.value).splitlines()) == 1
+    assert not list(tmp_path.glob("m.*"))
+
+
+def test_bad_input_exits_with_2():
+    done = subprocess.run(command("--data", "nowhere.npz", "--out", "m.safetensors"), capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "error: nowhere.npz: no such file or folder\n")
+
+
+def test_a_broken_state_is_refused_and_kept(run, data, tmp_path):
+    state = tmp_path / "m.state"
+    state.write_bytes(b"not a state")
+    with pytest.raises(InputError, match="m.state: cannot resume from it"):
+        run("--data", data, "--out", tmp_path / "m.safetensors", "--resume", *SMALL)
+    assert state.read_bytes() == b"not a state"
