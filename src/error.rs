@@ -94,7 +94,13 @@ pub enum Error {
         /// What wgpu said, as one line.
         message: String,
     },
-    /// The device was lost (driver reset, unplugged, destroyed).
+    /// A buffer or texture that recorded images do not fit into, or a generator that cannot record.
+    #[error("the target of recorded images: {0}")]
+    Target(String),
+    /// A call that would wait for a GPU where waiting is impossible.
+    #[error("a browser cannot wait for its GPU: await an ImageStream instead")]
+    WouldBlock,
+    /// The device was lost (driver reset, unplugged, destroyed). The network is still there: `rebuild` goes on.
     #[error("{adapter}: the device was lost")]
     DeviceLost {
         /// The adapter.
@@ -189,10 +195,13 @@ impl Error {
             | Error::Pixels { .. }
             | Error::Latents { .. }
             | Error::AdapterNotFound { .. }
+            | Error::Target(_)
             | Error::DeviceLimit { .. } => true,
-            Error::NoAdapter { .. } | Error::Device { .. } | Error::Gpu { .. } | Error::DeviceLost { .. } => {
-                false
-            }
+            Error::NoAdapter { .. }
+            | Error::Device { .. }
+            | Error::Gpu { .. }
+            | Error::WouldBlock
+            | Error::DeviceLost { .. } => false,
         }
     }
 }

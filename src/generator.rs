@@ -1,18 +1,27 @@
 //! What users hold: images from a network, on either backend.
 
 use std::num::NonZeroUsize;
-use std::ops::{Bound, RangeBounds};
+use std::ops::RangeBounds;
+use std::sync::Arc;
 
 use crate::architecture::Architecture;
 use crate::cpu::Cpu;
 use crate::error::{Error, Result};
-use crate::gpu::{self, Engine, Gpu, Product, Source};
+use crate::gpu::{self, Engine, Gpu, Layout, Model, Product, Recording, Target, drive};
 use crate::images::Images;
+use crate::indices::Indices;
 use crate::latents::Latents;
 use crate::network::Network;
+use crate::stream::{ImageStream, StreamOptions};
 
-/// Images of a batch unless the builder says otherwise.
-const DEFAULT_BATCH: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not 0");
+/// Images of a batch on the CPU and on software adapters, unless the builder says otherwise.
+const DEFAULT_BATCH: usize = 64;
+
+/// Images of a batch on a GPU, which has thousands of lanes to fill, unless the builder says otherwise.
+const DEFAULT_GPU_BATCH: usize = 256;
+
+/// Batches of a generator's own calls that are in flight at once.
+const DEPTH: usize = 2;
 
 /// Bytes of pixels of a batch on the CPU: more would take memory and gain nothing.
 const LARGEST_CPU_BATCH: usize = 1 << 26;
@@ -29,7 +38,7 @@ pub struct Generator {
 
 #[derive(Debug)]
 enum Backend {
-    Cpu(Box<Cpu>),
+    Cpu(Arc<Cpu>),
     Gpu(Box<Engine>),
 }
 
@@ -37,22 +46,29 @@ enum Backend {
 #[derive(Clone, Copy, Debug)]
 pub struct Builder<'a> {
     network: &'a Network,
-    batch: NonZeroUsize,
+    batch: Option<NonZeroUsize>,
 }
 
 impl Builder<'_> {
-    /// How many images are made at once, 64 by default. It decides speed and memory, never pixels.
-    /// Fewer are made where memory or a GPU's limits ask for it.
+    /// How many images are made at once: by default 256 on a GPU, 64 on the CPU and on software adapters. It
+    /// decides speed and memory, never pixels. Fewer are made where memory or a GPU's limits ask for it.
     pub fn batch(self, batch: NonZeroUsize) -> Self {
-        Builder { batch, ..self }
+        Builder { batch: Some(batch), ..self }
+    }
+
+    fn batch_or(self, default: usize) -> usize {
+        self.batch.map_or(default, NonZeroUsize::get)
     }
 
     /// A generator on the CPU, which always works.
     pub fn cpu(self) -> Generator {
         Generator {
             architecture: self.network.architecture.clone(),
-            backend: Backend::Cpu(Box::new(Cpu::new(self.network))),
-            batch: self.batch.get().min(LARGEST_CPU_BATCH / self.network.architecture.image_bytes()).max(1),
+            backend: Backend::Cpu(Arc::new(Cpu::new(self.network))),
+            batch: self
+                .batch_or(DEFAULT_BATCH)
+                .min(LARGEST_CPU_BATCH / self.network.architecture.image_bytes())
+                .max(1),
             fallback: None,
         }
     }
@@ -63,7 +79,10 @@ impl Builder<'_> {
     /// [`Error::DeviceLimit`] if the network does not fit the device, [`Error::Gpu`] if the device
     /// is out of memory or cannot compile the kernels.
     pub async fn gpu(self, gpu: &Gpu) -> Result<Generator> {
-        let engine = Engine::new(gpu, self.network, self.batch.get()).await?;
+        let software = gpu::is_software(gpu.info());
+        let batch = self.batch_or(if software { DEFAULT_BATCH } else { DEFAULT_GPU_BATCH });
+        let model = Arc::new(Model::new(gpu, self.network).await?);
+        let engine = Engine::new(&model, batch, DEPTH)?;
         Ok(Generator {
             architecture: self.network.architecture.clone(),
             batch: engine.capacity(),
@@ -95,7 +114,7 @@ impl Builder<'_> {
 impl Generator {
     /// Starts the choice of a backend.
     pub fn builder(network: &Network) -> Builder<'_> {
-        Builder { network, batch: DEFAULT_BATCH }
+        Builder { network, batch: None }
     }
 
     /// A generator on the best backend there is; see [`Builder::auto`]. It waits for the GPU's
@@ -119,7 +138,7 @@ impl Generator {
     pub fn gpu(&self) -> Option<&Gpu> {
         match &self.backend {
             Backend::Cpu(_) => None,
-            Backend::Gpu(engine) => Some(engine.gpu()),
+            Backend::Gpu(engine) => Some(&engine.model().gpu),
         }
     }
 
@@ -139,13 +158,16 @@ impl Generator {
     /// [`Error::Range`] if the range starts past `u64::MAX` or its images do not fit in memory; the
     /// device's errors.
     pub fn generate(&mut self, seed: u64, range: impl RangeBounds<u64>) -> Result<Images> {
-        let indices = Indices::new(range)?;
+        let Indices { next: first, remaining } = Indices::new(range)?;
         let mut pixels = Vec::new();
-        reserve(&mut pixels, indices.remaining, self.architecture.image_bytes())?;
-        let first = indices.next;
-        let mut batches = Batches { generator: self, seed, to_submit: indices, to_collect: indices };
-        while batches.advance(&mut pixels)? > 0 {}
-        drop(batches);
+        let count = reserve(&mut pixels, remaining, self.architecture.image_bytes())?;
+        match &mut self.backend {
+            Backend::Cpu(cpu) => {
+                pixels.resize(count * self.architecture.image_bytes(), 0);
+                cpu.generate(seed, first, &mut pixels);
+            }
+            Backend::Gpu(engine) => engine.drive_images(count, drive::prior(seed, first), &mut pixels)?,
+        }
         Ok(self.images(first, pixels))
     }
 
@@ -162,10 +184,7 @@ impl Generator {
                 words.resize(count * self.architecture.latent_channels, 0);
                 cpu.sample(seed, first, &mut words);
             }
-            Backend::Gpu(engine) => {
-                let source = |at: usize, _| Source::Prior { seed, first: first + at as u64 };
-                drive_latents(engine, count, &self.architecture, source, &mut words)?;
-            }
+            Backend::Gpu(engine) => engine.drive_latents(count, drive::prior(seed, first), &mut words)?,
         }
         self.latents(words)
     }
@@ -187,8 +206,8 @@ impl Generator {
             }
             Backend::Gpu(engine) => {
                 engine.prepare_encoder()?;
-                let source = posterior(pixels, self.architecture.image_bytes(), seed, first);
-                drive_latents(engine, count, &self.architecture, source, &mut words)?;
+                let source = drive::posterior(pixels, self.architecture.image_bytes(), seed, first);
+                engine.drive_latents(count, source, &mut words)?;
             }
         }
         self.latents(words)
@@ -207,10 +226,7 @@ impl Generator {
                 cpu.decode(latents.words(), &mut pixels);
             }
             Backend::Gpu(engine) => {
-                let batch = engine.capacity();
-                drive(engine, latents.len(), batch, Product::Images, given(latents), |_, bytes| {
-                    pixels.extend_from_slice(bytes);
-                })?;
+                engine.drive_images(latents.len(), drive::given(latents), &mut pixels)?;
             }
         }
         Ok(self.images(0, pixels))
@@ -233,11 +249,8 @@ impl Generator {
             }
             Backend::Gpu(engine) => {
                 engine.prepare_encoder()?;
-                let source = posterior(pixels, self.architecture.image_bytes(), seed, first);
-                let batch = engine.capacity();
-                drive(engine, count, batch, Product::Images, source, |_, bytes| {
-                    result.extend_from_slice(bytes);
-                })?;
+                let source = drive::posterior(pixels, self.architecture.image_bytes(), seed, first);
+                engine.drive_images(count, source, &mut result)?;
             }
         }
         Ok(self.images(first, result))
@@ -262,9 +275,7 @@ impl Generator {
                 }
             }
             Backend::Gpu(engine) => {
-                engine.prepare_frames()?;
-                let batch = engine.frames_capacity();
-                drive(engine, latents.len(), batch, Product::Frames, given(latents), |images, bytes| {
+                engine.drive(latents.len(), Product::Frames, drive::given(latents), |images, bytes| {
                     for (frame, pictures) in frames.iter_mut().zip(bytes.chunks(images * image)) {
                         frame.extend_from_slice(pictures);
                     }
@@ -274,14 +285,109 @@ impl Generator {
         Ok(frames.into_iter().map(|pixels| self.images(0, pixels)).collect())
     }
 
-    /// The images of a range of indices, batch by batch in index order, with memory for a few
-    /// batches only. On a GPU the next batch is computed while one is looked at.
+    /// The images of a range of indices as they come, in index order: an iterator, and a
+    /// [`futures_core::Stream`]. It has its own memory on the device and goes on when this generator does other things.
     ///
     /// # Errors
-    /// [`Error::Range`] if the range starts past `u64::MAX`.
-    pub fn batches(&mut self, seed: u64, range: impl RangeBounds<u64>) -> Result<Batches<'_>> {
+    /// [`Error::Range`] if the range starts past `u64::MAX`, [`Error::Gpu`] if the device is out of memory.
+    pub fn stream(&self, seed: u64, range: impl RangeBounds<u64>) -> Result<ImageStream> {
+        self.stream_with(StreamOptions::throughput(), seed, range)
+    }
+
+    /// [`Generator::stream`] for latency, or of a certain batch and number of batches in flight.
+    ///
+    /// # Errors
+    /// As [`Generator::stream`].
+    pub fn stream_with(
+        &self,
+        options: StreamOptions,
+        seed: u64,
+        range: impl RangeBounds<u64>,
+    ) -> Result<ImageStream> {
         let indices = Indices::new(range)?;
-        Ok(Batches { generator: self, seed, to_submit: indices, to_collect: indices })
+        let batch = options.batch.map_or(self.batch, NonZeroUsize::get);
+        let depth = options.in_flight.get();
+        match &self.backend {
+            Backend::Cpu(cpu) => {
+                Ok(ImageStream::on_cpu(cpu, &self.architecture, batch, depth, seed, indices))
+            }
+            Backend::Gpu(engine) => {
+                ImageStream::on_gpu(engine.model(), &self.architecture, batch, depth, seed, indices)
+            }
+        }
+    }
+
+    /// Records the generation of images into commands of the application, which submits them. Nothing is submitted
+    /// or waited for here. Recordings share this generator's memory on the device and may be submitted in any order.
+    ///
+    /// # Errors
+    /// [`Error::Target`] if the target does not fit or the generator is on the CPU, [`Error::Range`] for 2^32 images
+    /// and more; the device's errors. Nothing was recorded then.
+    pub fn record(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        seed: u64,
+        range: impl RangeBounds<u64>,
+        target: Target<'_>,
+    ) -> Result<Layout> {
+        let (engine, recording) = self.recording(seed, range)?;
+        engine.record(encoder, recording, target)
+    }
+
+    /// Records the T pictures that the readout's membrane passes through (see [`Generator::frames`]), each time step
+    /// into a target of its own; the last are the images.
+    ///
+    /// # Errors
+    /// As [`Generator::record`], and [`Error::Target`] if there are not T targets.
+    pub fn record_frames(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        seed: u64,
+        range: impl RangeBounds<u64>,
+        targets: &[Target<'_>],
+    ) -> Result<Layout> {
+        let (engine, recording) = self.recording(seed, range)?;
+        engine.record_frames(encoder, recording, targets)
+    }
+
+    fn recording(&mut self, seed: u64, range: impl RangeBounds<u64>) -> Result<(&mut Engine, Recording)> {
+        let Indices { next: first, remaining } = Indices::new(range)?;
+        let count = u32::try_from(remaining)
+            .map_err(|_| Error::Range(format!("{remaining} images are too many to record at once")))?;
+        match &mut self.backend {
+            Backend::Gpu(engine) => Ok((engine, Recording { seed, first, count })),
+            Backend::Cpu(_) => {
+                Err(Error::Target("expected a generator on a GPU, this one is on the CPU".into()))
+            }
+        }
+    }
+
+    /// How long each dispatch of a batch of generation takes, by the GPU's own clock: images `first` and on, as many
+    /// as [`Generator::batch`]. `None` on the CPU and where the device has no timestamps
+    /// ([`wgpu::Features::TIMESTAMP_QUERY`]). Waits.
+    ///
+    /// # Errors
+    /// The device's errors.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn timings(&mut self, seed: u64, first: u64) -> Result<Option<Vec<gpu::KernelTime>>> {
+        match &self.backend {
+            Backend::Cpu(_) => Ok(None),
+            Backend::Gpu(engine) => engine.timings(seed, first, self.batch),
+        }
+    }
+
+    /// The same generator on another device, after this one was lost, say. The images stay the same.
+    ///
+    /// # Errors
+    /// As [`Builder::gpu`]; the generator is then as it was.
+    pub async fn rebuild(&mut self, gpu: &Gpu) -> Result<()> {
+        let network = match &self.backend {
+            Backend::Cpu(cpu) => cpu.network(),
+            Backend::Gpu(engine) => &engine.model().network,
+        };
+        let batch = NonZeroUsize::new(self.batch);
+        *self = Builder { network, batch }.gpu(gpu).await?;
+        Ok(())
     }
 
     fn check_images(&self, pixels: &[u8], first: u64) -> Result<usize> {
@@ -313,168 +419,4 @@ fn reserve<T>(elements: &mut Vec<T>, count: u128, size: usize) -> Result<usize> 
         things.checked_mul(size).is_some_and(|total| elements.try_reserve_exact(total).is_ok())
     });
     fits.ok_or_else(|| Error::Range(format!("{count} images do not fit in memory; use batches")))
-}
-
-/// Images `at..at + count` for the posterior.
-fn posterior<'a>(
-    pixels: &'a [u8],
-    image: usize,
-    seed: u64,
-    first: u64,
-) -> impl Fn(usize, usize) -> Source<'a> {
-    move |at, count| Source::Posterior {
-        images: &pixels[at * image..][..count * image],
-        seed,
-        first: first + at as u64,
-    }
-}
-
-/// Latents `at..at + count` as they are.
-fn given<'a>(latents: &'a Latents) -> impl Fn(usize, usize) -> Source<'a> {
-    let channels = latents.channels();
-    move |at, count| Source::Latents(&latents.words()[at * channels..][..count * channels])
-}
-
-/// Runs `count` images through a GPU, `batch` at a time; `take` gets the bytes of each batch and how
-/// many images it was, in order.
-fn drive<'a>(
-    engine: &mut Engine,
-    count: usize,
-    batch: usize,
-    product: Product,
-    source: impl Fn(usize, usize) -> Source<'a>,
-    mut take: impl FnMut(usize, &[u8]),
-) -> Result<()> {
-    let sizes = |at: usize| batch.min(count - at);
-    let (mut submitted, mut collected) = (0, 0);
-    let mut bytes = Vec::new();
-    while collected < count {
-        while submitted < count && engine.has_room() {
-            let images = sizes(submitted);
-            engine.submit(source(submitted, images), product, images);
-            submitted += images;
-        }
-        bytes.clear();
-        if let Err(error) = engine.collect(&mut bytes) {
-            engine.cancel();
-            return Err(error);
-        }
-        let images = sizes(collected);
-        take(images, &bytes);
-        collected += images;
-    }
-    Ok(())
-}
-
-/// [`drive`] for latents, appended as words `[n, C]`.
-fn drive_latents<'a>(
-    engine: &mut Engine,
-    count: usize,
-    architecture: &Architecture,
-    source: impl Fn(usize, usize) -> Source<'a>,
-    words: &mut Vec<u32>,
-) -> Result<()> {
-    let channels = architecture.latent_channels;
-    let batch = engine.capacity();
-    drive(engine, count, batch, Product::Latents, source, |_, bytes| {
-        let padded: Vec<u32> = bytemuck::pod_collect_to_vec(bytes);
-        for image in padded.chunks(channels.next_multiple_of(4)) {
-            words.extend_from_slice(&image[..channels]);
-        }
-    })
-}
-
-/// Consecutive indices that are still to do. All of u64 is 2^64 of them.
-#[derive(Clone, Copy, Debug)]
-struct Indices {
-    next: u64,
-    remaining: u128,
-}
-
-impl Indices {
-    fn new(range: impl RangeBounds<u64>) -> Result<Self> {
-        let past_the_end = || Error::Range(format!("the range of indices starts past {}", u64::MAX));
-        let first = match range.start_bound() {
-            Bound::Included(&first) => first,
-            Bound::Excluded(&before) => before.checked_add(1).ok_or_else(past_the_end)?,
-            Bound::Unbounded => 0,
-        };
-        let end = match range.end_bound() {
-            Bound::Included(&last) => u128::from(last) + 1,
-            Bound::Excluded(&end) => u128::from(end),
-            Bound::Unbounded => 1 << 64,
-        };
-        Ok(Indices { next: first, remaining: end.saturating_sub(u128::from(first)) })
-    }
-
-    /// Takes up to `most` indices off the front: the first and how many.
-    fn take(&mut self, most: usize) -> (u64, usize) {
-        let count = self.remaining.min(most as u128) as usize;
-        let first = self.next;
-        self.remaining -= count as u128;
-        self.next = self.next.wrapping_add(count as u64); // wraps only when nothing remains
-        (first, count)
-    }
-}
-
-/// Batches of images in index order; see [`Generator::batches`]. Dropping it cancels what is left.
-#[derive(Debug)]
-pub struct Batches<'a> {
-    generator: &'a mut Generator,
-    seed: u64,
-    to_submit: Indices,
-    to_collect: Indices,
-}
-
-impl Batches<'_> {
-    /// Appends the pixels of the next batch and says how many images that were.
-    fn advance(&mut self, pixels: &mut Vec<u8>) -> Result<usize> {
-        let batch = self.generator.batch;
-        let (first, count) = self.to_collect.take(batch);
-        if count == 0 {
-            return Ok(0);
-        }
-        match &mut self.generator.backend {
-            Backend::Cpu(cpu) => {
-                let start = pixels.len();
-                pixels.resize(start + count * self.generator.architecture.image_bytes(), 0);
-                cpu.generate(self.seed, first, &mut pixels[start..]);
-            }
-            Backend::Gpu(engine) => {
-                while engine.has_room() && self.to_submit.remaining > 0 {
-                    let (first, count) = self.to_submit.take(batch);
-                    let source = Source::Prior { seed: self.seed, first };
-                    engine.submit(source, Product::Images, count);
-                }
-                engine.collect(pixels)?;
-            }
-        }
-        Ok(count)
-    }
-}
-
-impl Iterator for Batches<'_> {
-    type Item = Result<Images>;
-
-    /// After an error there is nothing more.
-    fn next(&mut self) -> Option<Self::Item> {
-        let first = self.to_collect.next;
-        let mut pixels = Vec::new();
-        match self.advance(&mut pixels) {
-            Ok(0) => None,
-            Ok(_) => Some(Ok(self.generator.images(first, pixels))),
-            Err(error) => {
-                self.to_collect.remaining = 0;
-                Some(Err(error))
-            }
-        }
-    }
-}
-
-impl Drop for Batches<'_> {
-    fn drop(&mut self) {
-        if let Backend::Gpu(engine) = &mut self.generator.backend {
-            engine.cancel();
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! Generated images.
 
-use image::{DynamicImage, GrayImage, RgbImage};
+use image::{DynamicImage, GrayImage, RgbImage, RgbaImage};
 
 use crate::architecture::Architecture;
 use crate::error::Result;
@@ -103,6 +103,12 @@ impl Image<'_> {
             DynamicImage::ImageLuma8(image) => Some(image),
             _ => None,
         }
+    }
+
+    /// A copy as an RGBA image with alpha 255; grey is repeated in all colours. What
+    /// [`Target::Rgba`](crate::gpu::Target::Rgba) and [`Target::Texture`](crate::gpu::Target::Texture) hold.
+    pub fn to_rgba(&self) -> RgbaImage {
+        self.to_dynamic().into_rgba8()
     }
 
     /// A copy as an RGB image; grey is repeated in all channels.

@@ -40,6 +40,10 @@
 //!   `default-features = false, features = ["threads"]`.
 //! - `threads`: the CPU backend uses all cores.
 //! - `bundled`: the trained checkpoints inside the binary, 8 MB each.
+//! - `tracing`: debug spans `fsvae.compile`, `upload`, `record`, `submit` and `readback` of the `tracing` crate.
+
+#[macro_use]
+mod trace;
 
 mod architecture;
 #[cfg(feature = "bundled")]
@@ -50,10 +54,12 @@ mod error;
 mod generator;
 pub mod gpu;
 mod images;
+mod indices;
 mod latents;
 mod network;
 mod philox;
 mod picture;
+mod stream;
 
 #[doc = include_str!("integer_machine.md")]
 pub mod integer_machine {}
@@ -66,10 +72,11 @@ mod readme {}
 pub use architecture::Architecture;
 pub use checkpoint::Checkpoint;
 pub use error::{CheckpointError, Error, Result};
-pub use generator::{Batches, Builder, Generator};
+pub use generator::{Builder, Generator};
 pub use gpu::Gpu;
 pub use images::{Grid, Image, Images};
 pub use latents::Latents;
 pub use network::{LayerFacts, Network};
 pub use picture::read_picture;
+pub use stream::{ImageStream, Progress, StreamOptions};
 pub use {image, wgpu};

@@ -191,14 +191,14 @@ fn images_do_not_depend_on_batches() {
         for generator in &mut generators(&network, &[1, 2, 7, 64]) {
             let name = format!("{} at batch {}", generator.backend_name(), generator.batch());
             // A run that is given up halfway leaves nothing behind.
-            let first = generator.batches(99, ..).expect("batches").next().expect("one").expect("images");
+            let first = generator.stream(99, ..).expect("a stream").next().expect("one").expect("images");
             assert_eq!(first.len(), generator.batch(), "{name}");
             let images = generator.generate(3, range.clone()).expect("images");
             assert_eq!(images.as_bytes(), expected, "{name}");
             let indices: Vec<u64> = images.iter().map(|image| image.index).collect();
             assert_eq!(indices, range.clone().collect::<Vec<_>>(), "{name}");
-            let batches = generator.batches(3, range.clone()).expect("batches");
-            let pixels: Vec<u8> = batches.flat_map(|images| images.expect("images").into_bytes()).collect();
+            let stream = generator.stream(3, range.clone()).expect("a stream");
+            let pixels: Vec<u8> = stream.flat_map(|images| images.expect("images").into_bytes()).collect();
             assert_eq!(pixels, expected, "{name}");
         }
     }
@@ -292,7 +292,7 @@ fn ranges_at_their_ends() {
     assert!(all.to_string().contains("18446744073709551616 images do not fit in memory"), "{all}");
     let past = (std::ops::Bound::Excluded(u64::MAX), std::ops::Bound::Unbounded);
     assert!(generator.generate(0, past).is_err());
-    assert_eq!(generator.batches(0, u64::MAX..).expect("one image").count(), 1);
+    assert_eq!(generator.stream(0, u64::MAX..).expect("one image").count(), 1);
 }
 
 /// Writes the models for the oracle; `tests/oracle/README.md` says how the rows are made. NumPy has

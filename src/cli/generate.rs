@@ -83,7 +83,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut latents = Latents::from_words(architecture.time_steps, architecture.latent_channels, Vec::new())?;
     let progress = progress(count);
     if kept.is_none() && animation.is_none() {
-        for images in generator.batches(seed, first..=last)? {
+        for images in generator.stream(seed, first..=last)? {
             take(&images?, arguments.digests, &mut output, &progress)?;
         }
     } else {

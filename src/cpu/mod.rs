@@ -58,6 +58,10 @@ impl Cpu {
         }
     }
 
+    pub(crate) fn network(&self) -> &Network {
+        &self.network
+    }
+
     /// Fills `images` with whole images, the first of index `first`. The caller sees to it that
     /// the indices do not pass `u64::MAX`; here and below.
     pub(crate) fn generate(&self, seed: u64, first: u64, images: &mut [u8]) {

@@ -1,105 +1,46 @@
-//! Adapters and the device that runs the network.
+//! The device that runs the network: this crate's own, or borrowed from the application.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
 
-use wgpu::{Backend, DeviceType};
-
+use super::adapters::describe;
+#[cfg(not(target_arch = "wasm32"))]
+use super::waiter::Waiter;
 use crate::error::{Error, Result};
 
-/// Every adapter that `WGPU_BACKEND` (all backends if it is not set) lets through, the one that
-/// promises the highest performance first, software adapters last.
-pub async fn adapters() -> Vec<wgpu::Adapter> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
-    let mut adapters = instance.enumerate_adapters(backends()).await;
-    adapters.sort_by_key(|adapter| {
-        let info = adapter.get_info();
-        let kind = match info.device_type {
-            DeviceType::DiscreteGpu => 0,
-            DeviceType::IntegratedGpu => 1,
-            DeviceType::VirtualGpu => 2,
-            DeviceType::Other => 3,
-            DeviceType::Cpu => 4,
-        };
-        // OpenGL reaches the same hardware with more overhead.
-        (kind, info.backend == Backend::Gl)
-    });
-    adapters
-}
-
-fn backends() -> wgpu::Backends {
-    let compiled = wgpu::Instance::enabled_backend_features();
-    wgpu::Backends::from_env().unwrap_or(compiled) & compiled
-}
-
-/// What the user asked for by `WGPU_ADAPTER_NAME`, if anything.
-pub fn adapter_name_from_env() -> Option<String> {
-    std::env::var("WGPU_ADAPTER_NAME").ok().filter(|name| !name.is_empty())
-}
-
-/// The first adapter whose [`describe`]d name contains `text`, in any case.
+/// A GPU: a device and its queue. A clone is the same device.
 ///
-/// # Errors
-/// [`Error::AdapterNotFound`] if none does.
-pub fn find_adapter<'a>(adapters: &'a [wgpu::Adapter], text: &str) -> Result<&'a wgpu::Adapter> {
-    let name = |adapter: &wgpu::Adapter| describe(&adapter.get_info());
-    let wanted = text.to_lowercase();
-    adapters.iter().find(|adapter| name(adapter).to_lowercase().contains(&wanted)).ok_or_else(|| {
-        let present = adapters.iter().map(name).collect::<Vec<_>>();
-        let present = if present.is_empty() { "none".into() } else { present.join(", ") };
-        Error::AdapterNotFound { wanted: text.into(), present }
-    })
-}
-
-/// The first adapter of the list.
+/// # Who polls
+/// wgpu says that a batch is done only while somebody polls the device (or submits to its queue).
 ///
-/// # Errors
-/// [`Error::NoAdapter`] if it is empty.
-pub fn first_adapter(adapters: &[wgpu::Adapter]) -> Result<&wgpu::Adapter> {
-    adapters.first().ok_or_else(|| {
-        let names = backends().iter_names().map(|(name, _)| name.to_lowercase()).collect::<Vec<_>>();
-        Error::NoAdapter { backends: names.join(", ") }
-    })
-}
-
-/// The adapter that [`Builder::auto`](crate::Builder::auto) takes from a list of [`adapters`], or
-/// why it takes the CPU instead.
-pub fn auto_adapter(adapters: &[wgpu::Adapter]) -> Result<&wgpu::Adapter, String> {
-    let text = |error: Error| error.to_string();
-    if let Some(name) = adapter_name_from_env() {
-        return find_adapter(adapters, &name).map_err(text);
-    }
-    let adapter = first_adapter(adapters).map_err(text)?;
-    let info = adapter.get_info();
-    if is_software(&info) {
-        return Err(format!("the only GPU adapter is software, {}", describe(&info)));
-    }
-    Ok(adapter)
-}
-
-/// True for an adapter that emulates a GPU on the CPU.
-pub fn is_software(info: &wgpu::AdapterInfo) -> bool {
-    info.device_type == DeviceType::Cpu
-}
-
-/// An adapter in one phrase, such as `NVIDIA H200 (Vulkan)`.
-pub fn describe(info: &wgpu::AdapterInfo) -> String {
-    format!("{} ({})", info.name.trim(), info.backend)
-}
-
-/// A GPU: a device and its queue.
+/// - A call that waits ([`Generator::generate`](crate::Generator::generate), the iterator of
+///   [`ImageStream`](crate::ImageStream)) polls while it waits, on any device. It then also runs what callbacks of
+///   the application are due, on the calling thread.
+/// - An `ImageStream` that is awaited never polls by itself. On a device of [`Gpu::request`] a thread sleeps until
+///   the batch is done and wakes the task. On a device of [`Gpu::from_wgpu`] the application's own frames do; an
+///   application without frames calls `device.poll`.
+/// - In browsers nobody needs to.
 #[derive(Clone, Debug)]
 pub struct Gpu {
     pub(crate) device: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
     info: wgpu::AdapterInfo,
-    /// What the device objected to outside of [`Gpu::checked`]: wgpu's default would be a panic.
-    fault: Arc<Mutex<Option<String>>>,
+    pub(crate) pipeline_cache: Option<wgpu::PipelineCache>,
+    /// What the device objected to outside of [`Gpu::watch`], on a device of our own: wgpu's default would be a
+    /// panic. On a borrowed device that is the application's to hear.
+    stray: Option<Arc<Mutex<Option<String>>>>,
+    /// Polls a device of our own.
+    #[cfg(not(target_arch = "wasm32"))]
+    waiter: Option<Arc<Waiter>>,
 }
 
 impl Gpu {
     /// Asks an adapter for a device with WebGPU's default limits, or less where the adapter has
     /// less, and with at least the limits of `needed` (see
-    /// [`required_limits`](crate::gpu::required_limits)).
+    /// [`required_limits`](crate::gpu::required_limits)). Timestamps and the pipeline cache come with it where the
+    /// adapter has them.
     ///
     /// # Errors
     /// [`Error::DeviceLimit`] if the adapter offers less than `needed`, [`Error::Device`] if it
@@ -115,18 +56,64 @@ impl Gpu {
             return Err(Error::DeviceLimit { adapter: describe(&info), limit, needed, available });
         }
         let limits = wgpu::Limits::defaults().or_worse_values_from(&offered).or_better_values_from(needed);
-        let descriptor =
-            wgpu::DeviceDescriptor { label: Some("fsvae"), required_limits: limits, ..Default::default() };
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("fsvae"),
+            required_limits: limits,
+            required_features: adapter.features() & optional_features(),
+            ..Default::default()
+        };
         let (device, queue) = adapter
             .request_device(&descriptor)
             .await
             .map_err(|source| Error::Device { adapter: describe(&info), source })?;
-        let fault = Arc::new(Mutex::new(None));
-        let noted = fault.clone();
+        let stray = Arc::new(Mutex::new(None));
+        let noted = stray.clone();
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
             noted.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(one_line(&error));
         }));
-        Ok(Gpu { device, queue, info, fault })
+        Ok(Gpu {
+            #[cfg(not(target_arch = "wasm32"))]
+            waiter: Some(Arc::new(Waiter::new(device.clone()))),
+            device,
+            queue,
+            info,
+            pipeline_cache: None,
+            stray: Some(stray),
+        })
+    }
+
+    /// Borrows a device that the application has. The handles are cloned; nothing is polled, no callback of the
+    /// application is replaced, its frames are never waited for.
+    ///
+    /// The device needs the limits of [`required_limits`](crate::gpu::required_limits) and the features of
+    /// [`required_features`](crate::gpu::required_features). What is wrong is heard in error scopes of the calls
+    /// into this crate and comes back as [`Error`]s; the application's handler for uncaptured errors hears none of it.
+    pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Self {
+        Gpu {
+            info: device.adapter_info(),
+            device,
+            queue,
+            pipeline_cache: None,
+            stray: None,
+            #[cfg(not(target_arch = "wasm32"))]
+            waiter: None,
+        }
+    }
+
+    /// Compiles kernels with the help of a cache of earlier runs, on devices that have
+    /// [`wgpu::Features::PIPELINE_CACHE`]. Keeping its data is the caller's: see [`wgpu::PipelineCache::get_data`].
+    pub fn with_pipeline_cache(self, cache: wgpu::PipelineCache) -> Self {
+        Gpu { pipeline_cache: Some(cache), ..self }
+    }
+
+    /// The device. A clone of the handle is the same device.
+    pub fn device(&self) -> &wgpu::Device {
+        &self.device
+    }
+
+    /// The device's queue.
+    pub fn queue(&self) -> &wgpu::Queue {
+        &self.queue
     }
 
     /// The adapter the device came from.
@@ -139,17 +126,34 @@ impl Gpu {
         describe(&self.info)
     }
 
-    /// The first objection since the last call, as an error.
-    pub(crate) fn take_fault(&self) -> Result<()> {
-        match self.fault.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            None => Ok(()),
-            Some(message) => Err(Error::Gpu { adapter: self.name(), message }),
+    pub(crate) fn lost(&self) -> Error {
+        Error::DeviceLost { adapter: self.name() }
+    }
+
+    pub(crate) fn objection(&self, message: String) -> Error {
+        Error::Gpu { adapter: self.name(), message }
+    }
+
+    /// Sees to it that the callbacks of a submission are called while nobody waits for it, where that is ours to do.
+    pub(crate) fn wake_after(&self, submission: &wgpu::SubmissionIndex) {
+        #[cfg(not(target_arch = "wasm32"))]
+        if let Some(waiter) = &self.waiter {
+            waiter.wait_for(submission.clone());
+        }
+        #[cfg(target_arch = "wasm32")]
+        let _ = submission;
+    }
+
+    /// Calls the callbacks that are due, where that is ours to do.
+    pub(crate) fn poll_if_owned(&self) {
+        if self.stray.is_some() {
+            // On a device that is lost the callbacks say so.
+            let _ = self.device.poll(wgpu::PollType::Poll);
         }
     }
 
-    /// Runs `work` and turns what the device objects to into an error, instead of wgpu's default,
-    /// a panic.
-    pub(crate) async fn checked<T>(&self, work: impl FnOnce() -> T) -> Result<T> {
+    /// Runs `work`; what the device objects to is the verdict's to tell, instead of wgpu's default, a panic.
+    pub(crate) fn watch<T>(&self, work: impl FnOnce() -> T) -> (T, Verdict) {
         let scope = |filter| self.device.push_error_scope(filter);
         let memory = scope(wgpu::ErrorFilter::OutOfMemory);
         let validation = scope(wgpu::ErrorFilter::Validation);
@@ -157,11 +161,67 @@ impl Gpu {
         let result = work();
         // Scopes belong to this thread: all are closed before the first await.
         let (internal, validation, memory) = (internal.pop(), validation.pop(), memory.pop());
-        let (internal, validation, memory) = (internal.await, validation.await, memory.await);
-        match memory.or(validation).or(internal) {
-            None => Ok(result),
-            Some(error) => Err(Error::Gpu { adapter: self.name(), message: one_line(&error) }),
-        }
+        let verdict = Box::pin(async { memory.await.or(validation.await).or(internal.await) });
+        (result, Verdict { gpu: self.clone(), scopes: verdict })
+    }
+
+    /// Runs `work` and waits for the verdict.
+    pub(crate) async fn checked<T>(&self, work: impl FnOnce() -> T) -> Result<T> {
+        let (result, verdict) = self.watch(work);
+        verdict.await.map(|()| result)
+    }
+
+    /// Runs `work`; what the device objects to is an error at once, except in browsers, where it can only be heard
+    /// later and is left to the application's handler.
+    pub(crate) fn checked_now<T>(&self, work: impl FnOnce() -> T) -> Result<T> {
+        #[cfg(target_arch = "wasm32")]
+        return Ok(work());
+        #[cfg(not(target_arch = "wasm32"))]
+        pollster::block_on(self.checked(work))
+    }
+
+    fn take_stray(&self) -> Option<String> {
+        self.stray.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// What makes some calls faster or better informed, where an adapter has it; nothing needs it.
+pub fn optional_features() -> wgpu::Features {
+    wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE
+}
+
+/// What a device of the application must have: no feature is needed, only the limits of
+/// [`required_limits`](crate::gpu::required_limits).
+pub fn required_features() -> wgpu::Features {
+    wgpu::Features::empty()
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+type Scopes = Pin<Box<dyn Future<Output = Option<wgpu::Error>> + Send>>;
+#[cfg(target_arch = "wasm32")]
+type Scopes = Pin<Box<dyn Future<Output = Option<wgpu::Error>>>>;
+
+/// Whether the device objected to some work, known at once on native backends and later in browsers.
+pub(crate) struct Verdict {
+    gpu: Gpu,
+    scopes: Scopes,
+}
+
+impl Future for Verdict {
+    type Output = Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
+        let objection = ready!(self.scopes.as_mut().poll(context)).as_ref().map(one_line);
+        Poll::Ready(match objection.or_else(|| self.gpu.take_stray()) {
+            None => Ok(()),
+            Some(message) => Err(self.gpu.objection(message)),
+        })
+    }
+}
+
+impl std::fmt::Debug for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Verdict").field("gpu", &self.gpu.name()).finish_non_exhaustive()
     }
 }
 

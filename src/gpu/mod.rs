@@ -1,14 +1,30 @@
 //! The network on a GPU: devices, kernels, and the engine that runs them in batches.
 
+mod adapters;
 mod device;
+pub(crate) mod drive;
 mod engine;
 mod kernels;
+mod limits;
+mod model;
 mod plan;
+mod record;
+mod signal;
+#[cfg(not(target_arch = "wasm32"))]
+mod timing;
+#[cfg(not(target_arch = "wasm32"))]
+mod waiter;
 
-pub use device::{
-    Gpu, adapter_name_from_env, adapters, auto_adapter, describe, find_adapter, first_adapter, is_software,
+pub use adapters::{
+    adapter_name_from_env, adapters, auto_adapter, describe, find_adapter, first_adapter, is_software,
 };
+pub use device::{Gpu, optional_features, required_features};
 pub(crate) use engine::{Engine, Product, Source};
-pub use plan::required_limits;
+pub use limits::required_limits;
+pub(crate) use model::Model;
+pub(crate) use record::Recording;
+pub use record::{Layout, Target};
+#[cfg(not(target_arch = "wasm32"))]
+pub use timing::KernelTime;
 #[cfg(test)]
 mod testing;

@@ -1,111 +1,13 @@
-//! Memory and dispatches, made once: of generation when a model is loaded, of encoding and of frames
-//! when they are first asked for.
+//! Memory for a batch and the dispatches on it, made once: of generation and decoding with the plan, of encoding
+//! and of frames when they are first asked for.
 
 use wgpu::BufferUsages as Usage;
 
 use super::device::Gpu;
-use super::kernels::{
-    GroupedLayer, LayerBuffers, Pass, conv_lif, conv_transpose_lif, image_lif, linear_lif, readout, sample,
-};
-use crate::architecture::Architecture;
-use crate::error::{Error, Result};
-use crate::network::{Moment, Network, SpikingLayer};
-use crate::philox::Stream;
-
-/// Bytes of each buffer that grows with the batch, for one image.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ImageBytes {
-    /// `[C]` words, C rounded up to groups of four.
-    pub(crate) latents: u64,
-    /// Spike maps alternate between two buffers, in the encoder and in the decoder.
-    maps: [u64; 2],
-    /// u8 `[side, side, channels]`
-    pub(crate) pixels: u64,
-}
-
-impl ImageBytes {
-    pub(crate) fn new(architecture: &Architecture) -> Self {
-        let mut maps = [0; 2];
-        let depth = architecture.depth();
-        let decoder =
-            architecture.decoder_widths.iter().enumerate().map(|(layer, width)| (layer, layer, width));
-        let encoder = architecture
-            .encoder_widths
-            .iter()
-            .enumerate()
-            .map(|(layer, width)| (layer, depth - 1 - layer, width));
-        for (layer, doublings, width) in decoder.chain(encoder) {
-            let pixels = 4_u64 << (2 * doublings);
-            let bytes = 4 * pixels * width.next_multiple_of(4) as u64;
-            maps[layer % 2] = bytes.max(maps[layer % 2]);
-        }
-        ImageBytes {
-            latents: 4 * sample::latent_words(architecture.latent_channels) as u64,
-            maps,
-            pixels: architecture.image_bytes() as u64,
-        }
-    }
-
-    fn largest(&self) -> u64 {
-        self.latents.max(self.maps[0]).max(self.maps[1]).max(self.pixels)
-    }
-}
-
-/// What a device must offer to run a network, one image at a time if need be. Everything that does
-/// not matter is as low as it can be.
-pub fn required_limits(network: &Network) -> wgpu::Limits {
-    let architecture = &network.architecture;
-    let padded = |layer: &SpikingLayer| {
-        16 * (layer.taps * layer.inputs.next_multiple_of(4) * layer.outputs.div_ceil(4)) as u64
-    };
-    let sampler = |[first, second, last]: &[SpikingLayer; 3]| {
-        let hidden = first.weights.len() + second.weights.len();
-        let neurons = first.outputs + second.outputs + last.outputs;
-        (4 * hidden.max(last.weights.len()).max(2 * neurons)) as u64
-    };
-    let constants = network
-        .decoder
-        .iter()
-        .chain(&network.encoder)
-        .chain([&network.decoder_input, &network.latent])
-        .map(padded)
-        .chain([sampler(&network.prior), sampler(&network.posterior)])
-        .chain([2 * padded(&network.image_layer)])
-        .chain([32 * (network.readout.outputs * 9 * network.readout.inputs.div_ceil(4)) as u64])
-        .max()
-        .unwrap_or(0);
-    let largest = constants.max(ImageBytes::new(architecture).largest());
-
-    // A convolution has an invocation for each pixel (of one parity, in the decoder) and group of
-    // four channels.
-    let invocations = |doublings: usize, width: usize| (4_u64 << (2 * doublings)) * width.div_ceil(4) as u64;
-    let depth = architecture.depth();
-    let decoder =
-        architecture.decoder_widths.iter().skip(1).zip(0..).map(|(&width, i)| invocations(i, width));
-    let encoder =
-        architecture.encoder_widths.iter().zip(1..).map(|(&width, i)| invocations(depth - i, width));
-    let linear = [4 * architecture.decoder_widths[0].div_ceil(4) as u64];
-    let most = decoder.chain(encoder).chain(linear).max().unwrap_or(1);
-    let workgroups = most.div_ceil(u64::from(conv_transpose_lif::KERNEL.workgroup_size));
-    wgpu::Limits {
-        max_bind_groups: 1,
-        max_bindings_per_bind_group: sample::KERNEL.bindings.len() as u32,
-        max_storage_buffers_per_shader_stage: sample::KERNEL.bindings.len() as u32 - 1,
-        max_uniform_buffers_per_shader_stage: 1,
-        max_storage_buffer_binding_size: largest,
-        max_buffer_size: largest,
-        max_compute_workgroup_storage_size: sample::workgroup_bytes(architecture.latent_channels)
-            .max(readout::WORKGROUP_BYTES)
-            .try_into()
-            .unwrap_or(u32::MAX),
-        max_compute_invocations_per_workgroup: sample::KERNEL.workgroup_size,
-        max_compute_workgroup_size_x: sample::KERNEL.workgroup_size,
-        max_compute_workgroup_size_y: 1,
-        max_compute_workgroup_size_z: 1,
-        max_compute_workgroups_per_dimension: workgroups.try_into().unwrap_or(u32::MAX),
-        ..wgpu::Limits::downlevel_webgl2_defaults()
-    }
-}
+use super::kernels::{Pass, conv_lif, conv_transpose_lif, image_lif, linear_lif, readout, sample};
+use super::limits::{ImageBytes, capacity};
+use super::model::Model;
+use crate::error::Result;
 
 /// Every buffer and dispatch of a batch.
 #[derive(Debug)]
@@ -120,11 +22,11 @@ pub(crate) struct Plan {
     /// Images of a batch.
     pub(crate) capacity: usize,
     /// Draws latents from the prior.
-    pub(crate) prior: Vec<Pass>,
+    pub(crate) prior: Pass,
     /// Latents to the spikes of the last layer.
     pub(crate) decoder: Vec<Pass>,
-    /// Those spikes to the image.
-    pub(crate) readout: Vec<Pass>,
+    /// Those spikes to the picture as of each time step; the last is the image.
+    pub(crate) readouts: Vec<Pass>,
 }
 
 /// What encoding needs besides.
@@ -140,11 +42,11 @@ pub(crate) struct EncoderPlan {
 }
 
 impl Plan {
-    /// Buffers for `batch` images, or as many as the device's limits allow.
-    pub(crate) fn new(gpu: &Gpu, network: &Network, batch: usize) -> Result<Self> {
+    /// Buffers for `batch` images, or as many as the device's limits allow. Not [`Gpu::checked`] yet.
+    pub(crate) fn new(model: &Model, batch: usize) -> Result<Self> {
+        let Model { gpu, network, .. } = model;
         let capacity = capacity(gpu, network, batch)?;
-        let architecture = &network.architecture;
-        let image = ImageBytes::new(architecture);
+        let image = ImageBytes::new(&network.architecture);
         let batch = |label, bytes, usage| buffer(gpu, label, bytes * capacity as u64, Usage::STORAGE | usage);
         let run = buffer(gpu, "fsvae.run", size_of::<sample::Run>() as u64, Usage::UNIFORM | Usage::COPY_DST);
         let latents = batch("fsvae.latents", image.latents, Usage::COPY_SRC | Usage::COPY_DST);
@@ -152,75 +54,63 @@ impl Plan {
         let maps = image.maps.map(|bytes| batch("fsvae.map", bytes, Usage::COPY_SRC));
         let pixels = batch("fsvae.pixels", image.pixels, Usage::COPY_SRC);
 
-        let pipeline = sample::KERNEL.pipeline(gpu, &sample::constants(architecture, Stream::Prior));
-        let weights = sample::buffers(gpu, &network.prior);
-        let prior = sample::pass(gpu, &pipeline, &run, &weights, &maps[0], &latents);
-
-        let steps = [("TIME_STEPS", architecture.time_steps as u32)];
-        let pipeline = linear_lif::KERNEL.pipeline(gpu, &steps);
-        let layer = LayerBuffers::new(gpu, "fsvae.decoder_input", &decoder_input(&network.decoder_input), 0);
-        let mut decoder = vec![linear_lif::pass(gpu, &pipeline, &layer, &latents, &maps[0])];
-        let pipeline = conv_transpose_lif::KERNEL.pipeline(gpu, &steps);
-        for (i, layer) in network.decoder.iter().enumerate() {
-            let layer = LayerBuffers::new(gpu, "fsvae.decoder", &GroupedLayer::new(layer), 2 << i);
+        let sampler = &model.prior;
+        let prior = sample::pass(gpu, &sampler.pipeline, &run, &sampler.buffers, &maps[0], &latents);
+        let mut decoder =
+            vec![linear_lif::pass(gpu, &model.linear, &model.decoder_input, &latents, &maps[0])];
+        for (i, layer) in model.decoder.iter().enumerate() {
             let (input, output) = (&maps[i % 2], &maps[(i + 1) % 2]);
-            decoder.push(conv_transpose_lif::pass(gpu, &pipeline, &layer, input, output));
+            decoder.push(conv_transpose_lif::pass(gpu, &model.conv_transpose, layer, input, output));
         }
-
-        let mut plan =
-            Plan { run, latents, maps, pixels, capacity, prior: vec![prior], decoder, readout: Vec::new() };
-        let last = std::slice::from_ref(network.readout.last());
-        plan.readout = plan.readouts(gpu, network, last);
-        Ok(plan)
+        let input = &maps[model.decoder.len() % 2];
+        let readouts = readout::passes(gpu, &model.readout, &model.readout_buffers, input, &pixels);
+        Ok(Plan { run, latents, maps, pixels, capacity, prior, decoder, readouts })
     }
 
-    /// One pass for the picture as of each moment.
-    pub(crate) fn readouts(&self, gpu: &Gpu, network: &Network, moments: &[Moment]) -> Vec<Pass> {
-        let pipeline = readout::KERNEL.pipeline(gpu, &readout::constants(&network.readout));
-        let input = &self.maps[network.decoder.len() % 2];
-        let side = network.architecture.image_side();
-        readout::passes(gpu, &pipeline, &network.readout, moments, side, input, &self.pixels)
+    /// The pass that makes the images.
+    pub(crate) fn readout(&self) -> &[Pass] {
+        &self.readouts[self.readouts.len() - 1..]
     }
 
-    pub(crate) fn encoder(&self, gpu: &Gpu, network: &Network) -> EncoderPlan {
-        let architecture = &network.architecture;
-        let image = ImageBytes::new(architecture);
-        let batch =
-            |label, bytes, usage| buffer(gpu, label, bytes * self.capacity as u64, Usage::STORAGE | usage);
-        let images = batch("fsvae.images", image.pixels, Usage::COPY_DST);
-        let encoded = batch("fsvae.encoded", image.latents, Usage::COPY_SRC);
-        let steps = [("TIME_STEPS", architecture.time_steps as u32)];
+    pub(crate) fn encoder(&self, model: &Model) -> Result<EncoderPlan> {
+        let weights = model.encoder()?;
+        model.gpu.checked_now(|| {
+            let gpu = &model.gpu;
+            let image = ImageBytes::new(model.architecture());
+            let batch = |label, bytes, usage| {
+                buffer(gpu, label, bytes * self.capacity as u64, Usage::STORAGE | usage)
+            };
+            let images = batch("fsvae.images", image.pixels, Usage::COPY_DST);
+            let encoded = batch("fsvae.encoded", image.latents, Usage::COPY_SRC);
 
-        let mut side = architecture.image_side();
-        let constants = image_lif::constants(&network.image_layer, architecture.time_steps);
-        let pipeline = image_lif::KERNEL.pipeline(gpu, &constants);
-        let layer = LayerBuffers::new(gpu, "fsvae.encoder", &image_lif::grouped(&network.image_layer), side);
-        let mut passes = vec![image_lif::pass(gpu, &pipeline, &layer, &images, &self.maps[0])];
-        let pipeline = conv_lif::KERNEL.pipeline(gpu, &steps);
-        for (i, layer) in network.encoder.iter().enumerate() {
-            side /= 2;
-            let layer = LayerBuffers::new(gpu, "fsvae.encoder", &GroupedLayer::new(layer), side);
-            let (input, output) = (&self.maps[i % 2], &self.maps[(i + 1) % 2]);
-            passes.push(conv_lif::pass(gpu, &pipeline, &layer, input, output));
-        }
-        let pipeline = linear_lif::KERNEL.pipeline(gpu, &steps);
-        let layer = LayerBuffers::new(gpu, "fsvae.latent", &GroupedLayer::new(&network.latent), 0);
-        let input = &self.maps[network.encoder.len() % 2];
-        passes.push(linear_lif::pass(gpu, &pipeline, &layer, input, &encoded));
-
-        let pipeline = sample::KERNEL.pipeline(gpu, &sample::constants(architecture, Stream::Posterior));
-        let weights = sample::buffers(gpu, &network.posterior);
-        passes.push(sample::pass(gpu, &pipeline, &self.run, &weights, &encoded, &self.latents));
-        EncoderPlan {
-            images,
-            passes,
-            #[cfg(test)]
-            encoded,
-        }
+            let mut passes =
+                vec![image_lif::pass(gpu, &weights.image, &weights.image_layer, &images, &self.maps[0])];
+            for (i, layer) in weights.layers.iter().enumerate() {
+                let (input, output) = (&self.maps[i % 2], &self.maps[(i + 1) % 2]);
+                passes.push(conv_lif::pass(gpu, &weights.conv, layer, input, output));
+            }
+            let input = &self.maps[weights.layers.len() % 2];
+            passes.push(linear_lif::pass(gpu, &model.linear, &weights.latent, input, &encoded));
+            let sampler = &weights.posterior;
+            passes.push(sample::pass(
+                gpu,
+                &sampler.pipeline,
+                &self.run,
+                &sampler.buffers,
+                &encoded,
+                &self.latents,
+            ));
+            EncoderPlan {
+                images,
+                passes,
+                #[cfg(test)]
+                encoded,
+            }
+        })
     }
 }
 
-/// Records dispatches for `images` images.
+/// Records dispatches for `images` images as one compute pass.
 pub(crate) fn record(encoder: &mut wgpu::CommandEncoder, label: &str, passes: &[Pass], images: usize) {
     let mut pass = encoder
         .begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some(label), timestamp_writes: None });
@@ -236,36 +126,11 @@ fn buffer(gpu: &Gpu, label: &str, size: u64, usage: Usage) -> wgpu::Buffer {
     })
 }
 
-/// The checkpoint flattens the 2x2 map channel, y, x; the kernels' maps are pixel by pixel.
-fn decoder_input(layer: &SpikingLayer) -> GroupedLayer {
-    let channels = layer.outputs / 4;
-    let padded = channels.next_multiple_of(4);
-    let outputs: Vec<Option<usize>> = (0..4)
-        .flat_map(|pixel| (0..padded).map(move |channel| (channel < channels).then_some(channel * 4 + pixel)))
-        .collect();
-    GroupedLayer::of_outputs(layer, &outputs)
-}
-
-/// How many images of a batch of `batch` fit the device's limits at once.
-fn capacity(gpu: &Gpu, network: &Network, batch: usize) -> Result<usize> {
-    let limits = gpu.device.limits();
-    let mut shortfall = None;
-    required_limits(network).check_limits_with_fail_fn(&limits, false, |limit, needed, available| {
-        shortfall.get_or_insert((limit, needed, available));
-    });
-    if let Some((limit, needed, available)) = shortfall {
-        return Err(Error::DeviceLimit { adapter: gpu.name(), limit, needed, available });
-    }
-    let largest = ImageBytes::new(&network.architecture).largest();
-    let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
-    let most = (binding / largest).min(u64::from(limits.max_compute_workgroups_per_dimension));
-    Ok(batch.min(usize::try_from(most).unwrap_or(usize::MAX)).max(1))
-}
-
 #[cfg(all(test, feature = "bundled"))]
 mod tests {
     use super::*;
     use crate::Checkpoint;
+    use crate::architecture::Architecture;
     use crate::cpu::conv_lif::conv_lif;
     use crate::cpu::conv_transpose_lif::conv_transpose_lif;
     use crate::cpu::image_lif::image_lif;
@@ -275,7 +140,8 @@ mod tests {
     use crate::cpu::spikes::Spikes;
     use crate::gpu::kernels::sample::Run;
     use crate::gpu::testing::{gpus, grouped, run};
-    use crate::philox::{Draws, halves};
+    use crate::network::Network;
+    use crate::philox::{Draws, Stream};
 
     const SEED: u64 = 7;
     const FIRST: u64 = 3;
@@ -332,9 +198,10 @@ mod tests {
             images.iter().zip(FIRST..).map(|(image, index)| intermediates(&network, image, index)).collect();
 
         for gpu in gpus() {
-            let plan = Plan::new(gpu, &network, images.len()).expect("a plan");
-            let encoder = plan.encoder(gpu, &network);
-            let start = Run { seed: halves(SEED), first: halves(FIRST) };
+            let model = pollster::block_on(Model::new(gpu, &network)).expect("a model");
+            let plan = Plan::new(&model, images.len()).expect("a plan");
+            let encoder = plan.encoder(&model).expect("an encoder");
+            let start = Run::new(SEED, FIRST);
             gpu.queue.write_buffer(&plan.run, 0, bytemuck::bytes_of(&start));
             gpu.queue.write_buffer(&encoder.images, 0, &images.concat());
             let convolutions = 1 + network.encoder.len();

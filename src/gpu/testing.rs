@@ -4,7 +4,8 @@ use std::sync::OnceLock;
 
 use proptest::prelude::*;
 
-use super::device::{Gpu, adapters, describe};
+use super::adapters::{adapters, describe};
+use super::device::Gpu;
 use super::kernels::Pass;
 use crate::network::SpikingLayer;
 
@@ -51,7 +52,7 @@ pub(crate) fn run(gpu: &Gpu, pass: &Pass, images: usize, results: &wgpu::Buffer)
     gpu.queue.submit([encoder.finish()]);
     readback.map_async(wgpu::MapMode::Read, .., |result| result.expect("mapped"));
     gpu.device.poll(wgpu::PollType::wait_indefinitely()).expect("finished");
-    gpu.take_fault().expect("no fault");
+    pollster::block_on(gpu.checked(|| ())).expect("no fault");
     bytemuck::cast_slice(&readback.get_mapped_range(..).expect("mapped")).to_vec()
 }
 

@@ -10,7 +10,9 @@ mod philox_words;
 pub(crate) mod readout;
 #[cfg(test)]
 mod reflection;
+pub(crate) mod rgba;
 pub(crate) mod sample;
+pub(crate) mod tiles;
 
 use wgpu::util::DeviceExt;
 
@@ -26,6 +28,8 @@ pub(crate) enum Binding {
     Read,
     /// A storage buffer that is written.
     Write,
+    /// A 2-d rgba8unorm texture that is written.
+    Texture,
 }
 
 /// What the host knows of a shader. Tests reflect the shader and compare.
@@ -78,7 +82,7 @@ impl Kernel {
                 zero_initialize_workgroup_memory: false,
                 ..Default::default()
             },
-            cache: None,
+            cache: gpu.pipeline_cache.as_ref(),
         })
     }
 
@@ -90,17 +94,29 @@ impl Kernel {
         buffers: &[&wgpu::Buffer],
         workgroups: [u32; 2],
     ) -> Pass {
-        let entries: Vec<_> = buffers
+        let resources: Vec<_> = buffers.iter().map(|buffer| buffer.as_entire_binding()).collect();
+        self.bind(gpu, pipeline, &resources, workgroups)
+    }
+
+    /// [`Kernel::pass`] for resources that are not whole buffers.
+    pub(crate) fn bind(
+        &self,
+        gpu: &Gpu,
+        pipeline: &wgpu::ComputePipeline,
+        resources: &[wgpu::BindingResource<'_>],
+        workgroups: [u32; 2],
+    ) -> Pass {
+        let entries: Vec<_> = resources
             .iter()
             .zip(0..)
-            .map(|(buffer, binding)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
+            .map(|(resource, binding)| wgpu::BindGroupEntry { binding, resource: resource.clone() })
             .collect();
         let bind_group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some(&self.label()),
             layout: &pipeline.get_bind_group_layout(0),
             entries: &entries,
         });
-        Pass { pipeline: pipeline.clone(), bind_group, workgroups }
+        Pass { kernel: self.name, pipeline: pipeline.clone(), bind_group, workgroups }
     }
 
     fn label(&self) -> String {
@@ -111,6 +127,8 @@ impl Kernel {
 /// One dispatch, ready to be recorded.
 #[derive(Debug)]
 pub(crate) struct Pass {
+    /// The kernel's name.
+    pub(crate) kernel: &'static str,
     pipeline: wgpu::ComputePipeline,
     bind_group: wgpu::BindGroup,
     /// Workgroups of one image, x and y; z is the image.
@@ -126,22 +144,23 @@ impl Pass {
 }
 
 fn layout_entry(binding: Binding, at: u32) -> wgpu::BindGroupLayoutEntry {
-    let storage = |read_only| wgpu::BufferBindingType::Storage { read_only };
-    let (ty, bytes) = match binding {
-        Binding::Uniform(bytes) => (wgpu::BufferBindingType::Uniform, bytes),
-        Binding::Read => (storage(true), 0),
-        Binding::Write => (storage(false), 0),
+    let buffer = |ty, bytes| wgpu::BindingType::Buffer {
+        ty,
+        has_dynamic_offset: false,
+        min_binding_size: std::num::NonZeroU64::new(bytes),
     };
-    wgpu::BindGroupLayoutEntry {
-        binding: at,
-        visibility: wgpu::ShaderStages::COMPUTE,
-        ty: wgpu::BindingType::Buffer {
-            ty,
-            has_dynamic_offset: false,
-            min_binding_size: std::num::NonZeroU64::new(bytes),
+    let storage = |read_only| buffer(wgpu::BufferBindingType::Storage { read_only }, 0);
+    let ty = match binding {
+        Binding::Uniform(bytes) => buffer(wgpu::BufferBindingType::Uniform, bytes),
+        Binding::Read => storage(true),
+        Binding::Write => storage(false),
+        Binding::Texture => wgpu::BindingType::StorageTexture {
+            access: wgpu::StorageTextureAccess::WriteOnly,
+            format: wgpu::TextureFormat::Rgba8Unorm,
+            view_dimension: wgpu::TextureViewDimension::D2,
         },
-        count: None,
-    }
+    };
+    wgpu::BindGroupLayoutEntry { binding: at, visibility: wgpu::ShaderStages::COMPUTE, ty, count: None }
 }
 
 /// A buffer with contents that never change.
@@ -171,6 +190,7 @@ pub(crate) struct LayerSizes {
 }
 
 /// A spiking layer in GPU memory.
+#[derive(Debug)]
 pub(crate) struct LayerBuffers {
     pub(crate) sizes: LayerSizes,
     uniform: wgpu::Buffer,

@@ -51,27 +51,47 @@ fn table(moment: &Moment) -> Vec<i32> {
     moment.coefficients.iter().copied().chain(biases).chain(pixel_thresholds()).collect()
 }
 
+/// The layer in GPU memory.
+#[derive(Debug)]
+pub(crate) struct Buffers {
+    sizes: wgpu::Buffer,
+    weights: wgpu::Buffer,
+    /// One for each moment.
+    tables: Vec<wgpu::Buffer>,
+    /// Tiles of a row, and of a column.
+    tiles: u32,
+}
+
+impl Buffers {
+    pub(crate) fn new(gpu: &Gpu, layer: &Readout, side: usize) -> Self {
+        let label = "fsvae.readout";
+        let storage = wgpu::BufferUsages::STORAGE;
+        let sizes = [layer.inputs.div_ceil(4) as u32, side as u32, 0, 0];
+        Buffers {
+            sizes: constant_buffer(gpu, label, &sizes, wgpu::BufferUsages::UNIFORM),
+            weights: constant_buffer(gpu, label, &weights(layer), storage),
+            tables: (layer.moments.iter())
+                .map(|moment| constant_buffer(gpu, label, &table(moment), storage))
+                .collect(),
+            tiles: (side as u32).div_ceil(TILE),
+        }
+    }
+}
+
 /// Spikes `[images, side, side, inputs]` to `pixels`, u8 `[images, side, side, outputs]`: one pass for
 /// each moment.
 pub(crate) fn passes(
     gpu: &Gpu,
     pipeline: &wgpu::ComputePipeline,
-    layer: &Readout,
-    moments: &[Moment],
-    side: usize,
+    layer: &Buffers,
     spikes: &wgpu::Buffer,
     pixels: &wgpu::Buffer,
 ) -> Vec<Pass> {
-    let label = "fsvae.readout";
-    let sizes = [layer.inputs.div_ceil(4) as u32, side as u32, 0, 0];
-    let sizes = constant_buffer(gpu, label, &sizes, wgpu::BufferUsages::UNIFORM);
-    let weights = constant_buffer(gpu, label, &weights(layer), wgpu::BufferUsages::STORAGE);
-    let tiles = (side as u32).div_ceil(TILE);
-    let pass = |moment| {
-        let table = constant_buffer(gpu, label, &table(moment), wgpu::BufferUsages::STORAGE);
-        KERNEL.pass(gpu, pipeline, &[&sizes, &weights, &table, spikes, pixels], [tiles, tiles])
+    let pass = |table| {
+        let buffers = [&layer.sizes, &layer.weights, table, spikes, pixels];
+        KERNEL.pass(gpu, pipeline, &buffers, [layer.tiles; 2])
     };
-    moments.iter().map(pass).collect()
+    layer.tables.iter().map(pass).collect()
 }
 
 #[cfg(test)]
@@ -127,9 +147,9 @@ mod tests {
                 let pipeline = KERNEL.pipeline(gpu, &constants(&layer));
                 let input = storage(gpu, &grouped(&trains, layer.inputs));
                 let output = results(gpu, IMAGES * bytes / 4);
-                let last = std::slice::from_ref(layer.last());
-                let passes = passes(gpu, &pipeline, &layer, last, side, &input, &output);
-                let found = run(gpu, &passes[0], IMAGES, &output);
+                let buffers = Buffers::new(gpu, &layer, side);
+                let passes = passes(gpu, &pipeline, &buffers, &input, &output);
+                let found = run(gpu, passes.last().expect("a moment"), IMAGES, &output);
                 prop_assert_eq!(bytemuck::cast_slice::<u32, u8>(&found), &expected[..], "{}", gpu.name());
             }
         }

@@ -7,12 +7,16 @@ use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 
 use super::{
     Binding, Kernel, LayerSizes, conv_lif, conv_transpose_lif, image_lif, linear_lif, philox_words, readout,
-    sample,
+    rgba, sample, tiles,
 };
 
 /// Every kernel with some constants that it may be compiled with.
 fn kernels() -> Vec<(&'static Kernel, Vec<(&'static str, u32)>)> {
     let mut kernels = vec![(&philox_words::KERNEL, vec![])];
+    for channels in [1, 3] {
+        kernels.push((&rgba::KERNEL, vec![("IMAGE_CHANNELS", channels)]));
+        kernels.push((&tiles::KERNEL, vec![("IMAGE_CHANNELS", channels)]));
+    }
     for steps in [1, 7, 16, 32] {
         kernels.push((&linear_lif::KERNEL, vec![("TIME_STEPS", steps)]));
         kernels.push((&conv_lif::KERNEL, vec![("TIME_STEPS", steps)]));
@@ -77,6 +81,16 @@ fn bindings_and_workgroups_are_what_the_host_thinks() {
                 }
                 AddressSpace::Storage { access } if access.contains(StorageAccess::STORE) => Binding::Write,
                 AddressSpace::Storage { .. } => Binding::Read,
+                AddressSpace::Handle => {
+                    let TypeInner::Image { dim: naga::ImageDimension::D2, arrayed: false, class } =
+                        &module.types[global.ty].inner
+                    else {
+                        panic!("{}: not a texture", kernel.name)
+                    };
+                    let format = naga::StorageFormat::Rgba8Unorm;
+                    assert_eq!(*class, naga::ImageClass::Storage { format, access: StorageAccess::STORE });
+                    Binding::Texture
+                }
                 other => panic!("{}: {other:?}", kernel.name),
             };
             bindings.push((at.binding, binding));
@@ -122,6 +136,11 @@ fn structs_have_the_hosts_offsets() {
     assert_eq!(offsets(&conv_transpose_lif::KERNEL, &steps, "Layer"), layer);
     let run = [offset_of!(sample::Run, seed), offset_of!(sample::Run, first)];
     assert_eq!(offsets(&sample::KERNEL, &sampler(16, 128, 0), "Run"), run);
+    let presented =
+        [offset_of!(sample::Run, place), offset_of!(sample::Run, columns), offset_of!(sample::Run, side)];
+    let presented = [&run[..], &presented].concat();
+    assert_eq!(offsets(&rgba::KERNEL, &[("IMAGE_CHANNELS", 1)], "Run"), presented);
+    assert_eq!(offsets(&tiles::KERNEL, &[("IMAGE_CHANNELS", 1)], "Run"), presented);
     assert_eq!(offsets(&conv_lif::KERNEL, &steps, "Layer"), layer);
     let image = [("TIME_STEPS", 16), ("IMAGE_CHANNELS", 1)];
     assert_eq!(offsets(&image_lif::KERNEL, &image, "Layer"), layer);

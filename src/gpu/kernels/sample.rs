@@ -4,7 +4,7 @@ use super::{Binding, Kernel, Pass, constant_buffer};
 use crate::architecture::Architecture;
 use crate::gpu::device::Gpu;
 use crate::network::SpikingLayer;
-use crate::philox::Stream;
+use crate::philox::{Stream, halves};
 
 pub(crate) const KERNEL: Kernel = Kernel {
     name: "sample",
@@ -28,6 +28,24 @@ pub(crate) struct Run {
     pub(crate) seed: [u32; 2],
     /// Index of the first image, low and high half.
     pub(crate) first: [u32; 2],
+    /// Where a presented batch goes: the number of its first image among all that are recorded.
+    pub(crate) place: u32,
+    /// Tiles of a row of the target texture.
+    pub(crate) columns: u32,
+    /// Height and width of a presented image.
+    pub(crate) side: u32,
+    padding: u32,
+}
+
+impl Run {
+    pub(crate) fn new(seed: u64, first: u64) -> Self {
+        Run { seed: halves(seed), first: halves(first), place: 0, columns: 1, side: 0, padding: 0 }
+    }
+
+    /// The same where its images are presented, too.
+    pub(crate) fn presented(self, place: u32, columns: u32, side: u32) -> Self {
+        Run { place, columns, side, ..self }
+    }
 }
 
 /// The constants in front of the shader.
@@ -95,7 +113,7 @@ mod tests {
     use crate::cpu::sample::{Sampler, sample as twin};
     use crate::cpu::spikes::Spikes;
     use crate::gpu::testing::{cases, gpus, grouped, layer, results, run, spike_trains, storage};
-    use crate::philox::{Draws, halves};
+    use crate::philox::Draws;
 
     const IMAGES: usize = 3;
 
@@ -141,7 +159,7 @@ mod tests {
             };
             for gpu in gpus() {
                 let pipeline = KERNEL.pipeline(gpu, &constants(&architecture, stream));
-                let start = [Run { seed: halves(seed), first: halves(index) }];
+                let start = [Run::new(seed, index)];
                 let start = constant_buffer(gpu, "test", &start, wgpu::BufferUsages::UNIFORM);
                 let encoded = storage(gpu, &grouped(&encoded, channels));
                 let latents = results(gpu, IMAGES * latent_words(channels));

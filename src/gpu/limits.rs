@@ -1,0 +1,118 @@
+//! What a network asks of a device, and how large a batch a device allows.
+
+use super::device::Gpu;
+use super::kernels::{conv_transpose_lif, readout, sample};
+use crate::architecture::Architecture;
+use crate::error::{Error, Result};
+use crate::network::{Network, SpikingLayer};
+
+/// Bytes of each buffer that grows with the batch, for one image.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ImageBytes {
+    /// `[C]` words, C rounded up to groups of four.
+    pub(crate) latents: u64,
+    /// Spike maps alternate between two buffers, in the encoder and in the decoder.
+    pub(super) maps: [u64; 2],
+    /// u8 `[side, side, channels]`
+    pub(crate) pixels: u64,
+}
+
+impl ImageBytes {
+    pub(crate) fn new(architecture: &Architecture) -> Self {
+        let mut maps = [0; 2];
+        let depth = architecture.depth();
+        let decoder =
+            architecture.decoder_widths.iter().enumerate().map(|(layer, width)| (layer, layer, width));
+        let encoder = architecture
+            .encoder_widths
+            .iter()
+            .enumerate()
+            .map(|(layer, width)| (layer, depth - 1 - layer, width));
+        for (layer, doublings, width) in decoder.chain(encoder) {
+            let pixels = 4_u64 << (2 * doublings);
+            let bytes = 4 * pixels * width.next_multiple_of(4) as u64;
+            maps[layer % 2] = bytes.max(maps[layer % 2]);
+        }
+        ImageBytes {
+            latents: 4 * sample::latent_words(architecture.latent_channels) as u64,
+            maps,
+            pixels: architecture.image_bytes() as u64,
+        }
+    }
+
+    fn largest(&self) -> u64 {
+        self.latents.max(self.maps[0]).max(self.maps[1]).max(self.pixels)
+    }
+}
+
+/// What a device must offer to run a network, one image at a time if need be. Everything that does
+/// not matter is as low as it can be.
+pub fn required_limits(network: &Network) -> wgpu::Limits {
+    let architecture = &network.architecture;
+    let padded = |layer: &SpikingLayer| {
+        16 * (layer.taps * layer.inputs.next_multiple_of(4) * layer.outputs.div_ceil(4)) as u64
+    };
+    let sampler = |[first, second, last]: &[SpikingLayer; 3]| {
+        let hidden = first.weights.len() + second.weights.len();
+        let neurons = first.outputs + second.outputs + last.outputs;
+        (4 * hidden.max(last.weights.len()).max(2 * neurons)) as u64
+    };
+    let constants = network
+        .decoder
+        .iter()
+        .chain(&network.encoder)
+        .chain([&network.decoder_input, &network.latent])
+        .map(padded)
+        .chain([sampler(&network.prior), sampler(&network.posterior)])
+        .chain([2 * padded(&network.image_layer)])
+        .chain([32 * (network.readout.outputs * 9 * network.readout.inputs.div_ceil(4)) as u64])
+        .max()
+        .unwrap_or(0);
+    let largest = constants.max(ImageBytes::new(architecture).largest());
+
+    // A convolution has an invocation for each pixel (of one parity, in the decoder) and group of
+    // four channels.
+    let invocations = |doublings: usize, width: usize| (4_u64 << (2 * doublings)) * width.div_ceil(4) as u64;
+    let depth = architecture.depth();
+    let decoder =
+        architecture.decoder_widths.iter().skip(1).zip(0..).map(|(&width, i)| invocations(i, width));
+    let encoder =
+        architecture.encoder_widths.iter().zip(1..).map(|(&width, i)| invocations(depth - i, width));
+    let linear = [4 * architecture.decoder_widths[0].div_ceil(4) as u64];
+    let most = decoder.chain(encoder).chain(linear).max().unwrap_or(1);
+    let workgroups = most.div_ceil(u64::from(conv_transpose_lif::KERNEL.workgroup_size));
+    wgpu::Limits {
+        max_bind_groups: 1,
+        max_bindings_per_bind_group: sample::KERNEL.bindings.len() as u32,
+        max_storage_buffers_per_shader_stage: sample::KERNEL.bindings.len() as u32 - 1,
+        max_uniform_buffers_per_shader_stage: 1,
+        max_storage_buffer_binding_size: largest,
+        max_buffer_size: largest,
+        max_compute_workgroup_storage_size: sample::workgroup_bytes(architecture.latent_channels)
+            .max(readout::WORKGROUP_BYTES)
+            .try_into()
+            .unwrap_or(u32::MAX),
+        max_compute_invocations_per_workgroup: sample::KERNEL.workgroup_size,
+        max_compute_workgroup_size_x: sample::KERNEL.workgroup_size,
+        max_compute_workgroup_size_y: 1,
+        max_compute_workgroup_size_z: 1,
+        max_compute_workgroups_per_dimension: workgroups.try_into().unwrap_or(u32::MAX),
+        ..wgpu::Limits::downlevel_webgl2_defaults()
+    }
+}
+
+/// How many images of a batch of `batch` fit the device's limits at once.
+pub(crate) fn capacity(gpu: &Gpu, network: &Network, batch: usize) -> Result<usize> {
+    let limits = gpu.device.limits();
+    let mut shortfall = None;
+    required_limits(network).check_limits_with_fail_fn(&limits, false, |limit, needed, available| {
+        shortfall.get_or_insert((limit, needed, available));
+    });
+    if let Some((limit, needed, available)) = shortfall {
+        return Err(Error::DeviceLimit { adapter: gpu.name(), limit, needed, available });
+    }
+    let largest = ImageBytes::new(&network.architecture).largest();
+    let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+    let most = (binding / largest).min(u64::from(limits.max_compute_workgroups_per_dimension));
+    Ok(batch.min(usize::try_from(most).unwrap_or(usize::MAX)).max(1))
+}

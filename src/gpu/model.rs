@@ -1,0 +1,194 @@
+//! A network on a device: pipelines and weights, made once and shared by all that run it.
+
+use std::sync::OnceLock;
+
+use super::device::Gpu;
+use super::kernels::{
+    GroupedLayer, Kernel, LayerBuffers, conv_lif, conv_transpose_lif, image_lif, linear_lif, readout, rgba,
+    sample, tiles,
+};
+use crate::architecture::Architecture;
+use crate::error::Result;
+use crate::network::{Network, SpikingLayer};
+use crate::philox::Stream;
+
+/// What generation needs, and what the rest needs once it was asked for.
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) gpu: Gpu,
+    pub(crate) network: Network,
+    pub(super) prior: Sampler,
+    pub(super) linear: wgpu::ComputePipeline,
+    pub(super) conv_transpose: wgpu::ComputePipeline,
+    pub(super) decoder_input: LayerBuffers,
+    pub(super) decoder: Vec<LayerBuffers>,
+    pub(super) readout: wgpu::ComputePipeline,
+    pub(super) readout_buffers: readout::Buffers,
+    encoder: OnceLock<EncoderModel>,
+    rgba: OnceLock<wgpu::ComputePipeline>,
+    tiles: OnceLock<wgpu::ComputePipeline>,
+}
+
+/// The prior or the posterior.
+#[derive(Debug)]
+pub(crate) struct Sampler {
+    pub(super) pipeline: wgpu::ComputePipeline,
+    pub(super) buffers: [wgpu::Buffer; 3],
+}
+
+/// What encoding needs besides.
+#[derive(Debug)]
+pub(crate) struct EncoderModel {
+    pub(super) image: wgpu::ComputePipeline,
+    pub(super) image_layer: LayerBuffers,
+    pub(super) conv: wgpu::ComputePipeline,
+    pub(super) layers: Vec<LayerBuffers>,
+    pub(super) latent: LayerBuffers,
+    pub(super) posterior: Sampler,
+}
+
+impl Model {
+    pub(crate) async fn new(gpu: &Gpu, network: &Network) -> Result<Self> {
+        let architecture = &network.architecture;
+        let steps = [("TIME_STEPS", architecture.time_steps as u32)];
+        let (prior, read) =
+            (sample::constants(architecture, Stream::Prior), readout::constants(&network.readout));
+        let [sampler, linear, conv_transpose, readout] = compile(
+            gpu,
+            [
+                (&sample::KERNEL, &prior),
+                (&linear_lif::KERNEL, &steps),
+                (&conv_transpose_lif::KERNEL, &steps),
+                (&readout::KERNEL, &read),
+            ],
+        )
+        .await?;
+        gpu.checked(|| {
+            trace!("fsvae.upload");
+            let decoder = network.decoder.iter().enumerate();
+            Model {
+                gpu: gpu.clone(),
+                network: network.clone(),
+                prior: Sampler { pipeline: sampler, buffers: sample::buffers(gpu, &network.prior) },
+                linear,
+                conv_transpose,
+                decoder_input: LayerBuffers::new(
+                    gpu,
+                    "fsvae.decoder_input",
+                    &decoder_input(&network.decoder_input),
+                    0,
+                ),
+                decoder: decoder
+                    .map(|(i, layer)| {
+                        LayerBuffers::new(gpu, "fsvae.decoder", &GroupedLayer::new(layer), 2 << i)
+                    })
+                    .collect(),
+                readout,
+                readout_buffers: readout::Buffers::new(gpu, &network.readout, architecture.image_side()),
+                encoder: OnceLock::new(),
+                rgba: OnceLock::new(),
+                tiles: OnceLock::new(),
+            }
+        })
+        .await
+    }
+
+    /// Made when it is first asked for: most users only generate.
+    pub(crate) fn encoder(&self) -> Result<&EncoderModel> {
+        once(&self.encoder, || self.gpu.checked_now(|| EncoderModel::new(self)))
+    }
+
+    /// The pipeline of [`rgba`].
+    pub(crate) fn rgba(&self) -> Result<&wgpu::ComputePipeline> {
+        self.presenter(&self.rgba, &rgba::KERNEL)
+    }
+
+    /// The pipeline of [`tiles`].
+    pub(crate) fn tiles(&self) -> Result<&wgpu::ComputePipeline> {
+        self.presenter(&self.tiles, &tiles::KERNEL)
+    }
+
+    fn presenter<'a>(
+        &self,
+        made: &'a OnceLock<wgpu::ComputePipeline>,
+        kernel: &Kernel,
+    ) -> Result<&'a wgpu::ComputePipeline> {
+        let channels = [("IMAGE_CHANNELS", self.architecture().image_channels as u32)];
+        once(made, || self.gpu.checked_now(|| kernel.pipeline(&self.gpu, &channels)))
+    }
+
+    pub(crate) fn architecture(&self) -> &Architecture {
+        &self.network.architecture
+    }
+}
+
+impl EncoderModel {
+    fn new(model: &Model) -> Self {
+        let Model { gpu, network, .. } = model;
+        let architecture = &network.architecture;
+        let steps = [("TIME_STEPS", architecture.time_steps as u32)];
+        let side = architecture.image_side();
+        let image = image_lif::constants(&network.image_layer, architecture.time_steps);
+        let layer = |layer: &GroupedLayer, side| LayerBuffers::new(gpu, "fsvae.encoder", layer, side);
+        let posterior = sample::constants(architecture, Stream::Posterior);
+        EncoderModel {
+            image: image_lif::KERNEL.pipeline(gpu, &image),
+            image_layer: layer(&image_lif::grouped(&network.image_layer), side),
+            conv: conv_lif::KERNEL.pipeline(gpu, &steps),
+            layers: (network.encoder.iter().enumerate())
+                .map(|(i, weights)| layer(&GroupedLayer::new(weights), side >> (i + 1)))
+                .collect(),
+            latent: LayerBuffers::new(gpu, "fsvae.latent", &GroupedLayer::new(&network.latent), 0),
+            posterior: Sampler {
+                pipeline: sample::KERNEL.pipeline(gpu, &posterior),
+                buffers: sample::buffers(gpu, &network.posterior),
+            },
+        }
+    }
+}
+
+/// `OnceLock::get_or_try_init`, which is not stable. Two threads at once may both make one; the first is kept.
+fn once<T>(made: &OnceLock<T>, make: impl FnOnce() -> Result<T>) -> Result<&T> {
+    match made.get() {
+        Some(made) => Ok(made),
+        None => make().map(|new| made.get_or_init(|| new)),
+    }
+}
+
+/// Compiles several kernels, each on a thread of its own where there are threads: drivers take their time.
+async fn compile<const N: usize>(
+    gpu: &Gpu,
+    kernels: [(&Kernel, &[(&str, u32)]); N],
+) -> Result<[wgpu::ComputePipeline; N]> {
+    let one = |kernel: &Kernel, constants: &[(&str, u32)]| {
+        trace!("fsvae.compile");
+        gpu.watch(|| kernel.pipeline(gpu, constants))
+    };
+    #[cfg(feature = "threads")]
+    let made = std::thread::scope(|scope| {
+        kernels
+            .map(|(kernel, constants)| scope.spawn(move || one(kernel, constants)))
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    #[cfg(not(feature = "threads"))]
+    let made = kernels.map(|(kernel, constants)| one(kernel, constants));
+    let mut verdicts = Vec::with_capacity(N);
+    let pipelines = made.map(|(pipeline, verdict)| {
+        verdicts.push(verdict);
+        pipeline
+    });
+    for verdict in verdicts {
+        verdict.await?;
+    }
+    Ok(pipelines)
+}
+
+/// The checkpoint flattens the 2x2 map channel, y, x; the kernels' maps are pixel by pixel.
+fn decoder_input(layer: &SpikingLayer) -> GroupedLayer {
+    let channels = layer.outputs / 4;
+    let padded = channels.next_multiple_of(4);
+    let outputs: Vec<Option<usize>> = (0..4)
+        .flat_map(|pixel| (0..padded).map(move |channel| (channel < channels).then_some(channel * 4 + pixel)))
+        .collect();
+    GroupedLayer::of_outputs(layer, &outputs)
+}

@@ -1,0 +1,254 @@
+//! Images as they come, in order, with back-pressure.
+
+mod worker;
+
+use std::num::NonZeroUsize;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+
+use crate::architecture::Architecture;
+use crate::cpu::Cpu;
+use crate::error::Result;
+use crate::gpu::{Engine, Gpu, Model, Product, Source};
+use crate::images::Images;
+use crate::indices::Indices;
+use worker::Worker;
+
+/// How an [`ImageStream`] trades the time to the next image against images a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamOptions {
+    /// Images that are made at once, and come at once; `None` is the generator's own number. Fewer where the device's
+    /// limits ask for it.
+    pub batch: Option<NonZeroUsize>,
+    /// Batches that are made ahead of the one being looked at. With 1 nothing overlaps.
+    pub in_flight: NonZeroUsize,
+}
+
+impl StreamOptions {
+    /// Every image comes alone, as soon as it is done.
+    pub const fn latency() -> Self {
+        StreamOptions { batch: Some(NonZeroUsize::MIN), in_flight: TWO }
+    }
+
+    /// Most images a second: the generator's batch, and the next one is computed while one is read back.
+    pub const fn throughput() -> Self {
+        StreamOptions { batch: None, in_flight: TWO }
+    }
+}
+
+const TWO: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
+
+impl Default for StreamOptions {
+    fn default() -> Self {
+        StreamOptions::throughput()
+    }
+}
+
+/// Where an [`ImageStream`] is, for pacing frames. All numbers are of images since the stream was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Handed out.
+    pub delivered: u128,
+    /// In the making, or made and waiting to be handed out.
+    pub in_flight: u128,
+    /// Still to be begun.
+    pub remaining: u128,
+}
+
+/// Images of consecutive indices as they come, in batches; made by [`Generator::stream`](crate::Generator::stream).
+///
+/// - As an [`Iterator`] it waits for the next batch. As a [`futures_core::Stream`] it wakes the task, on any runtime;
+///   who polls the device is said at [`Gpu`]. [`ImageStream::try_next`] does neither. All three give the same images
+///   in the same order and may be mixed.
+/// - Nothing is made before the first call. Then so many batches as the options say are in flight: a slow consumer
+///   stops the device, and memory stays the same.
+/// - Dropping it cancels what is in flight and does not wait.
+/// - After an error nothing comes, unless [`ImageStream::rebuild`] goes on where it stopped.
+#[derive(Debug)]
+pub struct ImageStream {
+    architecture: Architecture,
+    seed: u64,
+    /// Images of a batch.
+    batch: usize,
+    depth: usize,
+    count: u128,
+    to_submit: Indices,
+    to_deliver: Indices,
+    producer: Producer,
+    failed: bool,
+}
+
+#[derive(Debug)]
+enum Producer {
+    Cpu(Box<Worker>),
+    Gpu(Box<Engine>),
+}
+
+impl ImageStream {
+    pub(crate) fn on_cpu(
+        cpu: &Arc<Cpu>,
+        architecture: &Architecture,
+        batch: usize,
+        depth: usize,
+        seed: u64,
+        indices: Indices,
+    ) -> Self {
+        let producer = Producer::Cpu(Box::new(Worker::new(cpu.clone(), seed, batch, depth, indices)));
+        ImageStream::new(producer, architecture, batch, depth, seed, indices)
+    }
+
+    pub(crate) fn on_gpu(
+        model: &Arc<Model>,
+        architecture: &Architecture,
+        batch: usize,
+        depth: usize,
+        seed: u64,
+        indices: Indices,
+    ) -> Result<Self> {
+        let most = usize::try_from(indices.remaining).unwrap_or(usize::MAX).max(1);
+        let engine = Engine::new(model, batch.min(most), depth)?;
+        let batch = engine.capacity();
+        Ok(ImageStream::new(Producer::Gpu(Box::new(engine)), architecture, batch, depth, seed, indices))
+    }
+
+    fn new(
+        producer: Producer,
+        architecture: &Architecture,
+        batch: usize,
+        depth: usize,
+        seed: u64,
+        indices: Indices,
+    ) -> Self {
+        ImageStream {
+            architecture: architecture.clone(),
+            seed,
+            batch,
+            depth,
+            count: indices.remaining,
+            to_submit: indices,
+            to_deliver: indices,
+            producer,
+            failed: false,
+        }
+    }
+
+    /// The index of the next image to come; `None` after the last.
+    pub fn next_index(&self) -> Option<u64> {
+        (self.to_deliver.remaining > 0).then_some(self.to_deliver.next)
+    }
+
+    /// Images of a batch; the last may have fewer.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        let remaining = match &self.producer {
+            Producer::Cpu(worker) => worker.to_begin(),
+            Producer::Gpu(_) => self.to_submit.remaining,
+        };
+        Progress {
+            delivered: self.count - self.to_deliver.remaining,
+            in_flight: self.to_deliver.remaining - remaining,
+            remaining,
+        }
+    }
+
+    /// The next batch if it is there, without waiting; `Pending` if it is in the making. For frame loops: it keeps
+    /// the device busy and takes what is done. On a device of [`Gpu::request`] it polls the device once.
+    pub fn try_next(&mut self) -> Poll<Option<Result<Images>>> {
+        if let Producer::Gpu(engine) = &self.producer {
+            engine.model().gpu.poll_if_owned();
+        }
+        self.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    /// Goes on with the next image on another device, after the last one was lost, say; from the CPU, too. The
+    /// images are the same.
+    ///
+    /// # Errors
+    /// As [`Builder::gpu`](crate::Builder::gpu); it may be called again then.
+    pub async fn rebuild(&mut self, gpu: &Gpu) -> Result<()> {
+        let network = match &self.producer {
+            Producer::Cpu(worker) => worker.network(),
+            Producer::Gpu(engine) => &engine.model().network,
+        };
+        let model = Arc::new(Model::new(gpu, network).await?);
+        let engine = Engine::new(&model, self.batch, self.depth)?;
+        self.batch = engine.capacity();
+        self.producer = Producer::Gpu(Box::new(engine));
+        self.to_submit = self.to_deliver;
+        self.failed = false;
+        Ok(())
+    }
+
+    fn ended(&self) -> bool {
+        self.failed || self.to_deliver.remaining == 0
+    }
+
+    fn submit(&mut self) {
+        if let Producer::Gpu(engine) = &mut self.producer {
+            while engine.has_room() && self.to_submit.remaining > 0 {
+                let (first, count) = self.to_submit.take(self.batch);
+                engine.submit(Source::Prior { seed: self.seed, first }, Product::Images, count);
+            }
+        }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Images>>> {
+        if self.ended() {
+            return Poll::Ready(None);
+        }
+        self.submit();
+        let mut pixels = Vec::new();
+        let done = match &mut self.producer {
+            Producer::Cpu(worker) => Ok(pixels = ready!(worker.poll(context))),
+            Producer::Gpu(engine) => ready!(engine.poll_collect(context, &mut pixels)),
+        };
+        Poll::Ready(Some(self.deliver(done, pixels)))
+    }
+
+    fn deliver(&mut self, done: Result<()>, pixels: Vec<u8>) -> Result<Images> {
+        if let Err(error) = done {
+            self.failed = true;
+            return Err(error);
+        }
+        let (first, _) = self.to_deliver.take(self.batch);
+        // The next batch is begun before this one is looked at.
+        self.submit();
+        Images::new(&self.architecture, first, pixels)
+    }
+}
+
+impl Iterator for ImageStream {
+    type Item = Result<Images>;
+
+    fn next(&mut self) -> Option<Result<Images>> {
+        if self.ended() {
+            return None;
+        }
+        self.submit();
+        let mut pixels = Vec::new();
+        let done = match &mut self.producer {
+            Producer::Cpu(worker) => Ok(pixels = worker.wait()),
+            Producer::Gpu(engine) => engine.collect(&mut pixels),
+        };
+        Some(self.deliver(done, pixels))
+    }
+}
+
+impl futures_core::Stream for ImageStream {
+    type Item = Result<Images>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Images>>> {
+        self.poll(context)
+    }
+}
+
+impl futures_core::FusedStream for ImageStream {
+    fn is_terminated(&self) -> bool {
+        self.ended()
+    }
+}
