@@ -56,5 +56,24 @@ fn generate(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, generate);
+/// From a device to its first image: compiling, loading the weights, one image. Drivers that keep what they compile
+/// (Mesa does) are fast from the second time on; `MESA_SHADER_CACHE_DISABLE=1` shows the first.
+fn cold_start(criterion: &mut Criterion) {
+    let network = network();
+    let limits = gpu::required_limits(&network);
+    for adapter in pollster::block_on(gpu::adapters()) {
+        let gpu = pollster::block_on(Gpu::request(&adapter, &limits)).expect("a device");
+        let mut group = criterion.benchmark_group(gpu.name());
+        group.sample_size(10).measurement_time(Duration::from_secs(3));
+        group.bench_function("cold start", |bencher| {
+            bencher.iter(|| {
+                let builder = Generator::builder(&network).batch(NonZeroUsize::MIN);
+                let mut generator = pollster::block_on(builder.gpu(&gpu)).expect("a generator");
+                generator.generate(7, 0..1).expect("an image")
+            });
+        });
+    }
+}
+
+criterion_group!(benches, generate, cold_start);
 criterion_main!(benches);

@@ -16,7 +16,7 @@ struct Layer {
     side: u32,    // height and width of the image; the output's are half of that
 }
 
-@group(0) @binding(0) var<uniform> layer: Layer;
+@group(0) @binding(0) var<storage, read> layer: Layer;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<i32>>; // [9, IMAGE_CHANNELS, outputs, 2]: Wh, Wl of 4 outputs
 @group(0) @binding(2) var<storage, read> neurons: array<vec4<i32>>; // [outputs, 2]: bias, threshold
 @group(0) @binding(3) var<storage, read> pixels: array<u32>; // [images, side, side, IMAGE_CHANNELS] of u8

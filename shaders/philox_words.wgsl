@@ -8,7 +8,7 @@ struct Run {
     first: vec4<u32>, // counter of invocation 0; its first word counts up and wraps
 }
 
-@group(0) @binding(0) var<uniform> run: Run;
+@group(0) @binding(0) var<storage, read> run: Run;
 @group(0) @binding(1) var<storage, read_write> words: array<vec4<u32>>; // [invocations]
 
 @compute @workgroup_size(64)

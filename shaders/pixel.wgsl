@@ -10,7 +10,7 @@ struct Run {
     side: u32,    // height and width of an image
 }
 
-@group(0) @binding(0) var<uniform> run: Run;
+@group(0) @binding(0) var<storage, read> run: Run;
 @group(0) @binding(1) var<storage, read> pixels: array<u32>; // [images, side, side, IMAGE_CHANNELS] of u8
 
 fn byte(at: u32) -> u32 {

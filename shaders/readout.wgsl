@@ -21,7 +21,7 @@ struct Layer {
     side: u32,   // height and width of input and image
 }
 
-@group(0) @binding(0) var<uniform> layer: Layer;
+@group(0) @binding(0) var<storage, read> layer: Layer;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<i32>>; // [IMAGE_CHANNELS, 9, inputs, 2]: Wh, Wl
 @group(0) @binding(2) var<storage, read> constants: array<i32>; // K [T], bias [IMAGE_CHANNELS, 2]: first, second; thresholds [255]
 @group(0) @binding(3) var<storage, read> spikes_in: array<vec4<u32>>; // [images, side, side, inputs]

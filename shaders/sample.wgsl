@@ -27,7 +27,7 @@ struct Run {
     first: vec2<u32>, // index of the batch's first image: low, high
 }
 
-@group(0) @binding(0) var<uniform> run: Run;
+@group(0) @binding(0) var<storage, read> run: Run;
 @group(0) @binding(1) var<storage, read> hidden_weights: array<i32>; // [SECTIONS * C, 2C] then [2C, 4C], input first
 @group(0) @binding(2) var<storage, read> last_weights: array<vec4<i32>>; // [C * k, C] of 4 inputs
 @group(0) @binding(3) var<storage, read> neurons: array<vec2<i32>>; // [2C + 4C + C * k]: bias, threshold

@@ -143,6 +143,7 @@ impl<'a> Checkpoint<'a> {
     }
 
     fn parse(origin: String, bytes: Cow<'a, [u8]>) -> Result<Self> {
+        trace!("fsvae.load");
         let parsed = check_start(&bytes).and_then(|()| {
             let (header, metadata) =
                 SafeTensors::read_metadata(&bytes).map_err(|error| container_problem(&error, &bytes))?;

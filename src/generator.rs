@@ -47,6 +47,7 @@ enum Backend {
 pub struct Builder<'a> {
     network: &'a Network,
     batch: Option<NonZeroUsize>,
+    most: NonZeroUsize,
 }
 
 impl Builder<'_> {
@@ -56,8 +57,13 @@ impl Builder<'_> {
         Builder { batch: Some(batch), ..self }
     }
 
+    /// Makes no room for more images than will be asked for at once.
+    pub fn at_most(self, images: NonZeroUsize) -> Self {
+        Builder { most: images, ..self }
+    }
+
     fn batch_or(self, default: usize) -> usize {
-        self.batch.map_or(default, NonZeroUsize::get)
+        self.batch.map_or(default, NonZeroUsize::get).min(self.most.get())
     }
 
     /// A generator on the CPU, which always works.
@@ -114,7 +120,7 @@ impl Builder<'_> {
 impl Generator {
     /// Starts the choice of a backend.
     pub fn builder(network: &Network) -> Builder<'_> {
-        Builder { network, batch: None }
+        Builder { network, batch: None, most: NonZeroUsize::MAX }
     }
 
     /// A generator on the best backend there is; see [`Builder::auto`]. It waits for the GPU's
@@ -385,8 +391,8 @@ impl Generator {
             Backend::Cpu(cpu) => cpu.network(),
             Backend::Gpu(engine) => &engine.model().network,
         };
-        let batch = NonZeroUsize::new(self.batch);
-        *self = Builder { network, batch }.gpu(gpu).await?;
+        let builder = Builder { batch: NonZeroUsize::new(self.batch), ..Generator::builder(network) };
+        *self = builder.gpu(gpu).await?;
         Ok(())
     }
 

@@ -137,6 +137,7 @@ impl Network {
     /// [`CheckpointError::Range`] if the weights of an output channel cannot be rounded within
     /// the contract's bounds.
     pub fn new(checkpoint: &Checkpoint<'_>) -> Result<Self> {
+        trace!("fsvae.round");
         let architecture = checkpoint.architecture().clone();
         let depth = architecture.depth();
         let mut facts = Vec::new();

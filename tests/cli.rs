@@ -311,3 +311,43 @@ fn help_is_on_standard_output() {
         assert!(help.contains(option), "{option}");
     }
 }
+
+/// Adapters that can keep compiled kernels leave a file, which is used again; a damaged one is ignored and replaced,
+/// and a place that cannot be written is no error.
+#[test]
+fn compiled_kernels_are_kept_for_the_next_run() {
+    let cache = tempfile::tempdir().expect("a directory");
+    for adapter in adapters() {
+        let name = fsvae::gpu::describe(&adapter.get_info());
+        let directory = directory();
+        let run = |place: &Path| {
+            let mut command = fsvae(directory.path());
+            command.env("FSVAE_CACHE_DIR", place).args([
+                "generate",
+                "--model",
+                "tiny.safetensors",
+                "--digests",
+            ]);
+            stdout(&command.args(["--adapter", &name]).output().expect("it runs"))
+        };
+        let place = cache.path().join(name.replace('/', "-"));
+        let digests = run(&place);
+        let files = || -> Vec<_> {
+            let entries = std::fs::read_dir(&place).into_iter().flatten();
+            entries.map(|entry| entry.expect("an entry").path()).collect()
+        };
+        let able = adapter.features().contains(fsvae::wgpu::Features::PIPELINE_CACHE);
+        assert_eq!(files().len(), usize::from(able), "{name}");
+        assert_eq!(run(&place), digests, "{name}");
+        for file in files() {
+            let whole = std::fs::read(&file).expect("bytes");
+            let damaged = &whole[..whole.len() / 2];
+            std::fs::write(&file, damaged).expect("written");
+            assert_eq!(run(&place), digests, "{name}: half a file");
+            assert_ne!(std::fs::read(&file).expect("bytes"), damaged, "{name}: replaced");
+        }
+        assert_eq!(files().len(), usize::from(able), "{name}");
+        assert_eq!(run(Path::new("/dev/null/nowhere")), digests, "{name}");
+        assert_eq!(run(Path::new("")), digests, "{name}");
+    }
+}

@@ -1,11 +1,13 @@
 //! `--backend`, `--adapter`, `--batch`.
 
 use std::num::NonZeroUsize;
+use std::ops::{Deref, DerefMut};
 
 use clap::ValueEnum;
-use fsvae::{Generator, Gpu, Network, gpu};
+use fsvae::{Builder, Generator, Gpu, Network, gpu, wgpu};
 
 use super::Failure;
+use super::kernel_cache::KernelCache;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Backend {
@@ -25,27 +27,53 @@ pub(super) struct Arguments {
     /// Use the first GPU adapter whose name contains this text (see `fsvae devices`)
     #[arg(long, value_name = "TEXT")]
     adapter: Option<String>,
-    /// Images that are computed at once; decides speed and memory, never pixels
-    #[arg(long, value_name = "B", default_value = "64")]
-    batch: NonZeroUsize,
+    /// Images that are computed at once [default: 256 on a GPU, 64 on the CPU and software adapters]; decides
+    /// speed and memory, never pixels
+    #[arg(long, value_name = "B")]
+    batch: Option<NonZeroUsize>,
+}
+
+/// A generator and what outlives it.
+#[derive(Debug)]
+pub(super) struct Running {
+    generator: Generator,
+    /// Written when the command is done.
+    _kernels: Option<KernelCache>,
+}
+
+impl Deref for Running {
+    type Target = Generator;
+
+    fn deref(&self) -> &Generator {
+        &self.generator
+    }
+}
+
+impl DerefMut for Running {
+    fn deref_mut(&mut self) -> &mut Generator {
+        &mut self.generator
+    }
 }
 
 impl Arguments {
     /// `count` is how many images will be asked for: no more room is made.
-    pub(super) fn generator(&self, network: &Network, count: u64) -> Result<Generator, Failure> {
-        let count = usize::try_from(count).ok().and_then(NonZeroUsize::new).unwrap_or(self.batch);
-        let builder = Generator::builder(network).batch(self.batch.min(count));
+    pub(super) fn generator(&self, network: &Network, count: u64) -> Result<Running, Failure> {
+        let count = usize::try_from(count).ok().and_then(NonZeroUsize::new).unwrap_or(NonZeroUsize::MAX);
+        let builder = Generator::builder(network).at_most(count);
+        let builder = self.batch.map_or(builder, |batch| builder.batch(batch));
         match (self.backend, &self.adapter) {
-            (Backend::Cpu, None) => Ok(builder.cpu()),
+            (Backend::Cpu, None) => Ok(on_cpu(builder)),
             (Backend::Cpu, Some(_)) => {
                 Err(Failure::Input("--adapter names a GPU, so it does not go with --backend cpu".into()))
             }
             (Backend::Auto, None) => {
-                let generator = pollster::block_on(builder.auto());
-                if let Some(reason) = generator.fallback() {
+                let adapters = pollster::block_on(gpu::adapters());
+                let running = gpu::auto_adapter(&adapters)
+                    .and_then(|adapter| on_gpu(builder, network, adapter).map_err(|error| error.to_string()));
+                Ok(running.unwrap_or_else(|reason| {
                     eprintln!("fsvae: running on the CPU: {reason}");
-                }
-                Ok(generator)
+                    on_cpu(builder)
+                }))
             }
             (_, name) => {
                 let adapters = pollster::block_on(gpu::adapters());
@@ -53,10 +81,20 @@ impl Arguments {
                     Some(name) => gpu::find_adapter(&adapters, &name)?,
                     None => gpu::first_adapter(&adapters)?,
                 };
-                let limits = gpu::required_limits(network);
-                let gpu = pollster::block_on(Gpu::request(adapter, &limits))?;
-                Ok(pollster::block_on(builder.gpu(&gpu))?)
+                Ok(on_gpu(builder, network, adapter)?)
             }
         }
     }
+}
+
+fn on_cpu(builder: Builder<'_>) -> Running {
+    Running { generator: builder.cpu(), _kernels: None }
+}
+
+fn on_gpu(builder: Builder<'_>, network: &Network, adapter: &wgpu::Adapter) -> fsvae::Result<Running> {
+    pollster::block_on(async {
+        let gpu = Gpu::request(adapter, &gpu::required_limits(network)).await?;
+        let (gpu, kernels) = KernelCache::attach(gpu);
+        Ok(Running { generator: builder.gpu(&gpu).await?, _kernels: kernels })
+    })
 }

@@ -12,6 +12,7 @@ mod generate;
 mod info;
 mod input;
 mod interpolate;
+mod kernel_cache;
 mod latents_file;
 mod model;
 mod output;

@@ -130,6 +130,26 @@ impl Gpu {
         Error::DeviceLost { adapter: self.name() }
     }
 
+    /// What is made on a lost device is invalid, and wgpu objects to its use, not to the loss. Only the device's lost
+    /// callback would know, and on a borrowed device that is the application's; so a buffer of 4 bytes is tried. In
+    /// browsers lost devices do not object to anything.
+    fn is_lost(&self) -> bool {
+        #[cfg(target_arch = "wasm32")]
+        return false;
+        #[cfg(not(target_arch = "wasm32"))]
+        {
+            let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+            let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("fsvae.probe"),
+                size: 4,
+                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            });
+            buffer.map_async(wgpu::MapMode::Read, .., |_| ());
+            pollster::block_on(scope.pop()).is_some()
+        }
+    }
+
     pub(crate) fn objection(&self, message: String) -> Error {
         Error::Gpu { adapter: self.name(), message }
     }
@@ -214,6 +234,7 @@ impl Future for Verdict {
         let objection = ready!(self.scopes.as_mut().poll(context)).as_ref().map(one_line);
         Poll::Ready(match objection.or_else(|| self.gpu.take_stray()) {
             None => Ok(()),
+            Some(_) if self.gpu.is_lost() => Err(self.gpu.lost()),
             Some(message) => Err(self.gpu.objection(message)),
         })
     }

@@ -84,8 +84,8 @@ pub fn required_limits(network: &Network) -> wgpu::Limits {
     wgpu::Limits {
         max_bind_groups: 1,
         max_bindings_per_bind_group: sample::KERNEL.bindings.len() as u32,
-        max_storage_buffers_per_shader_stage: sample::KERNEL.bindings.len() as u32 - 1,
-        max_uniform_buffers_per_shader_stage: 1,
+        max_storage_buffers_per_shader_stage: sample::KERNEL.bindings.len() as u32,
+        max_uniform_buffers_per_shader_stage: 0,
         max_storage_buffer_binding_size: largest,
         max_buffer_size: largest,
         max_compute_workgroup_storage_size: sample::workgroup_bytes(architecture.latent_channels)

@@ -48,7 +48,7 @@ impl Plan {
         let capacity = capacity(gpu, network, batch)?;
         let image = ImageBytes::new(&network.architecture);
         let batch = |label, bytes, usage| buffer(gpu, label, bytes * capacity as u64, Usage::STORAGE | usage);
-        let run = buffer(gpu, "fsvae.run", size_of::<sample::Run>() as u64, Usage::UNIFORM | Usage::COPY_DST);
+        let run = buffer(gpu, "fsvae.run", size_of::<sample::Run>() as u64, Usage::STORAGE | Usage::COPY_DST);
         let latents = batch("fsvae.latents", image.latents, Usage::COPY_SRC | Usage::COPY_DST);
         // Copied from by tests and debuggers only.
         let maps = image.maps.map(|bytes| batch("fsvae.map", bytes, Usage::COPY_SRC));

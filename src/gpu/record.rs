@@ -159,7 +159,7 @@ impl Engine {
             let end = offset.checked_add(bytes);
             if !buffer.usage().contains(usage) {
                 refuse(format!("expected a buffer of usage {usage:?}, found {:?}", buffer.usage()))
-            } else if offset % step != 0 {
+            } else if !offset.is_multiple_of(step) {
                 refuse(format!("expected a buffer offset that is a multiple of {step}, found {offset}"))
             } else if end.is_none_or(|end| end > buffer.size()) {
                 let size = buffer.size();

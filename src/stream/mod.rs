@@ -60,7 +60,8 @@ pub struct Progress {
 ///
 /// - As an [`Iterator`] it waits for the next batch. As a [`futures_core::Stream`] it wakes the task, on any runtime;
 ///   who polls the device is said at [`Gpu`]. [`ImageStream::try_next`] does neither. All three give the same images
-///   in the same order and may be mixed.
+///   in the same order and may be mixed. Where `futures::StreamExt` is imported, too, `next` is both: say
+///   `StreamExt::next(&mut stream).await` to await.
 /// - Nothing is made before the first call. Then so many batches as the options say are in flight: a slow consumer
 ///   stops the device, and memory stays the same.
 /// - Dropping it cancels what is in flight and does not wait.
@@ -202,19 +203,18 @@ impl ImageStream {
             return Poll::Ready(None);
         }
         self.submit();
-        let mut pixels = Vec::new();
         let done = match &mut self.producer {
-            Producer::Cpu(worker) => Ok(pixels = ready!(worker.poll(context))),
-            Producer::Gpu(engine) => ready!(engine.poll_collect(context, &mut pixels)),
+            Producer::Cpu(worker) => Ok(ready!(worker.poll(context))),
+            Producer::Gpu(engine) => {
+                let mut pixels = Vec::new();
+                ready!(engine.poll_collect(context, &mut pixels)).map(|()| pixels)
+            }
         };
-        Poll::Ready(Some(self.deliver(done, pixels)))
+        Poll::Ready(Some(self.deliver(done)))
     }
 
-    fn deliver(&mut self, done: Result<()>, pixels: Vec<u8>) -> Result<Images> {
-        if let Err(error) = done {
-            self.failed = true;
-            return Err(error);
-        }
+    fn deliver(&mut self, done: Result<Vec<u8>>) -> Result<Images> {
+        let pixels = done.inspect_err(|_| self.failed = true)?;
         let (first, _) = self.to_deliver.take(self.batch);
         // The next batch is begun before this one is looked at.
         self.submit();
@@ -230,12 +230,14 @@ impl Iterator for ImageStream {
             return None;
         }
         self.submit();
-        let mut pixels = Vec::new();
         let done = match &mut self.producer {
-            Producer::Cpu(worker) => Ok(pixels = worker.wait()),
-            Producer::Gpu(engine) => engine.collect(&mut pixels),
+            Producer::Cpu(worker) => Ok(worker.wait()),
+            Producer::Gpu(engine) => {
+                let mut pixels = Vec::new();
+                engine.collect(&mut pixels).map(|()| pixels)
+            }
         };
-        Some(self.deliver(done, pixels))
+        Some(self.deliver(done))
     }
 }
 

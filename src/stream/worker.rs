@@ -23,6 +23,7 @@ struct Job {
     /// Images of a batch.
     batch: usize,
     /// Batches that are made ahead.
+    #[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "without a thread nothing is made ahead"))]
     depth: usize,
     state: Mutex<State>,
     changed: Condvar,

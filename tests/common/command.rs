@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// The command in an empty directory of its own, without the variables that choose an adapter.
+/// The command in an empty directory of its own, without the variables that choose an adapter and without
+/// the user's cache.
 pub fn fsvae(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fsvae"));
     command.current_dir(directory).env_remove("WGPU_BACKEND").env_remove("WGPU_ADAPTER_NAME");
+    command.env("FSVAE_CACHE_DIR", "");
     command
 }
 

@@ -6,7 +6,7 @@ use crate::gpu::device::Gpu;
 pub(crate) const KERNEL: Kernel = Kernel {
     name: "conv_lif",
     parts: &[include_str!("../../../shaders/lif.wgsl"), include_str!("../../../shaders/conv_lif.wgsl")],
-    bindings: &[Binding::Uniform(12), Binding::Read, Binding::Read, Binding::Read, Binding::Write],
+    bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::Read, Binding::Write],
     workgroup_size: 64,
 };
 

@@ -9,7 +9,7 @@ pub(crate) const KERNEL: Kernel = Kernel {
         include_str!("../../../shaders/lif.wgsl"),
         include_str!("../../../shaders/conv_transpose_lif.wgsl"),
     ],
-    bindings: &[Binding::Uniform(12), Binding::Read, Binding::Read, Binding::Read, Binding::Write],
+    bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::Read, Binding::Write],
     workgroup_size: 64,
 };
 

@@ -7,7 +7,7 @@ use crate::network::SpikingLayer;
 pub(crate) const KERNEL: Kernel = Kernel {
     name: "image_lif",
     parts: &[include_str!("../../../shaders/lif.wgsl"), include_str!("../../../shaders/image_lif.wgsl")],
-    bindings: &[Binding::Uniform(12), Binding::Read, Binding::Read, Binding::Read, Binding::Write],
+    bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::Read, Binding::Write],
     workgroup_size: 64,
 };
 

@@ -20,10 +20,11 @@ use super::device::Gpu;
 use crate::network::SpikingLayer;
 
 /// One binding of a kernel, in the order of the shader's `@binding` numbers.
+///
+/// Sizes come in read-only storage buffers, not in uniforms: lavapipe (seen with Mesa 22.3) compiles a shader anew
+/// at every dispatch with the uniforms that its loops depend on put in, and keeps it for as long as the pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Binding {
-    /// A uniform struct of so many bytes.
-    Uniform(u64),
     /// A storage buffer that is read.
     Read,
     /// A storage buffer that is written.
@@ -137,6 +138,7 @@ pub(crate) struct Pass {
 
 impl Pass {
     pub(crate) fn record(&self, pass: &mut wgpu::ComputePass<'_>, images: u32) {
+        pass.insert_debug_marker(self.kernel);
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.bind_group, &[]);
         pass.dispatch_workgroups(self.workgroups[0], self.workgroups[1], images);
@@ -144,14 +146,12 @@ impl Pass {
 }
 
 fn layout_entry(binding: Binding, at: u32) -> wgpu::BindGroupLayoutEntry {
-    let buffer = |ty, bytes| wgpu::BindingType::Buffer {
-        ty,
+    let storage = |read_only| wgpu::BindingType::Buffer {
+        ty: wgpu::BufferBindingType::Storage { read_only },
         has_dynamic_offset: false,
-        min_binding_size: std::num::NonZeroU64::new(bytes),
+        min_binding_size: None,
     };
-    let storage = |read_only| buffer(wgpu::BufferBindingType::Storage { read_only }, 0);
     let ty = match binding {
-        Binding::Uniform(bytes) => buffer(wgpu::BufferBindingType::Uniform, bytes),
         Binding::Read => storage(true),
         Binding::Write => storage(false),
         Binding::Texture => wgpu::BindingType::StorageTexture {
@@ -185,15 +185,13 @@ pub(crate) struct LayerSizes {
     pub(crate) inputs: u32,
     pub(crate) outputs: u32,
     pub(crate) side: u32,
-    /// A uniform struct is a multiple of 16 bytes on some backends.
-    padding: u32,
 }
 
 /// A spiking layer in GPU memory.
 #[derive(Debug)]
 pub(crate) struct LayerBuffers {
     pub(crate) sizes: LayerSizes,
-    uniform: wgpu::Buffer,
+    sizes_buffer: wgpu::Buffer,
     weights: wgpu::Buffer,
     neurons: wgpu::Buffer,
 }
@@ -205,12 +203,11 @@ impl LayerBuffers {
             inputs: if side == 0 { layer.taps * layer.inputs } else { layer.inputs } as u32,
             outputs: layer.outputs as u32,
             side: side as u32,
-            padding: 0,
         };
         let storage = wgpu::BufferUsages::STORAGE;
         LayerBuffers {
             sizes,
-            uniform: constant_buffer(gpu, label, &[sizes], wgpu::BufferUsages::UNIFORM),
+            sizes_buffer: constant_buffer(gpu, label, &[sizes], storage),
             weights: constant_buffer(gpu, label, &layer.weights, storage),
             neurons: constant_buffer(gpu, label, &layer.neurons, storage),
         }
@@ -222,7 +219,7 @@ impl LayerBuffers {
         input: &'a wgpu::Buffer,
         output: &'a wgpu::Buffer,
     ) -> [&'a wgpu::Buffer; 5] {
-        [&self.uniform, &self.weights, &self.neurons, input, output]
+        [&self.sizes_buffer, &self.weights, &self.neurons, input, output]
     }
 }
 

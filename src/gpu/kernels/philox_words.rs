@@ -11,7 +11,7 @@ pub(crate) const KERNEL: Kernel = Kernel {
         include_str!("../../../shaders/philox.wgsl"),
         include_str!("../../../shaders/philox_words.wgsl"),
     ],
-    bindings: &[Binding::Uniform(32), Binding::Write],
+    bindings: &[Binding::Read, Binding::Write],
     workgroup_size: 64,
 };
 
@@ -20,7 +20,7 @@ fn words(gpu: &Gpu, key: [u32; 2], first: [u32; 4], counters: usize) -> Vec<u32>
     let pipeline = KERNEL.pipeline(gpu, &[]);
     // The counter is aligned to 16 bytes.
     let uniform = [key[0], key[1], 0, 0, first[0], first[1], first[2], first[3]];
-    let uniform = constant_buffer(gpu, "test", &uniform, wgpu::BufferUsages::UNIFORM);
+    let uniform = constant_buffer(gpu, "test", &uniform, wgpu::BufferUsages::STORAGE);
     let words = results(gpu, 4 * counters);
     let workgroups = [(counters as u32).div_ceil(KERNEL.workgroup_size), 1];
     run(gpu, &KERNEL.pass(gpu, &pipeline, &[&uniform, &words], workgroups), 1, &words)

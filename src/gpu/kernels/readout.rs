@@ -7,7 +7,7 @@ use crate::network::{Moment, Readout, pixel_thresholds};
 pub(crate) const KERNEL: Kernel = Kernel {
     name: "readout",
     parts: &[include_str!("../../../shaders/readout.wgsl")],
-    bindings: &[Binding::Uniform(8), Binding::Read, Binding::Read, Binding::Read, Binding::Write],
+    bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::Read, Binding::Write],
     workgroup_size: 64,
 };
 
@@ -66,9 +66,9 @@ impl Buffers {
     pub(crate) fn new(gpu: &Gpu, layer: &Readout, side: usize) -> Self {
         let label = "fsvae.readout";
         let storage = wgpu::BufferUsages::STORAGE;
-        let sizes = [layer.inputs.div_ceil(4) as u32, side as u32, 0, 0];
+        let sizes = [layer.inputs.div_ceil(4) as u32, side as u32];
         Buffers {
-            sizes: constant_buffer(gpu, label, &sizes, wgpu::BufferUsages::UNIFORM),
+            sizes: constant_buffer(gpu, label, &sizes, storage),
             weights: constant_buffer(gpu, label, &weights(layer), storage),
             tables: (layer.moments.iter())
                 .map(|moment| constant_buffer(gpu, label, &table(moment), storage))

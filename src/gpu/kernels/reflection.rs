@@ -76,9 +76,6 @@ fn bindings_and_workgroups_are_what_the_host_thinks() {
             let Some(at) = &global.binding else { continue };
             assert_eq!(at.group, 0);
             let binding = match global.space {
-                AddressSpace::Uniform => {
-                    Binding::Uniform(module.types[global.ty].inner.size(module.to_ctx()).into())
-                }
                 AddressSpace::Storage { access } if access.contains(StorageAccess::STORE) => Binding::Write,
                 AddressSpace::Storage { .. } => Binding::Read,
                 AddressSpace::Handle => {

@@ -6,7 +6,7 @@ use crate::gpu::device::Gpu;
 pub(crate) const KERNEL: Kernel = Kernel {
     name: "rgba",
     parts: &[include_str!("../../../shaders/pixel.wgsl"), include_str!("../../../shaders/rgba.wgsl")],
-    bindings: &[Binding::Uniform(32), Binding::Read, Binding::Write],
+    bindings: &[Binding::Read, Binding::Read, Binding::Write],
     workgroup_size: 64,
 };
 

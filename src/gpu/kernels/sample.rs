@@ -9,14 +9,7 @@ use crate::philox::{Stream, halves};
 pub(crate) const KERNEL: Kernel = Kernel {
     name: "sample",
     parts: &[include_str!("../../../shaders/philox.wgsl"), include_str!("../../../shaders/sample.wgsl")],
-    bindings: &[
-        Binding::Uniform(16),
-        Binding::Read,
-        Binding::Read,
-        Binding::Read,
-        Binding::Read,
-        Binding::Write,
-    ],
+    bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::Read, Binding::Read, Binding::Write],
     workgroup_size: 128,
 };
 
@@ -160,7 +153,7 @@ mod tests {
             for gpu in gpus() {
                 let pipeline = KERNEL.pipeline(gpu, &constants(&architecture, stream));
                 let start = [Run::new(seed, index)];
-                let start = constant_buffer(gpu, "test", &start, wgpu::BufferUsages::UNIFORM);
+                let start = constant_buffer(gpu, "test", &start, wgpu::BufferUsages::STORAGE);
                 let encoded = storage(gpu, &grouped(&encoded, channels));
                 let latents = results(gpu, IMAGES * latent_words(channels));
                 let pass = pass(gpu, &pipeline, &start, &buffers(gpu, &layers), &encoded, &latents);

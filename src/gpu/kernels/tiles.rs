@@ -6,7 +6,7 @@ use crate::gpu::device::Gpu;
 pub(crate) const KERNEL: Kernel = Kernel {
     name: "tiles",
     parts: &[include_str!("../../../shaders/pixel.wgsl"), include_str!("../../../shaders/tiles.wgsl")],
-    bindings: &[Binding::Uniform(32), Binding::Read, Binding::Texture],
+    bindings: &[Binding::Read, Binding::Read, Binding::Texture],
     workgroup_size: 64,
 };
 
