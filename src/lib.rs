@@ -40,6 +40,8 @@
 //!   `default-features = false, features = ["threads"]`.
 //! - `threads`: the CPU backend uses all cores.
 //! - `bundled`: the trained checkpoints inside the binary, 8 MB each.
+//! - `capi`: the C interface of `include/fsvae.h`. `cargo rustc --release --lib --features capi --crate-type
+//!   cdylib,staticlib` builds the libraries.
 //! - `tracing`: debug spans `fsvae.compile`, `upload`, `record`, `submit` and `readback` of the `tracing` crate.
 
 #[macro_use]
@@ -48,6 +50,8 @@ mod trace;
 mod architecture;
 #[cfg(feature = "bundled")]
 pub mod bundled;
+#[cfg(all(feature = "capi", not(target_arch = "wasm32")))]
+pub mod capi;
 mod checkpoint;
 mod cpu;
 mod error;

@@ -166,6 +166,7 @@ impl Engine {
                 record(&mut encoder, "fsvae.prior", std::slice::from_ref(&plan.prior), images);
             }
             (Source::Posterior { images: pixels, seed, first }, encoder_plan) => {
+                debug_assert!(encoder_plan.is_some(), "prepare_encoder comes first");
                 write(&plan.run, bytemuck::bytes_of(&Run::new(seed, first)));
                 if let Some(posterior) = encoder_plan {
                     write(&posterior.images, pixels);

@@ -86,6 +86,8 @@ pub fn required_limits(network: &Network) -> wgpu::Limits {
         max_bindings_per_bind_group: sample::KERNEL.bindings.len() as u32,
         max_storage_buffers_per_shader_stage: sample::KERNEL.bindings.len() as u32,
         max_uniform_buffers_per_shader_stage: 0,
+        // Of images that are recorded into a texture.
+        max_storage_textures_per_shader_stage: 1,
         max_storage_buffer_binding_size: largest,
         max_buffer_size: largest,
         max_compute_workgroup_storage_size: sample::workgroup_bytes(architecture.latent_channels)

@@ -14,6 +14,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+import evaluate
+import network
 import train
 from pictures import InputError
 
@@ -145,6 +147,32 @@ def test_warm_start_begins_with_its_weights(run, data, tmp_path):
     run("--data", data, "--images", 8, "--lr", 1e-12, "--warm-start", first, "--out", second, "--keep-f32", *SMALL)
     a, b = load_file(first), load_file(second)
     assert all(torch.allclose(a[n], b[n], atol=1e-6) for n in a if "running" not in n and "num" not in n)
+
+
+def test_the_prior_alone_learns_and_nothing_else_changes(run, data, tmp_path):
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    run("--data", data, "--images", 400, "--lr", 3e-3, "--out", first, "--keep-f32", *SMALL)
+    run("--data", data, "--images", 2000, "--lr", 3e-3, "--only-prior", "--warm-start", first, "--out", second, "--keep-f32", *SMALL)
+    before, after = load_file(first), load_file(second)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed and all(name.startswith("prior.layers.") for name in changed)
+    a, b = evaluate.load(first), evaluate.load(second)
+    images = torch.from_numpy(shapes(64)).float()[:, None] / 127.5 - 1
+    loss = lambda net: network.mmd(*net.forward_prior(images, torch.Generator().manual_seed(1)))
+    with torch.no_grad():
+        assert loss(b) < 0.9 * loss(a)
+
+
+def test_sharpening_scales_what_is_written_and_not_what_is_trained(run, data, tmp_path):
+    recipe = ["--data", data, "--images", 80, "--keep-f32", *SMALL]
+    run(*recipe, "--out", tmp_path / "plain.safetensors")
+    run(*recipe, "--out", tmp_path / "sharp.safetensors", "--sharpen", 1.5)
+    plain, sharp = load_file(tmp_path / "plain.safetensors"), load_file(tmp_path / "sharp.safetensors")
+    for name in plain:
+        assert torch.equal(sharp[name], plain[name] * (1.5 if name.startswith("final_layer.1.") else 1)), name
+    # A finished run is written again with another scale.
+    done = run(*recipe, "--out", tmp_path / "sharp.safetensors", "--resume")
+    assert "resumed at step 10" in done and equal(tmp_path / "plain.safetensors", tmp_path / "sharp.safetensors")
 
 
 def test_large_tensors_are_rounded_and_the_rest_kept(run, data, tmp_path):

@@ -1,0 +1,542 @@
+//! The C interface: what `include/fsvae.h` declares. Rust programs use [`Generator`](crate::Generator).
+//!
+//! cbindgen makes the header from this file and `cbindgen.toml`: the comments on public items are written for C
+//! programmers, and the rules for all functions are at the top of the header. `tests/capi.rs` holds the two together.
+
+#![expect(unsafe_code, reason = "pointers of C callers, and names that the linker sees")]
+#![expect(
+    clippy::missing_safety_doc,
+    reason = "the rules for pointers are the same for all, in the header's head"
+)]
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::ffi::{CStr, CString, c_char};
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::ptr::{self, NonNull};
+use std::slice;
+use std::sync::{Mutex, MutexGuard};
+
+use crate::checkpoint::Checkpoint;
+use crate::error::Error;
+use crate::generator::{Builder, Generator};
+use crate::gpu::{self, Gpu};
+use crate::network::Network;
+
+/// Version of this interface. It is raised when a program that was compiled against an older header could break;
+/// compare it with fsvae_abi_version().
+pub const FSVAE_ABI_VERSION: u32 = 1;
+
+/// What became of a call. Later versions may add values: take any but FSVAE_STATUS_OK for a failure.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FsvaeStatus {
+    /// It is done.
+    Ok = 0,
+    /// The machine failed: no GPU, no memory on it, a device that was lost.
+    Machine = 1,
+    /// An argument is unusable: a file, a number, a name, a buffer that is too small.
+    Input = 2,
+    /// A pointer that must not be NULL is.
+    Null = 3,
+    /// A bug in the library. Free the generator that was in use; it refuses all work.
+    Panic = 4,
+}
+
+/// Where to compute. The images are the same.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FsvaeBackend {
+    /// The fastest GPU, or the CPU where there is none or only an emulated one.
+    Auto = 0,
+    /// The CPU, on all cores.
+    Cpu = 1,
+    /// A GPU, even an emulated one; an error if there is none.
+    Gpu = 2,
+}
+
+/// A network that is ready to run. Any number of threads may use it at the same time.
+#[derive(Debug)]
+pub struct FsvaeNetwork(Network);
+
+/// Makes images, on one backend. Any thread may use it, by one at a time: a call waits for the call of another thread
+/// to end.
+#[derive(Debug)]
+pub struct FsvaeGenerator {
+    /// Its poison remembers a panic: what was half done then must not make images.
+    generator: Mutex<Generator>,
+    backend: CString,
+    fallback: Option<CString>,
+}
+
+/// The sizes of a network.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FsvaeSizes {
+    /// Height and width of an image in pixels.
+    pub side: usize,
+    /// Channels of an image: 1 (grey) or 3 (red, green, blue).
+    pub channels: usize,
+    /// Time steps of the spiking network.
+    pub time_steps: usize,
+    /// Channels of the latent spike trains.
+    pub latent_channels: usize,
+    /// Bytes of an image: side * side * channels.
+    pub image_bytes: usize,
+}
+
+/// The FSVAE_ABI_VERSION that the library was built with.
+#[unsafe(no_mangle)]
+pub extern "C" fn fsvae_abi_version() -> u32 {
+    FSVAE_ABI_VERSION
+}
+
+/// Why the last call on this thread failed: one line of UTF-8, "" if it did not fail. Never NULL. The text lives until
+/// the next call on this thread; this function, fsvae_abi_version() and freeing leave it as it is.
+#[unsafe(no_mangle)]
+pub extern "C" fn fsvae_last_error() -> *const c_char {
+    // Nothing here panics. The text is gone while the thread's own variables are destroyed.
+    let text = LAST_ERROR.try_with(|text| text.borrow().as_ref().map(|text| text.as_ptr()));
+    text.ok().flatten().unwrap_or(c"".as_ptr())
+}
+
+/// Opens a checkpoint in safetensors format: reads, checks and rounds it, which takes a part of a second.
+///
+/// `path` is in the system's encoding, on Windows in UTF-8. `*network` is the new network, or NULL on failure; free it
+/// with fsvae_network_free().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fsvae_network_open(
+    path: *const c_char,
+    network: *mut *mut FsvaeNetwork,
+) -> FsvaeStatus {
+    let open = || {
+        let path = unsafe { text(path, "path") }?;
+        #[cfg(unix)]
+        let path = Path::new(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(path.to_bytes()));
+        #[cfg(not(unix))]
+        let path = Path::new(utf8(path, "path")?);
+        Ok(FsvaeNetwork(Network::open(path)?))
+    };
+    unsafe { make(network, "network", open) }
+}
+
+/// Opens a checkpoint that is in memory: `bytes` are those of the file. They are not used after the call.
+///
+/// `*network` as by fsvae_network_open().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fsvae_network_from_bytes(
+    bytes: *const u8,
+    bytes_len: usize,
+    network: *mut *mut FsvaeNetwork,
+) -> FsvaeStatus {
+    let open = || {
+        let bytes = unsafe { elements(bytes, bytes_len, "bytes") }?;
+        Ok(FsvaeNetwork(Network::new(&Checkpoint::from_bytes(bytes)?)?))
+    };
+    unsafe { make(network, "network", open) }
+}
+
+/// Opens a model that is part of the library, such as "mnist". A library that was built without the feature `bundled`
+/// has none.
+///
+/// `*network` as by fsvae_network_open().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fsvae_network_bundled(
+    name: *const c_char,
+    network: *mut *mut FsvaeNetwork,
+) -> FsvaeStatus {
+    let open = || bundled(utf8(unsafe { text(name, "name") }?, "name")?).map(FsvaeNetwork);
+    unsafe { make(network, "network", open) }
+}
+
+/// Frees a network. Generators that were made from it go on. NULL is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fsvae_network_free(network: *mut FsvaeNetwork) {
+    unsafe { free(network) };
+}
+
+/// Tells the sizes of a network.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fsvae_network_sizes(
+    network: *const FsvaeNetwork,
+    sizes: *mut FsvaeSizes,
+) -> FsvaeStatus {
+    status(|| {
+        let architecture = unsafe { handle(network, "network") }?.0.architecture();
+        let found = FsvaeSizes {
+            side: architecture.image_side(),
+            channels: architecture.image_channels,
+            time_steps: architecture.time_steps,
+            latent_channels: architecture.latent_channels,
+            image_bytes: architecture.image_bytes(),
+        };
+        let place = NonNull::new(sizes).ok_or_else(|| Failure::null("sizes"))?;
+        unsafe { place.write(found) };
+        Ok(())
+    })
+}
+
+/// Makes a generator. On a GPU this compiles kernels, which takes up to some seconds.
+///
+/// - `backend` is a value of FsvaeBackend.
+/// - `adapter` chooses the GPU for FSVAE_BACKEND_GPU: the first whose name, such as "NVIDIA H200 (Vulkan)", contains
+///   this text in any case. NULL is the fastest one, or the one that the environment variable WGPU_ADAPTER_NAME names.
+///   For other backends it must be NULL.
+/// - `batch` is how many images are made at once on a GPU, 0 for 256 (64 on an emulated one). It decides speed and
+///   memory, never pixels.
+/// - `*generator` is the new generator, or NULL on failure; free it with fsvae_generator_free(). The network may be
+///   freed before.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fsvae_generator_new(
+    network: *const FsvaeNetwork,
+    backend: i32,
+    adapter: *const c_char,
+    batch: usize,
+    generator: *mut *mut FsvaeGenerator,
+) -> FsvaeStatus {
+    let new = || {
+        let network = &unsafe { handle(network, "network") }?.0;
+        let adapter = if adapter.is_null() { None } else { Some(unsafe { text(adapter, "adapter") }?) };
+        let adapter = adapter.map(|name| utf8(name, "adapter")).transpose()?;
+        let builder = Generator::builder(network);
+        let builder = NonZeroUsize::new(batch).map_or(builder, |batch| builder.batch(batch));
+        let generator = match (backend, adapter) {
+            (AUTO, None) => pollster::block_on(builder.auto()),
+            (CPU, None) => builder.cpu(),
+            (AUTO | CPU, Some(_)) => {
+                return Err(Failure::input(
+                    "an adapter is chosen for FSVAE_BACKEND_GPU only, otherwise it is NULL",
+                ));
+            }
+            (GPU, name) => pollster::block_on(on_gpu(builder, network, name))?,
+            _ => return Err(Failure::input(&format!("expected a backend of 0 to 2, found {backend}"))),
+        };
+        Ok(FsvaeGenerator {
+            backend: c_string(&generator.backend_name()),
+            fallback: generator.fallback().map(c_string),
+            generator: Mutex::new(generator),
+        })
+    };
+    unsafe { make(generator, "generator", new) }
+}
+
+/// Frees a generator. NULL is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fsvae_generator_free(generator: *mut FsvaeGenerator) {
+    unsafe { free(generator) };
+}
+
+/// Where a generator computes: "CPU", or the GPU's name. The text lives as long as the generator. NULL if `generator`
+/// is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fsvae_generator_backend(generator: *const FsvaeGenerator) -> *const c_char {
+    caught(|| Ok(unsafe { handle(generator, "generator") }?.backend.as_ptr())).unwrap_or(ptr::null())
+}
+
+/// Why FSVAE_BACKEND_AUTO took the CPU, NULL if it did not. The text lives as long as the generator.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fsvae_generator_fallback(generator: *const FsvaeGenerator) -> *const c_char {
+    let reason = |generator: &FsvaeGenerator| generator.fallback.as_ref().map(|text| text.as_ptr());
+    caught(|| unsafe { handle(generator, "generator") }.map(reason)).ok().flatten().unwrap_or(ptr::null())
+}
+
+/// Generates the images `first` to `first` + `count` - 1 of a seed into a buffer: bytes `[count, side, side,
+/// channels]`, row by row, without gaps.
+///
+/// `pixels_len` is the size of the buffer in bytes, at least `count` images; the rest is left as it is. On failure all
+/// of it is. Indices that pass UINT64_MAX are FSVAE_STATUS_INPUT. With a `count` of 0 nothing is done, and `pixels`
+/// may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fsvae_generate(
+    generator: *mut FsvaeGenerator,
+    seed: u64,
+    first: u64,
+    count: usize,
+    pixels: *mut u8,
+    pixels_len: usize,
+) -> FsvaeStatus {
+    status(|| {
+        let mut generator = unsafe { handle(generator, "generator") }?.lock()?;
+        let Some(further) = count.checked_sub(1) else { return Ok(()) };
+        let image = generator.architecture().image_bytes();
+        check_room(count as u128 * image as u128, pixels, pixels_len, "pixels")?;
+        let last = first.checked_add(further as u64);
+        let past_the_end =
+            || Failure::input(&format!("{count} images from index {first} on pass {}", u64::MAX));
+        let images = generator.generate(seed, first..=last.ok_or_else(past_the_end)?)?;
+        unsafe { copy(images.as_bytes(), pixels) };
+        Ok(())
+    })
+}
+
+/// Encodes images, bytes `[n, side, side, channels]`, draws their latent spikes and decodes them again. The n-th image
+/// has index `first` + n.
+///
+/// `pixels_len` must be that of whole images, `reconstructed_len` at least as much; the rest is left as it is. On
+/// failure all of it is. Both may be the same buffer. If `pixels_len` is 0 nothing is done, and both may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fsvae_reconstruct(
+    generator: *mut FsvaeGenerator,
+    seed: u64,
+    first: u64,
+    pixels: *const u8,
+    pixels_len: usize,
+    reconstructed: *mut u8,
+    reconstructed_len: usize,
+) -> FsvaeStatus {
+    status(|| {
+        let mut generator = unsafe { handle(generator, "generator") }?.lock()?;
+        if pixels_len == 0 {
+            return Ok(());
+        }
+        let pixels = unsafe { elements(pixels, pixels_len, "pixels") }?;
+        check_room(pixels_len as u128, reconstructed, reconstructed_len, "reconstructed")?;
+        let images = generator.reconstruct(pixels, seed, first)?;
+        unsafe { copy(images.as_bytes(), reconstructed) };
+        Ok(())
+    })
+}
+
+// What follows is not in the header.
+
+const AUTO: i32 = FsvaeBackend::Auto as i32;
+const CPU: i32 = FsvaeBackend::Cpu as i32;
+const GPU: i32 = FsvaeBackend::Gpu as i32;
+
+// The header promises these threads.
+const _: () = {
+    const fn from_any_thread<T: Send + Sync>() {}
+    from_any_thread::<FsvaeNetwork>();
+    from_any_thread::<FsvaeGenerator>();
+};
+
+thread_local! {
+    /// Why the last call failed; `None` if it did not.
+    static LAST_ERROR: RefCell<Option<CString>> = const { RefCell::new(None) };
+}
+
+/// Why a call fails.
+#[derive(Debug)]
+struct Failure {
+    status: FsvaeStatus,
+    text: String,
+}
+
+impl Failure {
+    fn input(text: &str) -> Self {
+        Failure { status: FsvaeStatus::Input, text: text.into() }
+    }
+
+    fn null(name: &str) -> Self {
+        Failure { status: FsvaeStatus::Null, text: format!("{name} is NULL") }
+    }
+
+    fn panic(payload: &(dyn Any + Send)) -> Self {
+        let said = payload.downcast_ref::<&str>().copied();
+        let said = said.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        Failure { status: FsvaeStatus::Panic, text: format!("a bug in fsvae: {}", said.unwrap_or("a panic")) }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let status = if error.is_input() { FsvaeStatus::Input } else { FsvaeStatus::Machine };
+        Failure { status, text: error.to_string() }
+    }
+}
+
+impl FsvaeGenerator {
+    fn lock(&self) -> Result<MutexGuard<'_, Generator>, Failure> {
+        let text = "this generator met a bug in fsvae in an earlier call: free it and make another";
+        self.generator.lock().map_err(|_| Failure { status: FsvaeStatus::Panic, text: text.into() })
+    }
+}
+
+/// Does the work of a call: no panic passes, and why it failed is remembered for this thread.
+fn caught<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, FsvaeStatus> {
+    let result =
+        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| Err(Failure::panic(&*payload)));
+    let text = result.as_ref().err().map(|failure| c_string(&failure.text));
+    // While the thread's own variables are destroyed there is no place for it.
+    let _ = LAST_ERROR.try_with(|place| place.replace(text));
+    result.map_err(|failure| failure.status)
+}
+
+fn status(work: impl FnOnce() -> Result<(), Failure>) -> FsvaeStatus {
+    caught(work).err().unwrap_or(FsvaeStatus::Ok)
+}
+
+/// Makes something that the caller frees, or puts NULL.
+unsafe fn make<T>(place: *mut *mut T, name: &str, work: impl FnOnce() -> Result<T, Failure>) -> FsvaeStatus {
+    status(|| {
+        let place = NonNull::new(place).ok_or_else(|| Failure::null(name))?;
+        unsafe { place.write(ptr::null_mut()) };
+        let made = Box::new(work()?);
+        unsafe { place.write(Box::into_raw(made)) };
+        Ok(())
+    })
+}
+
+unsafe fn free<T>(handle: *mut T) {
+    if !handle.is_null() {
+        // There is nobody to tell of a panic.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(unsafe { Box::from_raw(handle) })));
+    }
+}
+
+unsafe fn handle<'a, T>(pointer: *const T, name: &str) -> Result<&'a T, Failure> {
+    unsafe { pointer.as_ref() }.ok_or_else(|| Failure::null(name))
+}
+
+unsafe fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a CStr, Failure> {
+    if pointer.is_null() {
+        return Err(Failure::null(name));
+    }
+    Ok(unsafe { CStr::from_ptr(pointer) })
+}
+
+fn utf8<'a>(text: &'a CStr, name: &str) -> Result<&'a str, Failure> {
+    text.to_str().map_err(|error| Failure::input(&format!("{name} is not UTF-8: {error}")))
+}
+
+unsafe fn elements<'a>(pointer: *const u8, length: usize, name: &str) -> Result<&'a [u8], Failure> {
+    if pointer.is_null() {
+        return Err(Failure::null(name));
+    }
+    // No object is larger, and a slice must not be.
+    if isize::try_from(length).is_err() {
+        return Err(Failure::input(&format!("{name}: {length} bytes are more than a process can have")));
+    }
+    Ok(unsafe { slice::from_raw_parts(pointer, length) })
+}
+
+fn check_room(needed: u128, buffer: *const u8, length: usize, name: &str) -> Result<(), Failure> {
+    if buffer.is_null() {
+        return Err(Failure::null(name));
+    }
+    if (length as u128) < needed {
+        let text = format!("{name}: expected a buffer of {needed} bytes or more, found {length} bytes");
+        return Err(Failure::input(&text));
+    }
+    Ok(())
+}
+
+/// Fills the start of a buffer that is large enough. It may never have been written to, so it is no slice.
+unsafe fn copy(images: &[u8], buffer: *mut u8) {
+    unsafe { ptr::copy_nonoverlapping(images.as_ptr(), buffer, images.len()) };
+}
+
+fn c_string(text: &str) -> CString {
+    CString::new(text.replace('\0', "?")).unwrap_or_default()
+}
+
+#[cfg(feature = "bundled")]
+fn bundled(name: &str) -> Result<Network, Failure> {
+    let Some(checkpoint) = Checkpoint::bundled(name) else {
+        let names = crate::bundled::MODELS.map(|(name, _)| name).join(", ");
+        return Err(Failure::input(&format!("no bundled model is called \"{name}\"; there are: {names}")));
+    };
+    Ok(Network::new(&checkpoint?)?)
+}
+
+#[cfg(not(feature = "bundled"))]
+fn bundled(name: &str) -> Result<Network, Failure> {
+    Err(Failure::input(&format!(
+        "no bundled model is called \"{name}\": built without the feature `bundled`"
+    )))
+}
+
+async fn on_gpu(builder: Builder<'_>, network: &Network, name: Option<&str>) -> Result<Generator, Error> {
+    let adapters = gpu::adapters().await;
+    let adapter = match name.map(Into::into).or_else(gpu::adapter_name_from_env) {
+        Some(name) => gpu::find_adapter(&adapters, &name)?,
+        None => gpu::first_adapter(&adapters)?,
+    };
+    builder.gpu(&Gpu::request(adapter, &gpu::required_limits(network)).await?).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn last_error() -> String {
+        unsafe { CStr::from_ptr(fsvae_last_error()) }.to_str().expect("UTF-8").into()
+    }
+
+    #[test]
+    fn a_panic_is_a_status_and_a_text() {
+        assert_eq!(status(|| panic!("a number: {}", 7)), FsvaeStatus::Panic);
+        assert_eq!(last_error(), "a bug in fsvae: a number: 7");
+        assert_eq!(status(|| panic!("no number")), FsvaeStatus::Panic);
+        assert_eq!(last_error(), "a bug in fsvae: no number");
+        assert_eq!(status(|| std::panic::panic_any(7)), FsvaeStatus::Panic);
+        assert_eq!(last_error(), "a bug in fsvae: a panic");
+        assert_eq!(status(|| Ok(())), FsvaeStatus::Ok);
+        assert_eq!(last_error(), "");
+    }
+
+    #[test]
+    fn a_panic_while_freeing_stays_inside() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                panic!("while it is freed");
+            }
+        }
+        unsafe { free(Box::into_raw(Box::new(Bomb))) };
+    }
+
+    #[test]
+    fn an_error_text_belongs_to_its_thread() {
+        assert_eq!(status(|| Err(Failure::input("here"))), FsvaeStatus::Input);
+        let elsewhere = || {
+            assert_eq!(last_error(), "");
+            assert_eq!(status(|| Err(Failure::null("there"))), FsvaeStatus::Null);
+            assert_eq!(last_error(), "there is NULL");
+        };
+        std::thread::spawn(elsewhere).join().expect("it ends well");
+        assert_eq!(last_error(), "here");
+    }
+
+    #[test]
+    fn no_text_is_cut_short() {
+        assert_eq!(status(|| Err(Failure::input("one\0two"))), FsvaeStatus::Input);
+        assert_eq!(last_error(), "one?two");
+    }
+
+    #[test]
+    fn errors_of_the_machine_are_told_from_errors_of_the_caller() {
+        let status_of = |error: Error| status(|| Err(error.into()));
+        assert_eq!(status_of(Error::Range("too far".into())), FsvaeStatus::Input);
+        assert_eq!(last_error(), "too far");
+        assert_eq!(status_of(Error::DeviceLost { adapter: "a GPU".into() }), FsvaeStatus::Machine);
+        assert_eq!(last_error(), "a GPU: the device was lost");
+    }
+
+    #[cfg(feature = "bundled")]
+    #[test]
+    fn a_generator_refuses_all_work_after_a_panic() {
+        let mut network = ptr::null_mut();
+        let mut generator = ptr::null_mut();
+        let mut pixels = [7; 1024];
+        let (place, room) = (pixels.as_mut_ptr(), pixels.len());
+        unsafe {
+            assert_eq!(fsvae_network_bundled(c"mnist".as_ptr(), &raw mut network), FsvaeStatus::Ok);
+            let made = fsvae_generator_new(network, CPU, ptr::null(), 0, &raw mut generator);
+            assert_eq!(made, FsvaeStatus::Ok, "{}", last_error());
+            let panics = || {
+                let _held = handle(generator, "generator")?.lock()?;
+                panic!("in the middle");
+            };
+            assert_eq!(status(panics), FsvaeStatus::Panic);
+            assert_eq!(fsvae_generate(generator, 7, 0, 1, place, room), FsvaeStatus::Panic);
+            assert!(last_error().starts_with("this generator met a bug"), "{}", last_error());
+            assert_eq!(fsvae_reconstruct(generator, 7, 0, place, room, place, room), FsvaeStatus::Panic);
+            assert_eq!(pixels, [7; 1024]);
+            fsvae_generator_free(generator);
+            fsvae_network_free(network);
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! The C interface: its header against the code, and C programs that are compiled with `cc`, linked with both
+//! libraries, and run as they are, under valgrind and with AddressSanitizer.
+//!
+//! What is skipped for want of a tool is said on standard error; with `FSVAE_REQUIRE_CAPI_TOOLS=1` it is an error.
+
+mod common;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
+
+use common::{adapters, digest};
+use fsvae::gpu::describe;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const HEADER: &str = include_str!("../include/fsvae.h");
+const PROGRAMS: [(&str, &str); 4] = [
+    ("generate", include_str!("capi/generate.c")),
+    ("misuse", include_str!("capi/misuse.c")),
+    ("reconstruct", include_str!("capi/reconstruct.c")),
+    ("threads", include_str!("capi/threads.c")),
+];
+/// All conformance rows.
+const ALL: usize = usize::MAX;
+fn model() -> PathBuf {
+    Path::new(ROOT).join("assets/mnist.safetensors")
+}
+
+/// The model's conformance rows of a task: seed, index, digest.
+fn rows(task: &str) -> Vec<(u64, u64, &'static str)> {
+    let lines = include_str!("conformance.rows").lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let number = |text: &str| text.parse().expect("a number");
+    lines
+        .filter(|row| row[..2] == ["mnist", task])
+        .map(|row| (number(row[2]), number(row[3]), row[4]))
+        .collect()
+}
+
+/// The first `most` conformance rows of generation, as ranges of images: seed, first index, digests.
+fn ranges(most: usize) -> Vec<(u64, u64, Vec<&'static str>)> {
+    let mut ranges: Vec<(u64, u64, Vec<&str>)> = Vec::new();
+    for (seed, index, digest) in rows("generate").into_iter().take(most) {
+        match ranges.last_mut() {
+            Some((same, first, digests)) if *same == seed && index - *first == digests.len() as u64 => {
+                digests.push(digest);
+            }
+            _ => ranges.push((seed, index, vec![digest])),
+        }
+    }
+    assert!(!ranges.is_empty());
+    ranges
+}
+
+/// Both libraries, and what the static one is to be linked with.
+struct Libraries {
+    directory: PathBuf,
+    system: Vec<String>,
+}
+
+/// Built as the header says, in the profile and the target directory of the tests.
+static LIBRARIES: LazyLock<Libraries> = LazyLock::new(|| {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("a directory above");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(ROOT).args(["rustc", "--locked", "--lib", "--features", "capi"]);
+    cargo.args(["--crate-type", "cdylib,staticlib", "--message-format", "json", "--target-dir"]).arg(target);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    cargo.args(["--", "--print", "native-static-libs"]).stderr(Stdio::inherit());
+    let output = cargo.output().expect("cargo runs");
+    assert!(output.status.success(), "{cargo:?}: {}", String::from_utf8_lossy(&output.stdout));
+    let (mut directory, mut system) = (None, Vec::new());
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let message: serde_json::Value = serde_json::from_str(line).expect("a message");
+        if message["reason"] == "compiler-artifact" && message["target"]["name"] == "fsvae" {
+            let file = message["filenames"][0].as_str().expect("a file");
+            directory = Path::new(file).parent().map(Into::into);
+        }
+        let text = message["message"]["message"].as_str().unwrap_or_default();
+        if let Some(libraries) = text.strip_prefix("native-static-libs: ") {
+            system = libraries.split_whitespace().map(Into::into).collect();
+        }
+    }
+    Libraries { directory: directory.expect("cargo names the libraries"), system }
+});
+
+#[derive(Clone, Copy, Debug)]
+enum Link {
+    Shared,
+    Static,
+}
+
+/// False where a tool is missing, which is said.
+fn has(tool: &str, check: &mut Command) -> bool {
+    let check = check.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let works = check.status().is_ok_and(|status| status.success());
+    if !works {
+        let required = std::env::var("FSVAE_REQUIRE_CAPI_TOOLS").is_ok_and(|value| value == "1");
+        assert!(!required, "FSVAE_REQUIRE_CAPI_TOOLS=1, and {tool} does not work: {check:?}");
+        eprintln!("{tool} does not work here: its checks of the C interface are skipped");
+    }
+    works
+}
+
+fn cc() -> Command {
+    Command::new(std::env::var_os("CC").unwrap_or("cc".into()))
+}
+
+/// The compiler is spoken to in the Unix way.
+fn has_cc() -> bool {
+    if cfg!(not(unix)) {
+        eprintln!("not a Unix system: checks of the C interface are skipped");
+    }
+    cfg!(unix) && has("cc", cc().arg("--version"))
+}
+
+fn strict(compiler: &mut Command) -> &mut Command {
+    compiler.args(["-Wall", "-Wextra", "-Werror", "-pedantic", "-I"]).arg(Path::new(ROOT).join("include"))
+}
+
+/// A C program of `tests/capi`, compiled and linked.
+fn compile(name: &str, link: Link, options: &[&str], directory: &Path) -> PathBuf {
+    let Libraries { directory: libraries, system } = &*LIBRARIES;
+    let program = directory.join(name);
+    let mut cc = cc();
+    strict(&mut cc).args(["-std=c99", "-g", "-O1", "-pthread"]).args(options);
+    cc.arg(Path::new(ROOT).join(format!("tests/capi/{name}.c"))).arg("-o").arg(&program);
+    match link {
+        Link::Shared => {
+            cc.arg("-L").arg(libraries).arg("-lfsvae");
+            cc.arg(format!("-Wl,-rpath,{}", libraries.display()));
+        }
+        Link::Static => {
+            cc.arg(libraries.join("libfsvae.a")).args(system);
+        }
+    }
+    let Output { status, stderr, .. } = cc.output().expect("cc runs");
+    assert!(status.success(), "{cc:?}: {}", String::from_utf8_lossy(&stderr));
+    program
+}
+
+/// How a program is run: as it is, or by valgrind.
+type Run = fn(&Path) -> Command;
+
+/// Without the variables that choose an adapter.
+fn plain(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.env_remove("WGPU_BACKEND").env_remove("WGPU_ADAPTER_NAME");
+    command
+}
+
+/// What a program says on standard output, and on standard error.
+fn said(command: &mut Command, input: &[u8], code: i32) -> (Vec<u8>, String) {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    child.stdin.take().expect("piped").write_all(input).expect("it reads");
+    let Output { status, stdout, stderr } = child.wait_with_output().expect("it ends");
+    let messages = String::from_utf8_lossy(&stderr).into_owned();
+    assert_eq!(status.code(), Some(code), "{command:?}: {status}: {messages}");
+    (stdout, messages)
+}
+
+/// Generates the images of the first `most` conformance rows with the C program; what it said about them.
+fn check_images(program: &Path, run: Run, most: usize, backend: &[&str]) -> String {
+    let mut said_of_all = String::new();
+    for (seed, first, expected) in ranges(most) {
+        let mut command = run(program);
+        command.arg(model()).args([seed, first, expected.len() as u64].map(|number| number.to_string()));
+        let (pixels, messages) = said(command.args(backend), &[], 0);
+        let found: Vec<String> = pixels.chunks(32 * 32).map(digest).collect();
+        assert_eq!(found, expected, "{command:?}: {messages}");
+        said_of_all += &messages;
+    }
+    said_of_all
+}
+
+/// Runs all programs on the CPU: the same images as in the conformance rows, and every misuse refused.
+fn check_all(link: Link, options: &[&str], run: Run, most: usize) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let compiled = |name| compile(name, link, options, directory.path());
+
+    let generate = compiled("generate");
+    let messages = check_images(&generate, run, most, &["cpu"]);
+    assert!(messages.contains("generate: 32 x 32 pixels of 1 channels, on CPU\n"), "{messages}");
+    assert!(!messages.contains("since"), "{messages}");
+    let refused = |arguments: [&str; 4], text: &str| {
+        let (pixels, messages) = said(run(&generate).args(arguments), &[], 2);
+        assert!(pixels.is_empty() && messages.contains(text), "{messages}");
+    };
+    refused(["no-such-file", "7", "0", "1"], "generate: no-such-file: cannot read it: ");
+    let path = model().display().to_string();
+    let last = u64::MAX.to_string();
+    refused([&path, "7", &last, "2"], &format!("generate: 2 images from index {last} on pass {last}"));
+
+    let (_, messages) = said(run(&compiled("misuse")).arg(model()), &[], 0);
+    assert!(messages.contains("all as the header says"), "{messages}");
+
+    let (seed, index, expected) = rows("reconstruct:uniform37")[0];
+    let mut reconstruct = run(&compiled("reconstruct"));
+    let (pixels, _) = said(
+        reconstruct.arg(model()).args([seed, index].map(|number| number.to_string())),
+        &[37; 32 * 32],
+        0,
+    );
+    assert_eq!(digest(&pixels), expected);
+
+    said(run(&compiled("threads")).arg(model()), &[], 0);
+}
+
+#[test]
+fn the_header_is_of_this_code() {
+    let root = Path::new(ROOT);
+    let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("a configuration");
+    let builder = cbindgen::Builder::new().with_config(config).with_src(root.join("src/capi.rs"));
+    let mut header = Vec::new();
+    builder.generate().expect("a header").write(&mut header);
+    let header = String::from_utf8(header).expect("UTF-8");
+    if std::env::var_os("FSVAE_WRITE_HEADER").is_some() {
+        std::fs::write(root.join("include/fsvae.h"), header).expect("it is written");
+        return;
+    }
+    for (at, (found, expected)) in HEADER.lines().zip(header.lines()).enumerate() {
+        let line = at + 1;
+        assert_eq!(found, expected, "include/fsvae.h, line {line}, is out of date; {UPDATE}");
+    }
+    assert_eq!(HEADER.len(), header.len(), "include/fsvae.h is out of date; {UPDATE}");
+}
+
+const UPDATE: &str = "write it anew with \
+    `FSVAE_WRITE_HEADER=1 cargo test --release --features capi --test capi the_header_is`";
+
+#[test]
+fn c_programs_call_every_function_of_the_header() {
+    let functions: Vec<&str> = HEADER
+        .lines()
+        .filter(|line| !line.starts_with([' ', '/', '#']))
+        .filter_map(|line| line.split('(').next()?.split([' ', '*']).find(|word| word.starts_with("fsvae_")))
+        .collect();
+    assert_eq!(functions.len(), include_str!("../src/capi.rs").matches("#[unsafe(no_mangle)]").count());
+    for function in functions {
+        let called = |(_, text): &(&str, &str)| text.contains(&format!("{function}("));
+        assert!(PROGRAMS.iter().any(called), "no program of tests/capi calls {function}");
+    }
+}
+
+/// As C++ and as the newest C of the compiler, the header alone.
+#[test]
+fn the_header_compiles_in_other_languages() {
+    for (language, standard) in [("c++", "c++11"), ("c++", "c++20"), ("c", "c11"), ("c", "c2x")] {
+        let options = ["-x", language, &format!("-std={standard}"), "-fsyntax-only", "-"];
+        if has_cc() && has(&format!("cc {}", options.join(" ")), cc().args(options)) {
+            let mut compiler = cc();
+            strict(&mut compiler).args(["-Wundef", "-include", "fsvae.h"]).args(options);
+            said(&mut compiler, b"int main(void) { return 0; }\n", 0);
+        }
+    }
+}
+
+#[test]
+fn with_the_shared_library() {
+    if has_cc() {
+        check_all(Link::Shared, &[], plain, ALL);
+    }
+}
+
+#[test]
+fn with_the_static_library() {
+    if has_cc() {
+        check_all(Link::Static, &[], plain, ALL);
+    }
+}
+
+/// `auto`, and each adapter by its name.
+#[test]
+fn on_gpus() {
+    if !has_cc() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let generate = compile("generate", Link::Shared, &[], directory.path());
+    let messages = check_images(&generate, plain, ALL, &["auto"]);
+    assert_eq!(messages.contains("on CPU\n"), messages.contains("generate: on the CPU since "), "{messages}");
+    for adapter in adapters() {
+        let name = describe(&adapter.get_info());
+        let messages = check_images(&generate, plain, 2, &["gpu", &name]);
+        assert!(messages.contains(&format!("on {name}\n")), "{messages}");
+    }
+    let misuse = compile("misuse", Link::Shared, &[], directory.path());
+    said(plain(&misuse).arg(model()).arg("adapters"), &[], 0);
+}
+
+fn valgrind(program: &Path) -> Command {
+    let mut command = plain(Path::new("valgrind"));
+    let suppressions = format!("--suppressions={ROOT}/tests/capi/valgrind.supp");
+    command.args(["--quiet", "--error-exitcode=99", "--leak-check=full", &suppressions]).arg(program);
+    command
+}
+
+#[test]
+fn clean_under_valgrind() {
+    if has_cc() && has("valgrind", Command::new("valgrind").arg("--version")) {
+        check_all(Link::Shared, &[], valgrind, 2);
+    }
+}
+
+/// Its leak checker sees what the library allocates, too, and its copies into the callers' buffers.
+#[test]
+fn clean_with_address_sanitizer() {
+    const SANITIZE: &str = "-fsanitize=address";
+    let directory = tempfile::tempdir().expect("a directory");
+    let (source, program) = (directory.path().join("empty.c"), directory.path().join("empty"));
+    std::fs::write(&source, "int main(void) { return 0; }\n").expect("it is written");
+    // On some systems it compiles and does not run.
+    if has_cc()
+        && has("cc -fsanitize=address", cc().arg(SANITIZE).arg(&source).arg("-o").arg(&program))
+        && has("AddressSanitizer", &mut Command::new(&program))
+    {
+        check_all(Link::Shared, &[SANITIZE], plain, ALL);
+    }
+}
