@@ -219,25 +219,13 @@ class FSVAE(nn.Module):
         previous, _ = self.posterior.roll(draws, dtype, latents=latents.detach())
         q = self.posterior(torch.cat([latents, previous], 2))
         z = q.gather(3, draws.unsqueeze(3)).squeeze(3)
-        p = self.guess(z.detach(), generator, scheduled, scheduled_from)
-        return self.decode(z), q, p
-
-    def guess(self, z, generator, scheduled, scheduled_from=5):
-        """The prior's candidates, given the posterior's z or, where scheduled sampling says so, its own."""
-        previous, batch = torch.cat([torch.zeros_like(z[:1]), z[:-1]]), z.shape[1]
+        previous = torch.cat([torch.zeros_like(z[:1]), z[:-1].detach()])
         if scheduled > 0:
             replace = torch.rand(self.steps, batch, generator=generator, device=generator.device) < scheduled
             replace[:scheduled_from] = False
-            previous, _ = self.prior.roll(self.draw(batch, generator), z.dtype, given=z, replace=replace)
-        return self.prior(previous)
-
-    def forward_prior(self, images, generator, scheduled=0.0, dtype=torch.float32):
-        """Candidates of posterior and prior for training the prior alone: all else is as it is for inference."""
-        with torch.no_grad():
-            latents = self.encode(images.to(dtype))
-            inputs, z = self.posterior.roll(self.draw(images.shape[0], generator), dtype, latents=latents)
-            q = self.posterior(torch.cat([latents, inputs], 2))
-        return q, self.guess(z, generator, scheduled)
+            previous, _ = self.prior.roll(self.draw(batch, generator), dtype, given=z.detach(), replace=replace)
+        p = self.prior(previous)
+        return self.decode(z), q, p
 
     @torch.no_grad()
     def reconstruct(self, images, generator, dtype=torch.float32):

@@ -68,9 +68,6 @@ def parse(arguments=None):
     g.add_argument("--prior-weight", type=float, metavar="X", help="of that loss (mmd: 1, kld: 1e-4)")
     g.add_argument("--scheduled", type=float, nargs=2, default=[0.1, 0.3], metavar=("FROM", "TO"),
                    help="probability that the prior sees its own draw from step 6 on (0.1 0.3)")
-    g.add_argument("--only-prior", action="store_true",
-                   help="train the prior alone, which is three times as fast: for a network (--warm-start) whose reconstructions "
-                   "are better than its samples")
     g.add_argument("--short", type=float, nargs=2, action="append", default=[], metavar=("STEPS", "UNTIL"),
                    help="train with only so many time steps, which takes less time, until that share of the budget is spent; "
                    "once or several times (off)")
@@ -150,11 +147,7 @@ class Trainer:
         if a.warm_start:
             load_weights(self.net, a.warm_start)
         self.net.to(self.device).train()
-        if a.only_prior:
-            self.net.eval()
-            self.net.prior.train()
-        trained = [p for n, p in self.net.named_parameters()
-                   if (not n.endswith(".bias") or ".bn." in n or n == "final_layer.1.bias") and (n.startswith("prior.") or not a.only_prior)]
+        trained = [p for n, p in self.net.named_parameters() if not n.endswith(".bias") or ".bn." in n or n == "final_layer.1.bias"]
         self.optimizer = torch.optim.AdamW(trained, a.lr, betas=(0.9, 0.999), weight_decay=a.weight_decay, fused=True)
         self.batch = min(a.batch, len(images))
         self.a_epoch = len(images) // self.batch
@@ -198,11 +191,8 @@ class Trainer:
         scheduled = a.scheduled[0] + (a.scheduled[1] - a.scheduled[0]) * self.progress()
         generator = self.generator(self.device, 2, self.step)
         with self.net.shortened(self.time_steps()):
-            if a.only_prior:
-                (q, p), mse = self.net.forward_prior(x, generator, scheduled, self.dtype), torch.zeros((), device=self.device)
-            else:
-                reconstructed, q, p = self.net(x, generator, scheduled, dtype=self.dtype)
-                mse = (reconstructed - x).square().mean()
+            reconstructed, q, p = self.net(x, generator, scheduled, dtype=self.dtype)
+        mse = (reconstructed - x).square().mean()
         tie = network.mmd(q, p) if a.loss == "mmd" else network.kld(q, p)
         weight = a.prior_weight if a.prior_weight is not None else 1.0 if a.loss == "mmd" else 1e-4
         self.optimizer.zero_grad(set_to_none=True)
@@ -250,13 +240,19 @@ class Trainer:
         return net
 
 
+def spread(images, count):
+    """So many of the images, from all over: a folder's are often in the order of their classes."""
+    return images[::max(1, len(images) // count)][:count]
+
+
 class Outputs:
     """The files of a run, and when they were last written."""
 
     def __init__(self, trainer, test):
         a = trainer.a
         self.trainer, self.stem = trainer, a.out.removesuffix(".safetensors")
-        self.test = torch.from_numpy(test[:1000] if test is not None else trainer.images[:1000].numpy())
+        images = torch.from_numpy(test) if test is not None else trainer.images
+        self.test = spread(images, 1000)
         self.saved = time.monotonic()
 
     def __getitem__(self, suffix):
@@ -272,7 +268,7 @@ class Outputs:
         net = t.shown()
         with torch.no_grad():
             samples = net.generate(64, t.generator(t.device, 3)).float().cpu()
-            real = self.test[:32]
+            real = spread(self.test, 32)
             x = real.to(t.device).float() / 127.5 - 1
             again = net.reconstruct(x, t.generator(t.device, 4)).float().cpu()
         pictures.save_grid(self[".samples.png"], pictures.pixels(samples), 8)

@@ -72,7 +72,7 @@ impl Checkpoint<'static> {
         Checkpoint::parse(origin, Cow::Owned(bytes))
     }
 
-    /// One of the checkpoints of `assets/` that are compiled in: `"mnist"` or `"fashion"`.
+    /// One of the checkpoints of `assets/` that are compiled in: `"mnist"`, `"fashion"` or `"cifar10"`.
     /// `None` if there is none of that name.
     ///
     /// # Errors

@@ -137,7 +137,7 @@ fn check(generator: &mut Generator, model: &str, network: &Network, rows: &[&Row
 #[test]
 fn all_models_have_rows() {
     let models = models();
-    assert_eq!(models.len(), 2 + MODELS.len());
+    assert_eq!(models.len(), fsvae::bundled::MODELS.len() + MODELS.len());
     for (name, _, rows) in models {
         let generated = rows.iter().filter(|row| row.task == "generate").count();
         assert!(generated >= 9 && rows.len() - generated == 18, "{name}");

@@ -11,7 +11,7 @@ use super::{Failure, model};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// A checkpoint file, or a bundled model: mnist, fashion
+    /// A checkpoint file, or a bundled model: mnist, fashion, cifar10
     #[arg(value_name = "MODEL")]
     model: PathBuf,
     /// As JSON

@@ -9,7 +9,7 @@ use super::report::digest;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// A checkpoint file, or a bundled model: mnist, fashion
+    /// A checkpoint file, or a bundled model: mnist, fashion, cifar10
     #[arg(long, value_name = "PATH|NAME", default_value = "mnist")]
     model: PathBuf,
     /// Any 64-bit number; another seed makes other draws

@@ -14,8 +14,6 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-import evaluate
-import network
 import train
 from pictures import InputError
 
@@ -147,20 +145,6 @@ def test_warm_start_begins_with_its_weights(run, data, tmp_path):
     run("--data", data, "--images", 8, "--lr", 1e-12, "--warm-start", first, "--out", second, "--keep-f32", *SMALL)
     a, b = load_file(first), load_file(second)
     assert all(torch.allclose(a[n], b[n], atol=1e-6) for n in a if "running" not in n and "num" not in n)
-
-
-def test_the_prior_alone_learns_and_nothing_else_changes(run, data, tmp_path):
-    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
-    run("--data", data, "--images", 400, "--lr", 3e-3, "--out", first, "--keep-f32", *SMALL)
-    run("--data", data, "--images", 2000, "--lr", 3e-3, "--only-prior", "--warm-start", first, "--out", second, "--keep-f32", *SMALL)
-    before, after = load_file(first), load_file(second)
-    changed = {name for name in before if not torch.equal(before[name], after[name])}
-    assert changed and all(name.startswith("prior.layers.") for name in changed)
-    a, b = evaluate.load(first), evaluate.load(second)
-    images = torch.from_numpy(shapes(64)).float()[:, None] / 127.5 - 1
-    loss = lambda net: network.mmd(*net.forward_prior(images, torch.Generator().manual_seed(1)))
-    with torch.no_grad():
-        assert loss(b) < 0.9 * loss(a)
 
 
 def test_sharpening_scales_what_is_written_and_not_what_is_trained(run, data, tmp_path):
