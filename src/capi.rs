@@ -1,4 +1,4 @@
-//! The C interface: what `include/fsvae.h` declares. Rust programs use [`Generator`](crate::Generator).
+//! The C interface: what `include/fsvae.h` declares. Rust programs use [`Generator`].
 //!
 //! cbindgen makes the header from this file and `cbindgen.toml`: the comments on public items are written for C
 //! programmers, and the rules for all functions are at the top of the header. `tests/capi.rs` holds the two together.
