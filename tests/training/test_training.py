@@ -94,7 +94,8 @@ def test_killed_and_resumed_is_uninterrupted(run, data, tmp_path):
         written = state.stat().st_mtime_ns if state.exists() else 0
         process = subprocess.Popen(command(*recipe, "--out", broken, "--resume", "--save-minutes", 0.01),
                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        wait_for(process, lambda: state.exists() and state.stat().st_mtime_ns > written)
+        # The checkpoint is written after the state, the first time a moment later.
+        wait_for(process, lambda: state.exists() and state.stat().st_mtime_ns > written and broken.exists())
         process.send_signal(signal.SIGKILL)
         process.wait()
         step = torch.load(state, weights_only=True)["step"]
