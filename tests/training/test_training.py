@@ -113,6 +113,11 @@ def test_another_seed_gives_other_weights(run, data, tmp_path):
     for seed in (0, 1):
         run("--data", data, "--images", 80, "--seed", seed, "--out", tmp_path / f"{seed}.safetensors", *SMALL)
     assert not equal(tmp_path / "0.safetensors", tmp_path / "1.safetensors")
+    # From the same first weights, too: order and draws follow the seed.
+    warm = ["--warm-start", tmp_path / "0.safetensors"]
+    for seed in (0, 1):
+        run("--data", data, "--images", 80, "--seed", seed, *warm, "--out", tmp_path / f"warm{seed}.safetensors", *SMALL)
+    assert not equal(tmp_path / "warm0.safetensors", tmp_path / "warm1.safetensors")
 
 
 def test_sigterm_finishes_cleanly(data, tmp_path):
