@@ -12,7 +12,7 @@ use crate::images::Images;
 use crate::indices::Indices;
 use crate::latents::Latents;
 use crate::network::Network;
-use crate::stream::{ImageStream, StreamOptions};
+use crate::stream::{ImageStream, Order, StreamOptions};
 
 /// Images of a batch on the CPU and on software adapters, unless the builder says otherwise.
 const DEFAULT_BATCH: usize = 64;
@@ -310,16 +310,15 @@ impl Generator {
         seed: u64,
         range: impl RangeBounds<u64>,
     ) -> Result<ImageStream> {
-        let indices = Indices::new(range)?;
-        let batch = options.batch.map_or(self.batch, NonZeroUsize::get);
-        let depth = options.in_flight.get();
+        let order = Order {
+            seed,
+            batch: options.batch.map_or(self.batch, NonZeroUsize::get),
+            depth: options.in_flight.get(),
+            indices: Indices::new(range)?,
+        };
         match &self.backend {
-            Backend::Cpu(cpu) => {
-                Ok(ImageStream::on_cpu(cpu, &self.architecture, batch, depth, seed, indices))
-            }
-            Backend::Gpu(engine) => {
-                ImageStream::on_gpu(engine.model(), &self.architecture, batch, depth, seed, indices)
-            }
+            Backend::Cpu(cpu) => Ok(ImageStream::on_cpu(cpu, &self.architecture, order)),
+            Backend::Gpu(engine) => ImageStream::on_gpu(engine.model(), &self.architecture, order),
         }
     }
 

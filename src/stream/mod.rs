@@ -80,6 +80,17 @@ pub struct ImageStream {
     failed: bool,
 }
 
+/// What a stream is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Order {
+    pub(crate) seed: u64,
+    /// Images of a batch.
+    pub(crate) batch: usize,
+    /// Batches in flight.
+    pub(crate) depth: usize,
+    pub(crate) indices: Indices,
+}
+
 #[derive(Debug)]
 enum Producer {
     Cpu(Box<Worker>),
@@ -87,40 +98,20 @@ enum Producer {
 }
 
 impl ImageStream {
-    pub(crate) fn on_cpu(
-        cpu: &Arc<Cpu>,
-        architecture: &Architecture,
-        batch: usize,
-        depth: usize,
-        seed: u64,
-        indices: Indices,
-    ) -> Self {
-        let producer = Producer::Cpu(Box::new(Worker::new(cpu.clone(), seed, batch, depth, indices)));
-        ImageStream::new(producer, architecture, batch, depth, seed, indices)
+    pub(crate) fn on_cpu(cpu: &Arc<Cpu>, architecture: &Architecture, order: Order) -> Self {
+        let producer = Producer::Cpu(Box::new(Worker::new(cpu.clone(), order)));
+        ImageStream::new(producer, architecture, order)
     }
 
-    pub(crate) fn on_gpu(
-        model: &Arc<Model>,
-        architecture: &Architecture,
-        batch: usize,
-        depth: usize,
-        seed: u64,
-        indices: Indices,
-    ) -> Result<Self> {
-        let most = usize::try_from(indices.remaining).unwrap_or(usize::MAX).max(1);
-        let engine = Engine::new(model, batch.min(most), depth)?;
-        let batch = engine.capacity();
-        Ok(ImageStream::new(Producer::Gpu(Box::new(engine)), architecture, batch, depth, seed, indices))
+    pub(crate) fn on_gpu(model: &Arc<Model>, architecture: &Architecture, order: Order) -> Result<Self> {
+        let most = usize::try_from(order.indices.remaining).unwrap_or(usize::MAX).max(1);
+        let engine = Engine::new(model, order.batch.min(most), order.depth)?;
+        let order = Order { batch: engine.capacity(), ..order };
+        Ok(ImageStream::new(Producer::Gpu(Box::new(engine)), architecture, order))
     }
 
-    fn new(
-        producer: Producer,
-        architecture: &Architecture,
-        batch: usize,
-        depth: usize,
-        seed: u64,
-        indices: Indices,
-    ) -> Self {
+    fn new(producer: Producer, architecture: &Architecture, order: Order) -> Self {
+        let Order { seed, batch, depth, indices } = order;
         ImageStream {
             architecture: architecture.clone(),
             seed,

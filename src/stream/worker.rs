@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use super::Order;
 use crate::cpu::Cpu;
 use crate::indices::Indices;
 use crate::network::Network;
@@ -40,7 +41,7 @@ struct State {
 }
 
 impl Worker {
-    pub(super) fn new(cpu: Arc<Cpu>, seed: u64, batch: usize, depth: usize, to_begin: Indices) -> Self {
+    pub(super) fn new(cpu: Arc<Cpu>, Order { seed, batch, depth, indices: to_begin }: Order) -> Self {
         let state = State { to_begin, made: VecDeque::new(), waker: None, cancelled: false };
         let job = Job { cpu, seed, batch, depth, state: Mutex::new(state), changed: Condvar::new() };
         Worker { job: Arc::new(job), started: false }
