@@ -1,19 +1,202 @@
 //! Twin of `shaders/conv_transpose_lif.wgsl`: a spiking transposed convolution, stride 2, padding
 //! 1, output padding 1, over all time steps (integer machine, section 4).
+//!
+//! Input `a` adds to outputs `2a + k - 1`, so the 2x2 outputs at `(2a, 2b)` see the 2x2 inputs at `(a, b)` and
+//! no others: a quad's membranes and currents stay in registers, and a spike's bit is looked for once for all
+//! outputs that it reaches, 4, 2, 2 or 1.
 
-use super::convolution::convolution;
-use super::layer::Layer;
+use super::layer::{Layer, bits, receive};
+use super::parallel::for_each_chunk;
 use super::spikes::Spikes;
+use super::vectors::{Aligned, Processor, Vectors, Work};
+use crate::network::SpikingLayer;
+
+/// Vectors of a block at each output of a quad.
+const V: usize = 2;
+/// Taps, ky * 3 + kx, by which the inputs at (a, b), (a, b + 1), (a + 1, b), (a + 1, b + 1) reach the quad.
+const TAPS: [&[usize]; 4] = [&[4, 5, 7, 8], &[3, 6], &[1, 2], &[0]];
+
+/// Lays out a layer for this module.
+pub(crate) fn prepare(processor: Processor, layer: &SpikingLayer) -> Layer {
+    Layer::new(processor, layer, V, &TAPS)
+}
 
 /// Input `[side * side, T, inputs]` to output `[2 side * 2 side, T, outputs]`.
 pub(crate) fn conv_transpose_lif(layer: &Layer, input: &Spikes, side: usize) -> Spikes {
-    convolution(layer, input, side, 2 * side, |at| contributors(at, side))
+    let mut output = Spikes::silent(4 * side * side, layer.outputs, input.steps);
+    let (width, pixel_words) = (output.width, output.pixel_words());
+    for_each_chunk(&mut output.masks, 4 * side * pixel_words, |a, rows| {
+        layer.processor.run(Rows {
+            layer,
+            input,
+            side,
+            a,
+            output: Trains { masks: rows, width, pixel_words },
+        });
+    });
+    output
 }
 
-/// The input rows (or columns) that reach output row `at`, each with its place in the kernel:
-/// input `a` adds to output `2a + k - 1`.
-fn contributors(at: usize, side: usize) -> impl Iterator<Item = (usize, usize)> {
-    let half = at / 2;
-    let pairs = if at.is_multiple_of(2) { [(half, 1), (side, 0)] } else { [(half, 2), (half + 1, 0)] };
-    pairs.into_iter().filter(move |&(input, _)| input < side)
+/// What a layer's spikes add up to, each weighted with its time step's coefficient: `[pixels, stride]`.
+#[derive(Debug)]
+pub(crate) struct Rates {
+    pub(super) sums: Aligned,
+    /// Channels of a pixel, filled up with zeros.
+    pub(super) stride: usize,
+}
+
+/// The same layer for a readout, which needs no spike trains. Coefficients are `[T]`.
+pub(crate) fn conv_transpose_rates(
+    layer: &Layer,
+    input: &Spikes,
+    side: usize,
+    coefficients: &[i32],
+) -> Rates {
+    let stride = padded(layer.processor, layer.outputs);
+    let mut sums = Aligned::zeros(4 * side * side * stride);
+    for_each_chunk(sums.lines_mut(), 4 * side * stride / 16, |a, lines| {
+        let output = Sums { sums: bytemuck::cast_slice_mut(lines), stride, coefficients };
+        layer.processor.run(Rows { layer, input, side, a, output });
+    });
+    Rates { sums, stride }
+}
+
+/// Channels in whole blocks.
+pub(super) fn padded(processor: Processor, channels: usize) -> usize {
+    channels.next_multiple_of(V * processor.lanes())
+}
+
+/// The two rows of the output that quads of input row `a` make.
+struct Rows<'a, O> {
+    layer: &'a Layer,
+    input: &'a Spikes,
+    side: usize,
+    a: usize,
+    output: O,
+}
+
+impl<O: Output> Work for Rows<'_, O> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with<S: Vectors>(self, s: S) {
+        let Rows { layer, input, side, a, mut output } = self;
+        let inside = |y: usize, x: usize, step| match y < side && x < side {
+            true => input.at(y * side + x, step),
+            false => &[],
+        };
+        // Block by block, so that a block's weights stay in the cache along the row.
+        for block in 0..layer.blocks() {
+            let neurons = layer.block::<S, V>(s, block);
+            let rows = [0, 4, 6, 8].map(|tap| layer.rows(s, block, 9, tap));
+            for b in 0..side {
+                let pixels = [0, 1, 2 * side, 2 * side + 1].map(|at| at + 2 * b);
+                let mut carries = [[s.splat(0); V]; 4];
+                let mut states = [O::State::<S>::default(); 4];
+                for step in 0..input.steps {
+                    let mut currents = [neurons.bias; 4];
+                    receive(s, &mut currents, [0, 1, 2, 3], rows[0], inside(a, b, step));
+                    receive(s, &mut currents, [1, 3], rows[1], inside(a, b + 1, step));
+                    receive(s, &mut currents, [2, 3], rows[2], inside(a + 1, b, step));
+                    receive(s, &mut currents, [3], rows[3], inside(a + 1, b + 1, step));
+                    for n in 0..4 {
+                        let spikes = neurons.fire(s, &mut carries[n], &currents[n]);
+                        output.take(s, &mut states[n], pixels[n], step, layer.place(block), spikes);
+                    }
+                }
+                for n in 0..4 {
+                    output.finish(s, &states[n], pixels[n], block);
+                }
+            }
+        }
+    }
+}
+
+/// What becomes of the spikes of a quad's output.
+trait Output {
+    /// Of one pixel and block, kept over the time steps.
+    type State<S: Vectors>: Copy + Default;
+
+    fn take<S: Vectors>(
+        &mut self,
+        s: S,
+        state: &mut Self::State<S>,
+        pixel: usize,
+        step: usize,
+        place: (usize, usize),
+        spikes: [S::Mask; V],
+    );
+
+    fn finish<S: Vectors>(&mut self, s: S, state: &Self::State<S>, pixel: usize, block: usize);
+}
+
+/// Masks for the next layer.
+struct Trains<'a> {
+    masks: &'a mut [u64],
+    width: usize,
+    pixel_words: usize,
+}
+
+impl Output for Trains<'_> {
+    type State<S: Vectors> = ();
+
+    #[inline(always)]
+    fn take<S: Vectors>(
+        &mut self,
+        s: S,
+        (): &mut (),
+        pixel: usize,
+        step: usize,
+        (word, shift): (usize, usize),
+        spikes: [S::Mask; V],
+    ) {
+        self.masks[pixel * self.pixel_words + step * self.width + word] |= bits(s, spikes) << shift;
+    }
+
+    #[inline(always)]
+    fn finish<S: Vectors>(&mut self, _: S, (): &(), _: usize, _: usize) {}
+}
+
+/// [`Rates`].
+struct Sums<'a> {
+    sums: &'a mut [i32],
+    stride: usize,
+    coefficients: &'a [i32],
+}
+
+/// `[S::Vector; V]`, with the zeros it begins with.
+#[derive(Clone, Copy)]
+struct Sum<S: Vectors>([S::Vector; V]);
+
+impl<S: Vectors> Default for Sum<S> {
+    #[inline(always)]
+    fn default() -> Self {
+        Sum([bytemuck::Zeroable::zeroed(); V])
+    }
+}
+
+impl Output for Sums<'_> {
+    type State<S: Vectors> = Sum<S>;
+
+    #[inline(always)]
+    fn take<S: Vectors>(
+        &mut self,
+        s: S,
+        Sum(sums): &mut Sum<S>,
+        _: usize,
+        step: usize,
+        _: (usize, usize),
+        spikes: [S::Mask; V],
+    ) {
+        let coefficient = s.splat(self.coefficients[step]);
+        for v in 0..V {
+            sums[v] = s.add_where(spikes[v], sums[v], coefficient);
+        }
+    }
+
+    #[inline(always)]
+    fn finish<S: Vectors>(&mut self, _: S, Sum(sums): &Sum<S>, pixel: usize, block: usize) {
+        let numbers: &[i32] = bytemuck::cast_slice(sums);
+        self.sums[pixel * self.stride + block * V * S::LANES..][..numbers.len()].copy_from_slice(numbers);
+    }
 }

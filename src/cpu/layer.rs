@@ -1,104 +1,150 @@
-//! Leaky integrate-and-fire neurons in blocks of lanes, driven by spikes
-//! (integer machine, section 4).
+//! Leaky integrate-and-fire neurons in blocks of vectors, driven by spikes (integer machine, section 4).
 
 use super::spikes::for_each_spike;
+use super::vectors::{Aligned, Processor, Vectors};
 use crate::network::SpikingLayer;
 
-/// Output channels that are computed together: their sums stay in vector registers.
-pub(crate) const LANES: usize = 32;
-
-pub(crate) type Lanes = [i32; LANES];
-
-/// A layer's numbers in the order in which spikes touch them. Lanes past the last output have
-/// weights of zero and never spike.
+/// A layer's numbers in the order in which spikes touch them. Lanes past the last output have weights of
+/// zero and never spike.
 #[derive(Debug)]
 pub(crate) struct Layer {
+    pub(crate) processor: Processor,
+    pub(crate) inputs: usize,
     pub(crate) outputs: usize,
-    inputs: usize,
-    pub(crate) taps: usize,
-    /// `[blocks, taps, inputs]`
-    weights: Vec<Lanes>,
-    /// `[blocks]`
-    bias: Vec<Lanes>,
-    /// `[blocks]`
-    threshold: Vec<Lanes>,
+    /// Output channels that are computed together, V vectors.
+    lanes: usize,
+    /// `[blocks, taps * inputs, lanes]`, the taps in groups, each `[inputs, taps of the group]`.
+    weights: Aligned,
+    /// `[blocks, lanes]`
+    bias: Aligned,
+    /// `[blocks, lanes]`
+    threshold: Aligned,
 }
 
 impl Layer {
-    pub(crate) fn new(layer: &SpikingLayer) -> Self {
-        Layer::of_outputs(layer, &(0..layer.outputs).collect::<Vec<_>>())
+    /// A layer whose blocks are `vectors` vectors. A spike reaches all taps of a group at once, so their weights
+    /// lie side by side.
+    pub(crate) fn new(
+        processor: Processor,
+        layer: &SpikingLayer,
+        vectors: usize,
+        groups: &[&[usize]],
+    ) -> Self {
+        Layer::of_outputs(processor, layer, &(0..layer.outputs).collect::<Vec<_>>(), vectors, groups)
     }
 
     /// A layer of some of the outputs, in the order of the list.
-    pub(crate) fn of_outputs(layer: &SpikingLayer, outputs: &[usize]) -> Self {
-        let lanes = |list: &[usize], silent: i32, value: &dyn Fn(usize) -> i32| -> Lanes {
-            std::array::from_fn(|lane| list.get(lane).map_or(silent, |&output| value(output)))
-        };
-        let mut weights = Vec::new();
+    pub(crate) fn of_outputs(
+        processor: Processor,
+        layer: &SpikingLayer,
+        outputs: &[usize],
+        vectors: usize,
+        groups: &[&[usize]],
+    ) -> Self {
+        let lanes = vectors * processor.lanes();
+        let mut weights =
+            Vec::with_capacity(outputs.len().next_multiple_of(lanes) * layer.inputs * layer.taps);
         let mut bias = Vec::new();
         let mut threshold = Vec::new();
-        for block in outputs.chunks(LANES) {
-            for tap in 0..layer.taps {
-                let row = |input| lanes(block, 0, &|output| layer.weight(output, input, tap));
-                weights.extend((0..layer.inputs).map(row));
+        for block in outputs.chunks(lanes) {
+            let fill = |numbers: &mut Vec<i32>, silent: i32, value: &dyn Fn(usize) -> i32| {
+                numbers.extend(block.iter().map(|&output| value(output)));
+                numbers.extend((block.len()..lanes).map(|_| silent));
+            };
+            for group in groups {
+                for input in 0..layer.inputs {
+                    for &tap in *group {
+                        fill(&mut weights, 0, &|output| layer.weight(output, input, tap));
+                    }
+                }
             }
-            bias.push(lanes(block, 0, &|output| layer.bias[output]));
-            threshold.push(lanes(block, i32::MAX, &|output| layer.threshold[output]));
+            fill(&mut bias, 0, &|output| layer.bias[output]);
+            fill(&mut threshold, i32::MAX, &|output| layer.threshold[output]);
         }
-        let (inputs, taps) = (layer.inputs, layer.taps);
-        Layer { outputs: outputs.len(), inputs, taps, weights, bias, threshold }
+        Layer {
+            processor,
+            inputs: layer.inputs,
+            outputs: outputs.len(),
+            lanes,
+            weights: Aligned::new(&weights),
+            bias: Aligned::new(&bias),
+            threshold: Aligned::new(&threshold),
+        }
     }
 
     pub(crate) fn blocks(&self) -> usize {
-        self.bias.len()
+        self.outputs.div_ceil(self.lanes)
     }
 
-    /// The weights of one block from every input through one tap, `[inputs]`.
-    pub(crate) fn rows(&self, block: usize, tap: usize) -> &[Lanes] {
-        &self.weights[(block * self.taps + tap) * self.inputs..][..self.inputs]
+    /// The u64 of a mask that holds a block's spikes, and by how much they are shifted in it.
+    pub(crate) fn place(&self, block: usize) -> (usize, usize) {
+        (block * self.lanes / 64, block * self.lanes % 64)
     }
 
-    /// Neurons at rest: membrane potential 0, no spike.
-    pub(crate) fn at_rest(&self, block: usize) -> Neurons<'_> {
-        Neurons { bias: &self.bias[block], threshold: &self.threshold[block], carry: [0; LANES] }
+    /// The weights of one block, V vectors a row, from row `tap` of its taps on.
+    #[inline(always)]
+    pub(super) fn rows<S: Vectors>(&self, s: S, block: usize, taps: usize, tap: usize) -> &[S::Vector] {
+        let vectors = self.lanes / S::LANES;
+        let first = (block * taps + tap) * self.inputs * vectors;
+        &self.weights.vectors(s)[first..]
     }
-}
 
-/// The state of one block's neurons at one pixel.
-pub(crate) struct Neurons<'a> {
-    bias: &'a Lanes,
-    threshold: &'a Lanes,
-    /// What the last step leaves of the membrane potential: 0 after a spike, a quarter otherwise.
-    carry: Lanes,
-}
-
-impl Neurons<'_> {
-    /// One time step. `sources` are the spikes that arrive, each with the weights of its tap; the
-    /// answer has a bit for each lane that spikes.
-    #[inline]
-    pub(crate) fn step<'s>(&mut self, sources: impl Iterator<Item = (&'s [Lanes], &'s [u64])>) -> u64 {
-        let mut current = *self.bias;
-        for (rows, mask) in sources {
-            receive(&mut current, rows, mask);
-        }
-        let mut spikes = 0;
-        let lanes = self.carry.iter_mut().zip(&current).zip(self.threshold).enumerate();
-        for (lane, ((carry, &current), &threshold)) in lanes {
-            spikes |= u64::from(fire(carry, current, threshold)) << lane;
-        }
-        spikes
+    /// Bias and threshold of one block.
+    #[inline(always)]
+    pub(super) fn block<S: Vectors, const V: usize>(&self, s: S, block: usize) -> Block<S, V> {
+        let take = |numbers: &Aligned| std::array::from_fn(|v| numbers.vectors(s)[block * V + v]);
+        Block { bias: take(&self.bias), threshold: take(&self.threshold) }
     }
 }
 
-/// Adds the weights of every input that spikes. Not inlined: taken apart together with what follows
-/// it, the sums would end up in scalar registers.
-#[inline(never)]
-fn receive(current: &mut Lanes, rows: &[Lanes], mask: &[u64]) {
+/// Neurons of V vectors that share their constants with others at other pixels.
+#[derive(Clone, Copy)]
+pub(super) struct Block<S: Vectors, const V: usize> {
+    pub(super) bias: [S::Vector; V],
+    threshold: [S::Vector; V],
+}
+
+impl<S: Vectors, const V: usize> Block<S, V> {
+    /// u = carry + x; a spike resets the membrane, else a quarter of it is carried on.
+    #[inline(always)]
+    pub(super) fn fire(&self, s: S, carry: &mut [S::Vector; V], current: &[S::Vector; V]) -> [S::Mask; V] {
+        std::array::from_fn(|v| {
+            let potential = s.add(carry[v], current[v]);
+            let spikes = s.greater(potential, self.threshold[v]);
+            carry[v] = s.quarter_unless(spikes, potential);
+            spikes
+        })
+    }
+}
+
+/// Adds the weights of every input of `mask` that spikes. A row of `rows`, `[inputs, N, V]`, goes to the N
+/// `targets` among the currents.
+#[inline(always)]
+pub(super) fn receive<S: Vectors, const V: usize, const N: usize, const ALL: usize>(
+    s: S,
+    currents: &mut [[S::Vector; V]; ALL],
+    targets: [usize; N],
+    rows: &[S::Vector],
+    mask: &[u64],
+) {
     for_each_spike(mask, |input| {
-        for (sum, weight) in current.iter_mut().zip(&rows[input]) {
-            *sum += weight;
+        let row = &rows[input * N * V..][..N * V];
+        for (n, target) in targets.into_iter().enumerate() {
+            for v in 0..V {
+                currents[target][v] = s.add(currents[target][v], row[n * V + v]);
+            }
         }
     });
+}
+
+/// The bits of V vectors, the first lane's the lowest.
+#[inline(always)]
+pub(super) fn bits<S: Vectors, const V: usize>(s: S, masks: [S::Mask; V]) -> u64 {
+    let mut all = 0;
+    for (v, mask) in masks.into_iter().enumerate() {
+        all |= s.bits(mask) << (v * S::LANES);
+    }
+    all
 }
 
 /// u = carry + x; a spike resets the membrane, else a quarter of it stays.

@@ -3,7 +3,6 @@
 
 pub(crate) mod conv_lif;
 pub(crate) mod conv_transpose_lif;
-mod convolution;
 pub(crate) mod image_lif;
 pub(crate) mod layer;
 pub(crate) mod linear_lif;
@@ -11,13 +10,16 @@ mod parallel;
 pub(crate) mod readout;
 pub(crate) mod sample;
 pub(crate) mod spikes;
+#[cfg(test)]
+mod tests;
+pub(crate) mod vectors;
 
 use std::sync::OnceLock;
 
-use crate::network::{Network, SpikingLayer};
+use crate::network::Network;
 use crate::philox::{Draws, Stream};
 use conv_lif::conv_lif;
-use conv_transpose_lif::conv_transpose_lif;
+use conv_transpose_lif::{conv_transpose_lif, conv_transpose_rates};
 use image_lif::image_lif;
 use layer::Layer;
 use linear_lif::linear_lif;
@@ -25,11 +27,13 @@ use parallel::for_each_chunk;
 use readout::{PreparedReadout, readout};
 use sample::{Sampler, sample};
 use spikes::Spikes;
+use vectors::Processor;
 
 /// A network laid out for the CPU.
 #[derive(Debug)]
 pub(crate) struct Cpu {
     network: Network,
+    processor: Processor,
     prior: Sampler,
     /// One layer for each pixel of the decoder's 2x2 map.
     decoder_input: [Layer; 4],
@@ -48,12 +52,18 @@ struct Encoder {
 
 impl Cpu {
     pub(crate) fn new(network: &Network) -> Self {
+        Cpu::on(Processor::get(), network)
+    }
+
+    pub(crate) fn on(processor: Processor, network: &Network) -> Self {
+        let decoder = network.decoder.iter();
         Cpu {
             network: network.clone(),
-            prior: Sampler::new(&network.prior, network.architecture.latent_channels),
-            decoder_input: decoder_input(&network.decoder_input),
-            decoder: network.decoder.iter().map(Layer::new).collect(),
-            readout: PreparedReadout::new(&network.readout),
+            processor,
+            prior: Sampler::new(processor, &network.prior, network.architecture.latent_channels),
+            decoder_input: linear_lif::prepare_decoder_input(processor, &network.decoder_input),
+            decoder: decoder.map(|layer| conv_transpose_lif::prepare(processor, layer)).collect(),
+            readout: PreparedReadout::new(processor, &network.readout),
             encoder: OnceLock::new(),
         }
     }
@@ -99,7 +109,7 @@ impl Cpu {
         for_each_chunk(pictures, moments.len() * self.image_bytes(), |i, pictures| {
             let (spikes, side) = self.decoder_spikes(&self.latents(words, i));
             for (moment, picture) in moments.iter().zip(pictures.chunks_mut(self.image_bytes())) {
-                readout(&self.readout, moment, &spikes, side, picture);
+                readout(&self.readout, moment, &self.readout.rates(moment, &spikes), side, picture);
             }
         });
     }
@@ -128,9 +138,9 @@ impl Cpu {
     fn encode_one(&self, image: &[u8], seed: u64, index: u64) -> Spikes {
         let Network { architecture, image_layer, encoder, latent, posterior, .. } = &self.network;
         let prepared = self.encoder.get_or_init(|| Encoder {
-            convolutions: encoder.iter().map(Layer::new).collect(),
-            latent: Layer::new(latent),
-            posterior: Sampler::new(posterior, architecture.latent_channels),
+            convolutions: encoder.iter().map(|layer| conv_lif::prepare(self.processor, layer)).collect(),
+            latent: linear_lif::prepare(self.processor, latent),
+            posterior: Sampler::new(self.processor, posterior, architecture.latent_channels),
         });
         let (mut side, steps) = (architecture.image_side(), architecture.time_steps);
         let mut spikes = image_lif(image_layer, image, side, steps);
@@ -145,30 +155,30 @@ impl Cpu {
     }
 
     fn decode_one(&self, z: &Spikes, image: &mut [u8]) {
-        let (spikes, side) = self.decoder_spikes(z);
-        readout(&self.readout, self.network.readout.last(), &spikes, side, image);
+        let Some((last, layers)) = self.decoder.split_last() else { return };
+        let moment = self.network.readout.last();
+        let (spikes, side) = self.decoder_layers(layers, z);
+        let rates = conv_transpose_rates(last, &spikes, side, &moment.coefficients);
+        readout(&self.readout, moment, &rates, 2 * side, image);
     }
 
     /// The spikes of the decoder's last spiking layer and the side of their map.
     fn decoder_spikes(&self, z: &Spikes) -> (Spikes, usize) {
+        self.decoder_layers(&self.decoder, z)
+    }
+
+    /// The spikes after the first layers of the decoder, and the side of their map.
+    fn decoder_layers(&self, layers: &[Layer], z: &Spikes) -> (Spikes, usize) {
         let mut spikes = Spikes::silent(4, self.decoder_input[0].outputs, z.steps);
         let words = spikes.pixel_words();
         for (layer, pixel) in self.decoder_input.iter().zip(spikes.masks.chunks_mut(words)) {
             linear_lif(layer, z, pixel);
         }
         let mut side = 2;
-        for layer in &self.decoder {
+        for layer in layers {
             spikes = conv_transpose_lif(layer, &spikes, side);
             side *= 2;
         }
         (spikes, side)
     }
-}
-
-/// The checkpoint flattens the 2x2 map channel, y, x; maps here are pixel by pixel.
-fn decoder_input(layer: &SpikingLayer) -> [Layer; 4] {
-    std::array::from_fn(|pixel| {
-        let outputs: Vec<usize> = (pixel..layer.outputs).step_by(4).collect();
-        Layer::of_outputs(layer, &outputs)
-    })
 }

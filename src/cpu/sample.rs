@@ -1,92 +1,175 @@
 //! Twin of `shaders/sample.wgsl`: the autoregressive prior or posterior and its draws
 //! (integer machine, sections 4 and 5).
 
-use super::layer::{LANES, Layer, Neurons, fire};
-use super::spikes::{Spikes, for_each_spike};
+use super::layer::{Layer, bits, fire, receive};
+use super::linear_lif::{V, prepare};
+use super::spikes::Spikes;
+use super::vectors::{Aligned, Processor, Vectors, Work};
 use crate::network::SpikingLayer;
 use crate::philox::Draws;
 
 /// The three layers of the prior or the posterior.
 #[derive(Debug)]
 pub(crate) struct Sampler {
-    /// The first has a tap for the encoder's spikes, in the posterior, and one for z.
-    hidden: [Layer; 2],
-    /// `[C * k, 4C]` as it is: a drawn neuron reads its own row.
-    last: SpikingLayer,
+    /// Has a tap for the encoder's spikes, in the posterior, and one for z.
+    first: Layer,
+    second: Layer,
+    /// `[C * k, 4C]`, a drawn neuron's row in one piece, filled up to the second layer's blocks.
+    last: Aligned,
+    last_bias: Vec<i32>,
+    last_threshold: Vec<i32>,
 }
 
 impl Sampler {
-    pub(crate) fn new([first, second, last]: &[SpikingLayer; 3], channels: usize) -> Self {
-        let first = Layer::new(&first.with_inputs_apart(channels));
-        Sampler { hidden: [first, Layer::new(second)], last: last.clone() }
+    pub(crate) fn new(
+        processor: Processor,
+        [first, second, last]: &[SpikingLayer; 3],
+        channels: usize,
+    ) -> Self {
+        let padded = last.inputs.next_multiple_of(V * processor.lanes());
+        let mut rows = Vec::with_capacity(last.outputs * padded);
+        for row in last.weights.chunks(last.inputs) {
+            rows.extend_from_slice(row);
+            rows.resize(rows.len().next_multiple_of(padded), 0);
+        }
+        Sampler {
+            first: prepare(processor, &first.with_inputs_apart(channels)),
+            second: prepare(processor, second),
+            last: Aligned::new(&rows),
+            last_bias: last.bias.clone(),
+            last_threshold: last.threshold.clone(),
+        }
     }
 }
 
 /// Latent spike trains z of one image, a map of one pixel with C channels. `encoded` are the
 /// encoder's spikes of the same shape, for the posterior.
-///
-/// Neurons of the last layer that are not drawn have no effect on anything, so a neuron is only
-/// brought up to date, from the step it was left at, when it is drawn.
 pub(crate) fn sample(sampler: &Sampler, encoded: Option<&Spikes>, draws: Draws, steps: usize) -> Spikes {
-    let last = &sampler.last;
-    let mut z = Spikes::silent(1, draws.channels, steps);
-    let mut first = HiddenState::new(&sampler.hidden[0]);
-    let mut second = HiddenState::new(&sampler.hidden[1]);
-    // The second layer's spikes so far: the list of step s is spikes[starts[s]..starts[s + 1]].
-    let mut spikes: Vec<u32> = Vec::new();
-    let mut starts = vec![0];
-    let mut carry = vec![0; last.outputs];
-    let mut next_step = vec![0_u8; last.outputs];
+    sampler.first.processor.run(Image { sampler, encoded, draws, steps })
+}
 
-    let mut previous = vec![0; z.width];
-    for step in 0..steps {
-        match encoded {
-            Some(encoded) => first.step(&[encoded.at(0, step), &previous]),
-            None => first.step(&[&previous]),
-        }
-        second.step(&[&first.spikes]);
-        for_each_spike(&second.spikes, |input| spikes.push(input as u32));
-        starts.push(spikes.len());
+struct Image<'a> {
+    sampler: &'a Sampler,
+    encoded: Option<&'a Spikes>,
+    draws: Draws,
+    steps: usize,
+}
 
-        previous.fill(0);
-        for (channel, pick) in draws.at(step).enumerate() {
-            let neuron = channel * draws.neurons + pick;
-            let row = &last.weights[neuron * last.inputs..][..last.inputs];
-            let mut spike = false;
-            for missing in usize::from(next_step[neuron])..=step {
-                let inputs = &spikes[starts[missing]..starts[missing + 1]];
-                let current: i32 = inputs.iter().map(|&input| row[input as usize]).sum();
-                let (bias, threshold) = (last.bias[neuron], last.threshold[neuron]);
-                spike = fire(&mut carry[neuron], bias + current, threshold);
+impl Work for Image<'_> {
+    type Output = Spikes;
+
+    #[inline(always)]
+    fn with<S: Vectors>(self, s: S) -> Spikes {
+        let Image { sampler, encoded, draws, steps } = self;
+        let mut z = Spikes::silent(1, draws.channels, steps);
+        let (mut first, mut second) = (Membranes::new(s, &sampler.first), Membranes::new(s, &sampler.second));
+        let mut first_spikes = vec![0; sampler.first.outputs.div_ceil(64)];
+        // The second layer's spikes so far, `[steps, vectors]`.
+        let vectors = sampler.second.blocks() * V;
+        let mut history = vec![S::Mask::default(); steps * vectors];
+        let mut drawn = Drawn::new(s, sampler, vectors);
+
+        let mut previous = vec![0; z.width];
+        for step in 0..steps {
+            first_spikes.fill(0);
+            let into_bits = |block, spikes| {
+                let (word, shift) = sampler.first.place(block);
+                first_spikes[word] |= bits(s, spikes) << shift;
+            };
+            match encoded {
+                Some(encoded) => first.step(s, [encoded.at(0, step), &previous], into_bits),
+                None => first.step(s, [&previous], into_bits),
             }
-            next_step[neuron] = step as u8 + 1;
-            previous[channel / 64] |= u64::from(spike) << (channel % 64);
+            let now = &mut history[step * vectors..][..vectors];
+            second.step(s, [&first_spikes], |block, spikes| {
+                now[block * V..][..V].copy_from_slice(&spikes);
+            });
+
+            previous.fill(0);
+            for (channel, pick) in draws.at(step).enumerate() {
+                let spike = drawn.spike(s, channel * draws.neurons + pick, step, &history);
+                previous[channel / 64] |= u64::from(spike) << (channel % 64);
+            }
+            z.masks[step * z.width..][..z.width].copy_from_slice(&previous);
         }
-        z.masks[step * z.width..][..z.width].copy_from_slice(&previous);
+        z
     }
-    z
 }
 
-/// A hidden layer at one time step.
-struct HiddenState<'a> {
+/// A hidden layer's neurons between two time steps.
+struct Membranes<'a, S: Vectors> {
     layer: &'a Layer,
-    neurons: Vec<Neurons<'a>>,
-    spikes: Vec<u64>,
+    carries: Vec<[S::Vector; V]>,
 }
 
-impl<'a> HiddenState<'a> {
-    fn new(layer: &'a Layer) -> Self {
-        let neurons = (0..layer.blocks()).map(|block| layer.at_rest(block)).collect();
-        HiddenState { layer, neurons, spikes: vec![0; layer.outputs.div_ceil(64)] }
+impl<'a, S: Vectors> Membranes<'a, S> {
+    #[inline(always)]
+    fn new(s: S, layer: &'a Layer) -> Self {
+        Membranes { layer, carries: vec![[s.splat(0); V]; layer.blocks()] }
     }
 
-    /// One mask for each tap.
-    fn step(&mut self, inputs: &[&[u64]]) {
-        self.spikes.fill(0);
-        for (block, neurons) in self.neurons.iter_mut().enumerate() {
-            let sources = inputs.iter().enumerate().map(|(tap, mask)| (self.layer.rows(block, tap), *mask));
-            let spikes = neurons.step(sources);
-            self.spikes[block * LANES / 64] |= spikes << (block * LANES % 64);
+    /// One mask for each tap; `take` gets each block's spikes.
+    #[inline(always)]
+    fn step<const TAPS: usize>(
+        &mut self,
+        s: S,
+        inputs: [&[u64]; TAPS],
+        mut take: impl FnMut(usize, [S::Mask; V]),
+    ) {
+        for (block, carry) in self.carries.iter_mut().enumerate() {
+            let neurons = self.layer.block::<S, V>(s, block);
+            let mut currents = [neurons.bias];
+            for (tap, mask) in inputs.into_iter().enumerate() {
+                receive(s, &mut currents, [0], self.layer.rows(s, block, TAPS, tap), mask);
+            }
+            take(block, neurons.fire(s, carry, &currents[0]));
         }
+    }
+}
+
+/// The last layer. Neurons that are not drawn have no effect on anything, so a neuron is only brought up to date,
+/// from the step it was left at, when it is drawn.
+struct Drawn<'a, S: Vectors> {
+    sampler: &'a Sampler,
+    rows: &'a [S::Vector],
+    /// Vectors of a row.
+    vectors: usize,
+    carry: Vec<i32>,
+    next_step: Vec<u8>,
+}
+
+impl<'a, S: Vectors> Drawn<'a, S> {
+    #[inline(always)]
+    fn new(s: S, sampler: &'a Sampler, vectors: usize) -> Self {
+        let neurons = sampler.last_bias.len();
+        Drawn {
+            sampler,
+            rows: sampler.last.vectors(s),
+            vectors,
+            carry: vec![0; neurons],
+            next_step: vec![0; neurons],
+        }
+    }
+
+    /// Whether a neuron spikes at `step`; `history` are its inputs up to then.
+    #[inline(always)]
+    fn spike(&mut self, s: S, neuron: usize, step: usize, history: &[S::Mask]) -> bool {
+        let row = &self.rows[neuron * self.vectors..][..self.vectors];
+        let mut spike = false;
+        for missing in usize::from(self.next_step[neuron])..=step {
+            let inputs = &history[missing * self.vectors..][..self.vectors];
+            // Several sums at once: an addition need not wait for the one before.
+            let mut sums = [s.splat(0); V];
+            for (inputs, weights) in inputs.chunks_exact(V).zip(row.chunks_exact(V)) {
+                for v in 0..V {
+                    sums[v] = s.add_where(inputs[v], sums[v], weights[v]);
+                }
+            }
+            let sum = s.sum(s.add(s.add(sums[0], sums[1]), s.add(sums[2], sums[3])));
+            let Sampler { last_bias, last_threshold, .. } = self.sampler;
+            spike = fire(&mut self.carry[neuron], last_bias[neuron] + sum, last_threshold[neuron]);
+        }
+        self.next_step[neuron] = step as u8 + 1;
+        spike
     }
 }

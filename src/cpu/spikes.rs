@@ -22,6 +22,11 @@ impl Spikes {
         self.steps * self.width
     }
 
+    pub(crate) fn pixels(&self) -> usize {
+        self.masks.len() / self.pixel_words()
+    }
+
+    #[inline(always)]
     pub(crate) fn at(&self, pixel: usize, step: usize) -> &[u64] {
         let start = pixel * self.pixel_words() + step * self.width;
         &self.masks[start..start + self.width]
@@ -29,8 +34,7 @@ impl Spikes {
 
     /// One word a neuron, bit t = its spike at step t, `[pixels, channels]`: the GPU's layout.
     pub(crate) fn to_words(&self) -> Vec<u32> {
-        let pixels = self.masks.len() / self.pixel_words();
-        let mut words = vec![0; pixels * self.channels];
+        let mut words = vec![0; self.pixels() * self.channels];
         for (pixel, words) in words.chunks_mut(self.channels).enumerate() {
             for step in 0..self.steps {
                 for_each_spike(self.at(pixel, step), |channel| words[channel] |= 1 << step);

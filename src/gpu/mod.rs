@@ -27,4 +27,4 @@ pub use record::{Layout, Target};
 #[cfg(not(target_arch = "wasm32"))]
 pub use timing::KernelTime;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

@@ -131,13 +131,13 @@ mod tests {
     use super::*;
     use crate::Checkpoint;
     use crate::architecture::Architecture;
-    use crate::cpu::conv_lif::conv_lif;
-    use crate::cpu::conv_transpose_lif::conv_transpose_lif;
+    use crate::cpu::conv_lif::{self, conv_lif};
+    use crate::cpu::conv_transpose_lif::{self, conv_transpose_lif};
     use crate::cpu::image_lif::image_lif;
-    use crate::cpu::layer::Layer;
-    use crate::cpu::linear_lif::linear_lif;
+    use crate::cpu::linear_lif::{self, linear_lif};
     use crate::cpu::sample::{Sampler, sample};
     use crate::cpu::spikes::Spikes;
+    use crate::cpu::vectors::Processor;
     use crate::gpu::kernels::sample::Run;
     use crate::gpu::testing::{gpus, grouped, run};
     use crate::network::Network;
@@ -153,32 +153,33 @@ mod tests {
         let mut words = Vec::new();
         let mut keep = |spikes: &Spikes| words.push(grouped(&spikes.to_words(), spikes.channels));
 
+        let processor = Processor::get();
         let mut side = network.architecture.image_side();
         let mut spikes = image_lif(&network.image_layer, image, side, steps);
         keep(&spikes);
         for layer in &network.encoder {
             side /= 2;
-            spikes = conv_lif(&Layer::new(layer), &spikes, side);
+            spikes = conv_lif(&conv_lif::prepare(processor, layer), &spikes, side);
             keep(&spikes);
         }
         let mut encoded = Spikes::silent(1, channels, steps);
-        linear_lif(&Layer::new(&network.latent), &spikes, &mut encoded.masks);
+        linear_lif(&linear_lif::prepare(processor, &network.latent), &spikes, &mut encoded.masks);
         keep(&encoded);
         let neurons = network.architecture.neurons_per_channel;
         let draws = Draws { seed: SEED, index, stream: Stream::Posterior, channels, neurons };
-        let z = sample(&Sampler::new(&network.posterior, channels), Some(&encoded), draws, steps);
+        let z = sample(&Sampler::new(processor, &network.posterior, channels), Some(&encoded), draws, steps);
         keep(&z);
 
         let outputs = network.decoder_input.outputs;
         let mut flat = Spikes::silent(1, outputs, steps);
-        linear_lif(&Layer::new(&network.decoder_input), &z, &mut flat.masks);
+        linear_lif(&linear_lif::prepare(processor, &network.decoder_input), &z, &mut flat.masks);
         // The checkpoint's order is channel, y, x.
         let flat = flat.to_words();
         let by_pixel: Vec<u32> = (0..4).flat_map(|pixel| flat[pixel..].iter().step_by(4)).copied().collect();
         let mut spikes = Spikes::from_words(&by_pixel, outputs / 4, steps);
         keep(&spikes);
         for (i, layer) in network.decoder.iter().enumerate() {
-            spikes = conv_transpose_lif(&Layer::new(layer), &spikes, 2 << i);
+            spikes = conv_transpose_lif(&conv_transpose_lif::prepare(processor, layer), &spikes, 2 << i);
             keep(&spikes);
         }
         words

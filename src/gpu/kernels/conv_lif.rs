@@ -29,9 +29,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cpu::conv_lif::conv_lif as twin;
-    use crate::cpu::layer::Layer;
+    use crate::cpu::conv_lif::{conv_lif as twin, prepare};
     use crate::cpu::spikes::Spikes;
+    use crate::cpu::vectors::Processor;
     use crate::gpu::kernels::GroupedLayer;
     use crate::gpu::testing::{cases, gpus, grouped, layer, results, run, spike_trains, storage};
 
@@ -49,7 +49,7 @@ mod tests {
                     (Just(steps), Just(side), layer(inputs, outputs, 9), trains)
                 })
         ) {
-            let prepared = Layer::new(&layer);
+            let prepared = prepare(Processor::get(), &layer);
             let image = |trains: &[u32]| {
                 twin(&prepared, &Spikes::from_words(trains, layer.inputs, steps), side).to_words()
             };

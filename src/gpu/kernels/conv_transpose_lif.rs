@@ -33,9 +33,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cpu::conv_transpose_lif::conv_transpose_lif as twin;
-    use crate::cpu::layer::Layer;
+    use crate::cpu::conv_transpose_lif::{conv_transpose_lif as twin, prepare};
     use crate::cpu::spikes::Spikes;
+    use crate::cpu::vectors::Processor;
     use crate::gpu::kernels::GroupedLayer;
     use crate::gpu::testing::{cases, gpus, grouped, layer, results, run, spike_trains, storage};
     use crate::network::SpikingLayer;
@@ -43,7 +43,7 @@ mod tests {
     const IMAGES: usize = 2;
 
     fn on_cpu(layer: &SpikingLayer, trains: &[u32], steps: usize, side: usize) -> Vec<u32> {
-        let prepared = Layer::new(layer);
+        let prepared = prepare(Processor::get(), layer);
         let image = |trains: &[u32]| {
             twin(&prepared, &Spikes::from_words(trains, layer.inputs, steps), side).to_words()
         };

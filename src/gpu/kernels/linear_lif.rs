@@ -27,15 +27,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cpu::layer::Layer;
-    use crate::cpu::linear_lif::linear_lif as twin;
+    use crate::cpu::linear_lif::{linear_lif as twin, prepare};
     use crate::cpu::spikes::Spikes;
+    use crate::cpu::vectors::Processor;
     use crate::gpu::kernels::GroupedLayer;
     use crate::gpu::testing::{cases, gpus, grouped, layer, results, run, spike_trains, storage};
     use crate::network::SpikingLayer;
 
     fn on_cpu(layer: &SpikingLayer, trains: &[u32], steps: usize) -> Vec<u32> {
-        let layer = Layer::new(layer);
+        let layer = prepare(Processor::get(), layer);
         let mut all = Vec::new();
         for image in trains.chunks(trains.len() / IMAGES) {
             let input = Spikes::from_words(image, image.len(), steps);

@@ -101,6 +101,7 @@ mod tests {
     use super::*;
     use crate::cpu::readout::{PreparedReadout, readout as twin};
     use crate::cpu::spikes::Spikes;
+    use crate::cpu::vectors::Processor;
     use crate::gpu::testing::{cases, gpus, grouped, results, run, spike_trains, storage};
 
     const IMAGES: usize = 2;
@@ -137,11 +138,11 @@ mod tests {
                 })
         ) {
             let bytes = side * side * layer.outputs;
-            let prepared = PreparedReadout::new(&layer);
+            let prepared = PreparedReadout::new(Processor::get(), &layer);
             let mut expected = vec![0; IMAGES * bytes];
             for (trains, image) in trains.chunks(side * side * layer.inputs).zip(expected.chunks_mut(bytes)) {
                 let spikes = Spikes::from_words(trains, layer.inputs, steps);
-                twin(&prepared, layer.last(), &spikes, side, image);
+                twin(&prepared, layer.last(), &prepared.rates(layer.last(), &spikes), side, image);
             }
             for gpu in gpus() {
                 let pipeline = KERNEL.pipeline(gpu, &constants(&layer));

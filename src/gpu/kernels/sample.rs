@@ -105,6 +105,7 @@ mod tests {
     use super::*;
     use crate::cpu::sample::{Sampler, sample as twin};
     use crate::cpu::spikes::Spikes;
+    use crate::cpu::vectors::Processor;
     use crate::gpu::testing::{cases, gpus, grouped, layer, results, run, spike_trains, storage};
     use crate::philox::Draws;
 
@@ -134,7 +135,7 @@ mod tests {
             // The carry into the high half of the index is in the middle of the batch.
             index in prop_oneof![Just((1_u64 << 32) - 2), Just(u64::MAX - 2), 0..u64::MAX - 2],
         ) {
-            let sampler = Sampler::new(&layers, channels);
+            let sampler = Sampler::new(Processor::get(), &layers, channels);
             let mut expected = Vec::new();
             for (i, encoded) in encoded.chunks(channels).enumerate() {
                 let encoded = Spikes::from_words(encoded, channels, time_steps);

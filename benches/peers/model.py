@@ -1,0 +1,97 @@
+"""What all peers share: the checkpoint's sizes and tensors, the draws, and the grey levels.
+
+Written from the paper (arXiv 2110.00375) and from src/integer_machine.md, in floating point.
+"""
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+
+THRESHOLD, DECAY, EPSILON = 0.2, 0.25, 1e-5
+
+
+@dataclass
+class Layer:
+    """A layer's weights, and its batch norm and bias as one scale and shift a channel (applied to the current)."""
+
+    weight: torch.Tensor
+    scale: torch.Tensor
+    shift: torch.Tensor
+
+    def to(self, device):
+        return Layer(self.weight.to(device), self.scale.to(device), self.shift.to(device))
+
+
+class Model:
+    """A checkpoint: its tensors by their names, widened to float32, and the sizes that follow from their shapes."""
+
+    def __init__(self, path):
+        self.tensors = {name: value.float() for name, value in load_file(path).items()}
+        self.coef = self.tensors["membrane_output_layer.coef"].flatten()
+        self.steps = self.coef.numel()
+        self.latent = self.tensors["decoder_input.weight"].shape[1]
+        self.k = self.tensors["prior.layers.2.weight"].shape[0] // self.latent
+        self.deconvs = [f"decoder.{i}" for i in range(99) if f"decoder.{i}.weight" in self.tensors] + ["final_layer.0"]
+        self.side = 2 ** (len(self.deconvs) + 1)
+        self.channels = self.tensors["final_layer.1.weight"].shape[1]
+
+    def affine(self, name, alpha):
+        """tdBN and bias as scale and shift, in double until the end."""
+        part = lambda p: self.tensors[f"{name}.{p}"].double()
+        scale = alpha * THRESHOLD * part("bn.weight") / (part("bn.running_var") + EPSILON).sqrt()
+        shift = (part("bias") - part("bn.running_mean")) * scale + part("bn.bias")
+        return scale.float(), shift.float()
+
+    def layer(self, name, alpha=1):
+        """Linear weights are `[outputs, inputs]`, transposed convolutions' `[inputs, outputs, 3, 3]`."""
+        weight = self.tensors[f"{name}.weight"]
+        return Layer(weight[..., 0].contiguous() if weight.dim() == 5 else weight, *self.affine(name, alpha))
+
+    def prior(self):
+        return [self.layer(f"prior.layers.{i}", alpha=2) for i in range(3)]
+
+    def decoder(self):
+        """The decoder's linear layer, and its transposed convolutions."""
+        return self.layer("decoder_input"), [self.layer(name) for name in self.deconvs]
+
+    def readout(self):
+        """The last convolution's weights, and its bias times the sum of the readout's coefficients."""
+        return self.tensors["final_layer.1.weight"][..., 0], self.tensors["final_layer.1.bias"] * self.coef.sum()
+
+    def exact_in_tf32(self):
+        """Whether TF32's 10 bits of mantissa hold all weights: then products with spikes are exact in TF32."""
+        return all(torch.equal(w, w.half().float()) for name, w in self.tensors.items() if name.endswith(".weight") and w.dim() > 1)
+
+
+def grey_levels(membrane):
+    """tanh, scaled to 0..255 and rounded half up."""
+    return torch.floor((torch.tanh(membrane) + 1) * 127.5 + 0.5).to(torch.uint8)
+
+
+def philox(key, counter):
+    """Philox4x32-10 (Salmon et al., SC 2011) of arrays of uint64 that hold 32-bit words."""
+    mask, low = np.uint64(0xFFFFFFFF), np.uint64(32)
+    (k0, k1), c = key, list(counter)
+    for _ in range(10):
+        a, b = np.uint64(0xD2511F53) * c[0], np.uint64(0xCD9E8D57) * c[2]
+        c = [(b >> low) ^ c[1] ^ k0, b & mask, (a >> low) ^ c[3] ^ k1, a & mask]
+        k0, k1 = (k0 + np.uint64(0x9E3779B9)) & mask, (k1 + np.uint64(0xBB67AE85)) & mask
+    return c
+
+
+def exact_draws(model, seed, indices):
+    """The prior's draws as fsvae makes them, `[T, B, C]`."""
+    quads = (model.latent + 3) // 4
+    split = lambda n: (n & np.uint64(0xFFFFFFFF), n >> np.uint64(32))
+    index = np.asarray(indices, np.uint64)[None, :, None]
+    step = np.arange(model.steps, dtype=np.uint64)[:, None, None] * np.uint64(quads) + np.arange(quads, dtype=np.uint64)
+    counter = np.broadcast_arrays(*split(index), step, np.zeros_like(step))
+    words = np.stack(philox(split(np.uint64(seed)), counter), 3).reshape(*counter[0].shape[:2], -1)[:, :, : model.latent]
+    return torch.from_numpy((((words >> np.uint64(8)) * np.uint64(model.k)) >> np.uint64(24)).astype(np.int64))
+
+
+def random_draws(model, batch, device="cpu"):
+    """The prior's draws as PyTorch makes them fastest, `[T, B, C]`."""
+    return torch.randint(model.k, (model.steps, batch, model.latent), device=device)

@@ -1,0 +1,379 @@
+//! What the layers ask of a processor: vectors of 32-bit integers, as wide as it has them.
+//!
+//! The instruction set is chosen while the program runs, so one binary is fast everywhere. Additions of
+//! integers are exact in any order, so all of them give the same spikes.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+/// Vectors of `i32`. The tokens that have this trait exist only where their instructions do.
+pub(crate) trait Vectors: Copy + Send + Sync {
+    type Vector: bytemuck::Pod;
+    /// A truth value for each lane.
+    type Mask: Copy + Default;
+    const LANES: usize;
+
+    /// Runs `work` compiled for this instruction set. What is computed with the vectors must be inlined into it.
+    fn run<W: Work>(self, work: W) -> W::Output;
+    fn splat(self, value: i32) -> Self::Vector;
+    fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `a + b` in the lanes of the mask, `a` in the others.
+    fn add_where(self, mask: Self::Mask, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    fn greater(self, a: Self::Vector, b: Self::Vector) -> Self::Mask;
+    /// 0 in the lanes of the mask, `a >> 2` in the others.
+    fn quarter_unless(self, mask: Self::Mask, a: Self::Vector) -> Self::Vector;
+    /// A bit a lane, the first lane's the lowest.
+    fn bits(self, mask: Self::Mask) -> u64;
+    /// The sum of all lanes.
+    fn sum(self, a: Self::Vector) -> i32;
+}
+
+/// Something to compute with vectors, whichever they are.
+pub(crate) trait Work {
+    type Output;
+
+    /// `#[inline(always)]` where it is implemented, or it is not compiled for the instruction set.
+    fn with<V: Vectors>(self, vectors: V) -> Self::Output;
+}
+
+/// An instruction set that this processor has.
+#[derive(Clone, Copy)]
+pub(crate) enum Processor {
+    #[cfg(target_arch = "x86_64")]
+    Avx512(pulp::x86::V4),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(pulp::x86::V3),
+    #[cfg(target_arch = "x86_64")]
+    Sse(pulp::x86::V2),
+    Portable(Portable),
+}
+
+impl Processor {
+    /// All there are here, the widest first.
+    pub(crate) fn all() -> Vec<Self> {
+        let mut all = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            all.extend(pulp::x86::V4::try_new().map(Processor::Avx512));
+            all.extend(pulp::x86::V3::try_new().map(Processor::Avx2));
+            all.extend(pulp::x86::V2::try_new().map(Processor::Sse));
+        }
+        all.push(Processor::Portable(Portable));
+        all
+    }
+
+    /// The widest, or the one that the environment variable `FSVAE_CPU` names where there is such a one.
+    pub(crate) fn get() -> Self {
+        static CHOSEN: OnceLock<Processor> = OnceLock::new();
+        *CHOSEN.get_or_init(|| {
+            let all = Processor::all();
+            let named = std::env::var("FSVAE_CPU").ok();
+            let named = all.iter().find(|processor| named.as_deref() == Some(processor.name()));
+            *named.unwrap_or(&all[0])
+        })
+    }
+
+    /// What `FSVAE_CPU` calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Processor::Avx512(_) => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Processor::Avx2(_) => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Processor::Sse(_) => "sse4.2",
+            Processor::Portable(_) => "portable",
+        }
+    }
+
+    /// Lanes of a vector.
+    pub(crate) fn lanes(self) -> usize {
+        struct Lanes;
+        impl Work for Lanes {
+            type Output = usize;
+
+            #[inline(always)]
+            fn with<V: Vectors>(self, _: V) -> usize {
+                V::LANES
+            }
+        }
+        self.run(Lanes)
+    }
+
+    pub(crate) fn run<W: Work>(self, work: W) -> W::Output {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Processor::Avx512(vectors) => vectors.run(work),
+            #[cfg(target_arch = "x86_64")]
+            Processor::Avx2(vectors) => vectors.run(work),
+            #[cfg(target_arch = "x86_64")]
+            Processor::Sse(vectors) => vectors.run(work),
+            Processor::Portable(vectors) => vectors.run(work),
+        }
+    }
+}
+
+impl fmt::Debug for Processor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// 64 bytes: what a vector load likes to begin at.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+pub(crate) struct Line([i32; 16]);
+
+/// Numbers that begin at a cache line. Filled up with zeros to whole lines.
+#[derive(Debug)]
+pub(crate) struct Aligned(Vec<Line>);
+
+impl Aligned {
+    pub(crate) fn new(numbers: &[i32]) -> Self {
+        let line = |part: &[i32]| {
+            let mut line = [0; 16];
+            line[..part.len()].copy_from_slice(part);
+            Line(line)
+        };
+        Aligned(numbers.chunks(16).map(line).collect())
+    }
+
+    pub(crate) fn zeros(count: usize) -> Self {
+        Aligned(vec![Line([0; 16]); count.div_ceil(16)])
+    }
+
+    pub(crate) fn vectors<V: Vectors>(&self, _: V) -> &[V::Vector] {
+        bytemuck::cast_slice(&self.0)
+    }
+
+    pub(crate) fn numbers(&self) -> &[i32] {
+        bytemuck::cast_slice(&self.0)
+    }
+
+    pub(crate) fn lines_mut(&mut self) -> &mut [Line] {
+        &mut self.0
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::{__m128i, __m256i, __m512i};
+
+    use pulp::x86::{V2, V3, V4};
+    use pulp::{NullaryFnOnce, cast};
+
+    use super::{Vectors, Work};
+
+    /// Gives the token to the work, inside a function that is compiled for it.
+    struct Run<V, W>(V, W);
+
+    impl<V: Vectors, W: Work> NullaryFnOnce for Run<V, W> {
+        type Output = W::Output;
+
+        #[inline(always)]
+        fn call(self) -> W::Output {
+            self.1.with(self.0)
+        }
+    }
+
+    impl Vectors for V4 {
+        type Vector = __m512i;
+        type Mask = u16;
+        const LANES: usize = 16;
+
+        #[inline(always)]
+        fn run<W: Work>(self, work: W) -> W::Output {
+            self.vectorize(Run(self, work))
+        }
+
+        #[inline(always)]
+        fn splat(self, value: i32) -> __m512i {
+            self.avx512f._mm512_set1_epi32(value)
+        }
+
+        #[inline(always)]
+        fn add(self, a: __m512i, b: __m512i) -> __m512i {
+            self.avx512f._mm512_add_epi32(a, b)
+        }
+
+        #[inline(always)]
+        fn add_where(self, mask: u16, a: __m512i, b: __m512i) -> __m512i {
+            self.avx512f._mm512_mask_add_epi32(a, mask, a, b)
+        }
+
+        #[inline(always)]
+        fn greater(self, a: __m512i, b: __m512i) -> u16 {
+            self.avx512f._mm512_cmpgt_epi32_mask(a, b)
+        }
+
+        #[inline(always)]
+        fn quarter_unless(self, mask: u16, a: __m512i) -> __m512i {
+            self.avx512f._mm512_maskz_srai_epi32::<2>(!mask, a)
+        }
+
+        #[inline(always)]
+        fn bits(self, mask: u16) -> u64 {
+            mask.into()
+        }
+
+        #[inline(always)]
+        fn sum(self, a: __m512i) -> i32 {
+            self.avx512f._mm512_reduce_add_epi32(a)
+        }
+    }
+
+    impl Vectors for V3 {
+        type Vector = __m256i;
+        type Mask = Lanes<__m256i>;
+        const LANES: usize = 8;
+
+        #[inline(always)]
+        fn run<W: Work>(self, work: W) -> W::Output {
+            self.vectorize(Run(self, work))
+        }
+
+        #[inline(always)]
+        fn splat(self, value: i32) -> __m256i {
+            self.avx._mm256_set1_epi32(value)
+        }
+
+        #[inline(always)]
+        fn add(self, a: __m256i, b: __m256i) -> __m256i {
+            self.avx2._mm256_add_epi32(a, b)
+        }
+
+        #[inline(always)]
+        fn add_where(self, mask: Lanes<__m256i>, a: __m256i, b: __m256i) -> __m256i {
+            self.add(a, self.avx2._mm256_and_si256(mask.0, b))
+        }
+
+        #[inline(always)]
+        fn greater(self, a: __m256i, b: __m256i) -> Lanes<__m256i> {
+            Lanes(self.avx2._mm256_cmpgt_epi32(a, b))
+        }
+
+        #[inline(always)]
+        fn quarter_unless(self, mask: Lanes<__m256i>, a: __m256i) -> __m256i {
+            self.avx2._mm256_andnot_si256(mask.0, self.avx2._mm256_srai_epi32::<2>(a))
+        }
+
+        #[inline(always)]
+        fn bits(self, mask: Lanes<__m256i>) -> u64 {
+            self.avx._mm256_movemask_ps(cast(mask.0)) as u64
+        }
+
+        #[inline(always)]
+        fn sum(self, a: __m256i) -> i32 {
+            let lanes: [i32; 8] = cast(a);
+            lanes.iter().sum()
+        }
+    }
+
+    impl Vectors for V2 {
+        type Vector = __m128i;
+        type Mask = Lanes<__m128i>;
+        const LANES: usize = 4;
+
+        #[inline(always)]
+        fn run<W: Work>(self, work: W) -> W::Output {
+            self.vectorize(Run(self, work))
+        }
+
+        #[inline(always)]
+        fn splat(self, value: i32) -> __m128i {
+            self.sse2._mm_set1_epi32(value)
+        }
+
+        #[inline(always)]
+        fn add(self, a: __m128i, b: __m128i) -> __m128i {
+            self.sse2._mm_add_epi32(a, b)
+        }
+
+        #[inline(always)]
+        fn add_where(self, mask: Lanes<__m128i>, a: __m128i, b: __m128i) -> __m128i {
+            self.add(a, self.sse2._mm_and_si128(mask.0, b))
+        }
+
+        #[inline(always)]
+        fn greater(self, a: __m128i, b: __m128i) -> Lanes<__m128i> {
+            Lanes(self.sse2._mm_cmpgt_epi32(a, b))
+        }
+
+        #[inline(always)]
+        fn quarter_unless(self, mask: Lanes<__m128i>, a: __m128i) -> __m128i {
+            self.sse2._mm_andnot_si128(mask.0, self.sse2._mm_srai_epi32::<2>(a))
+        }
+
+        #[inline(always)]
+        fn bits(self, mask: Lanes<__m128i>) -> u64 {
+            self.sse._mm_movemask_ps(cast(mask.0)) as u64
+        }
+
+        #[inline(always)]
+        fn sum(self, a: __m128i) -> i32 {
+            let lanes: [i32; 4] = cast(a);
+            lanes.iter().sum()
+        }
+    }
+
+    /// All bits of a lane, or none.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Lanes<V>(V);
+
+    impl<V: bytemuck::Zeroable> Default for Lanes<V> {
+        #[inline(always)]
+        fn default() -> Self {
+            Lanes(V::zeroed())
+        }
+    }
+}
+
+/// Arrays, for the compiler to make of what it can.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Portable;
+
+impl Vectors for Portable {
+    type Vector = [i32; 4];
+    type Mask = [bool; 4];
+    const LANES: usize = 4;
+
+    #[inline(always)]
+    fn run<W: Work>(self, work: W) -> W::Output {
+        work.with(self)
+    }
+
+    #[inline(always)]
+    fn splat(self, value: i32) -> [i32; 4] {
+        [value; 4]
+    }
+
+    #[inline(always)]
+    fn add(self, a: [i32; 4], b: [i32; 4]) -> [i32; 4] {
+        std::array::from_fn(|lane| a[lane].wrapping_add(b[lane]))
+    }
+
+    #[inline(always)]
+    fn add_where(self, mask: [bool; 4], a: [i32; 4], b: [i32; 4]) -> [i32; 4] {
+        std::array::from_fn(|lane| a[lane].wrapping_add(if mask[lane] { b[lane] } else { 0 }))
+    }
+
+    #[inline(always)]
+    fn greater(self, a: [i32; 4], b: [i32; 4]) -> [bool; 4] {
+        std::array::from_fn(|lane| a[lane] > b[lane])
+    }
+
+    #[inline(always)]
+    fn quarter_unless(self, mask: [bool; 4], a: [i32; 4]) -> [i32; 4] {
+        std::array::from_fn(|lane| if mask[lane] { 0 } else { a[lane] >> 2 })
+    }
+
+    #[inline(always)]
+    fn bits(self, mask: [bool; 4]) -> u64 {
+        (0..4).map(|lane| u64::from(mask[lane]) << lane).sum()
+    }
+
+    #[inline(always)]
+    fn sum(self, a: [i32; 4]) -> i32 {
+        a.iter().sum()
+    }
+}
