@@ -6,7 +6,7 @@
 // sums stay in registers; each weight is read once for all steps, and inputs that never spike are
 // skipped.
 //
-// Joined in front: TIME_STEPS and lif.wgsl. Twin: src/cpu/conv_lif.rs.
+// Joined in front: TIME_STEPS, GATHER, lif.wgsl and gather.wgsl. Twin: src/cpu/conv_lif.rs.
 
 struct Layer {
     inputs: u32,  // input channels / 4, rounded up
@@ -38,15 +38,7 @@ fn conv_lif(@builtin(global_invocation_id) id: vec3<u32>) {
         let b = 2u * x + tap % 3u - 1u;
         if (a < layer.side && b < layer.side) {
             let pixel = (image * layer.side + a) * layer.side + b;
-            for (var i = 0u; i < layer.inputs; i++) {
-                let spike_trains = spikes_in[pixel * layer.inputs + i];
-                for (var j = 0u; j < 4u; j++) {
-                    if (spike_trains[j] != 0u) {
-                        let row = (tap * layer.inputs + i) * 4u + j;
-                        receive(&currents, spike_trains[j], weights[row * layer.outputs + output]);
-                    }
-                }
-            }
+            gather(&currents, pixel * layer.inputs, tap * layer.inputs * 4u, output);
         }
     }
     spikes_out[(image * half * half + at) * layer.outputs + output] =

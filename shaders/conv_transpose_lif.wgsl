@@ -8,7 +8,7 @@
 // inputs reach them: 1, 2, 2 or 4. The 4 T sums stay in registers; each weight is read once for all
 // steps, and inputs that never spike are skipped.
 //
-// Joined in front: TIME_STEPS and lif.wgsl. Twin: src/cpu/conv_transpose_lif.rs.
+// Joined in front: TIME_STEPS, GATHER, lif.wgsl and gather.wgsl. Twin: src/cpu/conv_transpose_lif.rs.
 
 struct Layer {
     inputs: u32,  // input channels / 4, rounded up
@@ -42,15 +42,7 @@ fn conv_transpose_lif(@builtin(global_invocation_id) id: vec3<u32>) {
         for (var dx = 0u; dx <= odd_column && b + dx < layer.side; dx++) {
             let tap = (1u + odd_row - 2u * dy) * 3u + 1u + odd_column - 2u * dx;
             let pixel = (image * layer.side + a + dy) * layer.side + b + dx;
-            for (var i = 0u; i < layer.inputs; i++) {
-                let spike_trains = spikes_in[pixel * layer.inputs + i];
-                for (var j = 0u; j < 4u; j++) {
-                    if (spike_trains[j] != 0u) {
-                        let row = (tap * layer.inputs + i) * 4u + j;
-                        receive(&currents, spike_trains[j], weights[row * layer.outputs + output]);
-                    }
-                }
-            }
+            gather(&currents, pixel * layer.inputs, tap * layer.inputs * 4u, output);
         }
     }
     let side = 2u * layer.side;

@@ -5,7 +5,7 @@
 // One invocation makes the spike trains of four outputs of one image. Its 4 T sums stay in
 // registers; each weight is read once for all steps, and inputs that never spike are skipped.
 //
-// Joined in front: TIME_STEPS and lif.wgsl. Twin: src/cpu/linear_lif.rs.
+// Joined in front: TIME_STEPS, GATHER, lif.wgsl and gather.wgsl. Twin: src/cpu/linear_lif.rs.
 
 struct Layer {
     inputs: u32,  // input channels / 4, rounded up
@@ -26,14 +26,7 @@ fn linear_lif(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     var currents: Currents;
-    for (var i = 0u; i < layer.inputs; i++) {
-        let spike_trains = spikes_in[image * layer.inputs + i];
-        for (var j = 0u; j < 4u; j++) {
-            if (spike_trains[j] != 0u) {
-                receive(&currents, spike_trains[j], weights[(4u * i + j) * layer.outputs + output]);
-            }
-        }
-    }
+    gather(&currents, image * layer.inputs, 0u, output);
     spikes_out[image * layer.outputs + output] =
         fire(&currents, neurons[2u * output], neurons[2u * output + 1u]);
 }

@@ -31,10 +31,10 @@ var<workgroup> rates: array<vec4<i32>, BORDERED * BORDERED * CHUNK>;
 var<workgroup> bytes: array<u32, TILE * TILE * IMAGE_CHANNELS>;
 
 // r of four channels.
-fn rate(spike_trains: vec4<u32>) -> vec4<i32> {
+fn rate(spike_trains: vec4<u32>, coefficients: ptr<function, array<i32, TIME_STEPS>>) -> vec4<i32> {
     var sum = vec4(0);
     for (var t = 0u; t < TIME_STEPS; t++) {
-        sum += vec4<i32>((spike_trains >> vec4(t)) & vec4(1u)) * constants[t];
+        sum += vec4<i32>((spike_trains >> vec4(t)) & vec4(1u)) * (*coefficients)[t];
     }
     return sum;
 }
@@ -66,6 +66,10 @@ fn readout(@builtin(local_invocation_index) own: u32, @builtin(workgroup_id) wor
     let x = own % TILE;
     let y = own / TILE;
 
+    var coefficients: array<i32, TIME_STEPS>;
+    for (var t = 0u; t < TIME_STEPS; t++) {
+        coefficients[t] = constants[t];
+    }
     var first: array<i32, IMAGE_CHANNELS>;
     var second: array<i32, IMAGE_CHANNELS>;
     for (var start = 0u; start < layer.inputs; start += CHUNK) {
@@ -79,7 +83,7 @@ fn readout(@builtin(local_invocation_index) own: u32, @builtin(workgroup_id) wor
             var r = vec4(0);
             if (from_x < layer.side && from_y < layer.side) {
                 let at = (image * layer.side + from_y) * layer.side + from_x;
-                r = rate(spikes_in[at * layer.inputs + start + group]);
+                r = rate(spikes_in[at * layer.inputs + start + group], &coefficients);
             }
             rates[cell * CHUNK + group] = r;
         }

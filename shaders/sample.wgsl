@@ -4,23 +4,24 @@
 //     z_t[c] = spike at t of neuron c * k + j, j drawn by Philox, of a three-layer spiking network
 //     whose input at t is z_{t-1}, for the posterior after the encoder's spikes at t
 //
-// The workgroup goes through the T time steps with all state in its memory: membranes and spikes of
-// the two hidden layers, and z. An invocation owns every 128th neuron of a hidden layer and every
-// 128th latent channel. Only the neuron that a channel draws has an effect, so of the last layer
-// just that one is computed: from rest, over the steps up to now, four steps at a time in the lanes
-// of a vector, with inputs that are silent in these four steps skipped.
+// The workgroup goes through the T time steps with all state in its memory: membranes of the two hidden
+// layers, the second one's spikes so far, and z. An invocation makes four hidden neurons at a time, or
+// one latent channel. Only the neuron that a channel draws has an effect, so of the last layer just that
+// one is computed: from rest, sixteen steps at a time, each weight read once for all of them.
 //
 // Joined in front: TIME_STEPS (T), LATENT (C), NEURONS (k), STREAM, ENCODED (1 for the posterior, 0 for
 // the prior), and philox.wgsl.
 // Twin: src/cpu/sample.rs.
 
 const WORKGROUP = 128u;
-const FIRST = 2u * LATENT;  // neurons of the first hidden layer
-const SECOND = 4u * LATENT; // and of the second
+const FIRST = (2u * LATENT + 3u) / 4u; // groups of four neurons of the first hidden layer
+const SECOND = LATENT;                 // and of the second
 const LATENT_MASKS = (LATENT + 31u) / 32u;
-const FIRST_MASKS = (FIRST + 31u) / 32u;
+const FIRST_MASKS = (FIRST + 7u) / 8u;
+const SECOND_MASKS = (SECOND + 7u) / 8u;
 const SECTIONS = ENCODED + 1u; // of the input: the encoder's spikes, z
 const LATENT_WORDS = (LATENT + 3u) / 4u * 4u;
+const QUADS = (TIME_STEPS + 15u) / 16u * 4u; // of time steps
 
 struct Run {
     seed: vec2<u32>,  // low, high
@@ -28,56 +29,95 @@ struct Run {
 }
 
 @group(0) @binding(0) var<storage, read> run: Run;
-@group(0) @binding(1) var<storage, read> hidden_weights: array<i32>; // [SECTIONS * C, 2C] then [2C, 4C], input first
-@group(0) @binding(2) var<storage, read> last_weights: array<vec4<i32>>; // [C * k, C] of 4 inputs
-@group(0) @binding(3) var<storage, read> neurons: array<vec2<i32>>; // [2C + 4C + C * k]: bias, threshold
+@group(0) @binding(1) var<storage, read> hidden_weights: array<vec4<i32>>; // [SECTIONS * C, FIRST] then [2C, SECOND], of 4 outputs
+@group(0) @binding(2) var<storage, read> last_weights: array<vec4<i32>>; // [C * k, SECOND] of 4 inputs
+@group(0) @binding(3) var<storage, read> neurons: array<vec4<i32>>; // [FIRST + SECOND, 2]: bias, threshold of 4; [C * k]: bias, threshold, 0, 0
 @group(0) @binding(4) var<storage, read> encoded: array<u32>; // [images, LATENT_WORDS], bit t = step t; the prior does not look at it
 @group(0) @binding(5) var<storage, read_write> latents: array<u32>; // [images, LATENT_WORDS], bit t = step t
 
-// The network's input and the first hidden layer's spikes, a bit a neuron.
+// Spikes of this step, a bit a neuron: the network's input, the hidden layers.
 var<workgroup> input_mask: array<atomic<u32>, SECTIONS * LATENT_MASKS>;
 var<workgroup> first_mask: array<atomic<u32>, FIRST_MASKS>;
-// Spike trains of the second hidden layer up to now, a word a neuron.
-var<workgroup> second_trains: array<u32, SECOND>;
-var<workgroup> first_carry: array<i32, FIRST>;
-var<workgroup> second_carry: array<i32, SECOND>;
+var<workgroup> second_mask: array<atomic<u32>, SECOND_MASKS>;
+// The second hidden layer's masks so far, [SECOND_MASKS, QUADS] of 4 time steps.
+var<workgroup> history: array<vec4<u32>, SECOND_MASKS * QUADS>;
+var<workgroup> first_carry: array<vec4<i32>, FIRST>;
+var<workgroup> second_carry: array<vec4<i32>, SECOND>;
 
-// One neuron's membrane for one step: the new carry, and whether it spikes.
+// One step of four neurons.
 struct Fired {
-    carry: i32,
-    spike: bool,
+    carry: vec4<i32>,
+    spikes: u32, // a bit a neuron
 }
 
-fn fire(carry: i32, current: i32, neuron: vec2<i32>) -> Fired {
-    let potential = carry + current + neuron.x;
-    let spike = potential > neuron.y;
-    return Fired(select(potential >> 2u, 0, spike), spike);
+// Four steps of one neuron.
+struct FiredSteps {
+    carry: i32,
+    spikes: u32, // a bit a step
+}
+
+fn bits(spikes: vec4<bool>) -> u32 {
+    let bits = select(vec4(0u), vec4(1u, 2u, 4u, 8u), spikes);
+    return bits.x | bits.y | bits.z | bits.w;
+}
+
+fn fire(carry: vec4<i32>, current: vec4<i32>, group: u32) -> Fired {
+    let potential = carry + current + neurons[2u * group];
+    let spikes = potential > neurons[2u * group + 1u];
+    return Fired(select(potential >> vec4(2u), vec4(0), spikes), bits(spikes));
+}
+
+fn fire_steps(carry: i32, current: vec4<i32>, unit: vec4<i32>) -> FiredSteps {
+    var rest = carry;
+    var spikes = 0u;
+    for (var s = 0u; s < 4u; s++) {
+        let potential = rest + current[s] + unit.x;
+        let spike = potential > unit.y;
+        rest = select(potential >> 2u, 0, spike);
+        spikes |= select(0u, 1u << s, spike);
+    }
+    return FiredSteps(rest, spikes);
+}
+
+// Four steps' share of the weights of one input, whose spikes are bit `at` of the steps' masks.
+fn share(masks: vec4<u32>, at: u32, weight: i32) -> vec4<i32> {
+    return vec4(weight) & -vec4<i32>((masks >> vec4(at)) & vec4(1u));
 }
 
 // Spike at `step` of neuron `neuron` of the last layer.
 fn drawn_spike(neuron: u32, step: u32) -> bool {
-    let unit = neurons[FIRST + SECOND + neuron];
+    let unit = neurons[2u * (FIRST + SECOND) + neuron];
     var carry = 0;
     var spikes = 0u;
-    for (var start = 0u; start <= step; start += 4u) {
-        var current = vec4(0);
-        for (var i = 0u; i < LATENT; i++) {
-            let n = 4u * i;
-            let words = vec4(second_trains[n], second_trains[n + 1u], second_trains[n + 2u], second_trains[n + 3u]);
-            let trains = (words >> vec4(start)) & vec4(15u);
-            if (any(trains != vec4(0u))) {
-                let weights = last_weights[neuron * LATENT + i];
+    for (var start = 0u; start <= step; start += 16u) {
+        var a = vec4(0);
+        var b = vec4(0);
+        var c = vec4(0);
+        var d = vec4(0);
+        for (var m = 0u; m < SECOND_MASKS; m++) {
+            let at = m * QUADS + start / 4u;
+            let masks_a = history[at];
+            let masks_b = history[at + 1u];
+            let masks_c = history[at + 2u];
+            let masks_d = history[at + 3u];
+            let groups = min(8u, SECOND - 8u * m);
+            for (var g = 0u; g < groups; g++) {
+                let weights = last_weights[neuron * SECOND + 8u * m + g];
                 for (var j = 0u; j < 4u; j++) {
-                    let spiking = (vec4(trains[j]) >> vec4(0u, 1u, 2u, 3u)) & vec4(1u);
-                    current += vec4(weights[j]) & -vec4<i32>(spiking);
+                    let bit = 4u * g + j;
+                    a += share(masks_a, bit, weights[j]);
+                    b += share(masks_b, bit, weights[j]);
+                    c += share(masks_c, bit, weights[j]);
+                    d += share(masks_d, bit, weights[j]);
                 }
             }
         }
-        for (var s = 0u; s < 4u; s++) {
-            let fired = fire(carry, current[s], unit);
-            carry = fired.carry;
-            spikes |= select(0u, 1u << (start + s), fired.spike);
-        }
+        let fired_a = fire_steps(carry, a, unit);
+        let fired_b = fire_steps(fired_a.carry, b, unit);
+        let fired_c = fire_steps(fired_b.carry, c, unit);
+        let fired_d = fire_steps(fired_c.carry, d, unit);
+        carry = fired_d.carry;
+        spikes |= (fired_a.spikes | (fired_b.spikes << 4u) | (fired_c.spikes << 8u) | (fired_d.spikes << 12u)) << start;
     }
     return ((spikes >> step) & 1u) == 1u;
 }
@@ -96,17 +136,22 @@ fn sample(@builtin(local_invocation_index) own: u32, @builtin(workgroup_id) work
     let index = vec2(low, run.first.y + select(0u, 1u, low < image));
 
     for (var n = own; n < FIRST; n += WORKGROUP) {
-        first_carry[n] = 0;
+        first_carry[n] = vec4(0);
     }
     for (var n = own; n < SECOND; n += WORKGROUP) {
-        second_carry[n] = 0;
-        second_trains[n] = 0u;
+        second_carry[n] = vec4(0);
+    }
+    for (var m = own; m < SECOND_MASKS * QUADS; m += WORKGROUP) {
+        history[m] = vec4(0u);
     }
     for (var m = own; m < SECTIONS * LATENT_MASKS; m += WORKGROUP) {
         atomicStore(&input_mask[m], 0u);
     }
     for (var m = own; m < FIRST_MASKS; m += WORKGROUP) {
         atomicStore(&first_mask[m], 0u);
+    }
+    for (var m = own; m < SECOND_MASKS; m += WORKGROUP) {
+        atomicStore(&second_mask[m], 0u);
     }
     for (var c = own; c < LATENT_WORDS; c += WORKGROUP) {
         latents[image * LATENT_WORDS + c] = 0u;
@@ -119,7 +164,7 @@ fn sample(@builtin(local_invocation_index) own: u32, @builtin(workgroup_id) work
 
     for (var step = 0u; step < TIME_STEPS; step++) {
         for (var n = own; n < FIRST; n += WORKGROUP) {
-            var current = 0;
+            var current = vec4(0);
             for (var m = 0u; m < SECTIONS * LATENT_MASKS; m++) {
                 let start = m / LATENT_MASKS * LATENT + 32u * (m % LATENT_MASKS);
                 var mask = atomicLoad(&input_mask[m]);
@@ -129,16 +174,14 @@ fn sample(@builtin(local_invocation_index) own: u32, @builtin(workgroup_id) work
                     current += hidden_weights[input * FIRST + n];
                 }
             }
-            let fired = fire(first_carry[n], current, neurons[n]);
+            let fired = fire(first_carry[n], current, n);
             first_carry[n] = fired.carry;
-            if (fired.spike) {
-                atomicOr(&first_mask[n / 32u], 1u << (n % 32u));
-            }
+            atomicOr(&first_mask[n / 8u], fired.spikes << (4u * (n % 8u)));
         }
         workgroupBarrier();
 
         for (var n = own; n < SECOND; n += WORKGROUP) {
-            var current = 0;
+            var current = vec4(0);
             for (var m = 0u; m < FIRST_MASKS; m++) {
                 var mask = atomicLoad(&first_mask[m]);
                 while (mask != 0u) {
@@ -147,13 +190,21 @@ fn sample(@builtin(local_invocation_index) own: u32, @builtin(workgroup_id) work
                     current += hidden_weights[SECTIONS * LATENT * FIRST + input * SECOND + n];
                 }
             }
-            let fired = fire(second_carry[n], current, neurons[FIRST + n]);
+            let fired = fire(second_carry[n], current, FIRST + n);
             second_carry[n] = fired.carry;
-            second_trains[n] |= select(0u, 1u << step, fired.spike);
+            atomicOr(&second_mask[n / 8u], fired.spikes << (4u * (n % 8u)));
         }
-        // This step's input has been read by all; the next one's is written after the next barrier.
+        // This step's input has been read by all; the next one's is written after two barriers.
         for (var m = own; m < SECTIONS * LATENT_MASKS; m += WORKGROUP) {
             atomicStore(&input_mask[m], 0u);
+        }
+        workgroupBarrier();
+
+        for (var m = own; m < SECOND_MASKS; m += WORKGROUP) {
+            history[m * QUADS + step / 4u][step % 4u] = atomicExchange(&second_mask[m], 0u);
+        }
+        for (var m = own; m < FIRST_MASKS; m += WORKGROUP) {
+            atomicStore(&first_mask[m], 0u);
         }
         workgroupBarrier();
 
@@ -167,9 +218,6 @@ fn sample(@builtin(local_invocation_index) own: u32, @builtin(workgroup_id) work
             if (step + 1u < TIME_STEPS) {
                 receive_encoded(image, c, step + 1u);
             }
-        }
-        for (var m = own; m < FIRST_MASKS; m += WORKGROUP) {
-            atomicStore(&first_mask[m], 0u);
         }
         workgroupBarrier();
     }

@@ -66,6 +66,12 @@ pub enum Error {
         /// The adapters that are there.
         present: String,
     },
+    /// No variant of the kernels has this name.
+    #[error("expected a variant of the kernels (dense, branches or events), found \"{found}\"")]
+    Variant {
+        /// The name.
+        found: String,
+    },
     /// The model needs more than this adapter offers.
     #[error("{adapter}: the model needs {limit} of {needed}, the adapter offers {available}")]
     DeviceLimit {
@@ -196,6 +202,7 @@ impl Error {
             | Error::Latents { .. }
             | Error::AdapterNotFound { .. }
             | Error::Target(_)
+            | Error::Variant { .. }
             | Error::DeviceLimit { .. } => true,
             Error::NoAdapter { .. }
             | Error::Device { .. }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::architecture::Architecture;
 use crate::cpu::Cpu;
 use crate::error::{Error, Result};
-use crate::gpu::{self, Engine, Gpu, Layout, Model, Product, Recording, Target, drive};
+use crate::gpu::{self, Engine, Gpu, Layout, Model, Product, Recording, Target, Variant, drive};
 use crate::images::Images;
 use crate::indices::Indices;
 use crate::latents::Latents;
@@ -48,6 +48,7 @@ pub struct Builder<'a> {
     network: &'a Network,
     batch: Option<NonZeroUsize>,
     most: NonZeroUsize,
+    variant: Variant,
 }
 
 impl Builder<'_> {
@@ -60,6 +61,12 @@ impl Builder<'_> {
     /// Makes no room for more images than will be asked for at once.
     pub fn at_most(self, images: NonZeroUsize) -> Self {
         Builder { most: images, ..self }
+    }
+
+    /// Which variant of the layers' kernels a GPU runs: what [`calibrate`](gpu::calibrate) found, say. It decides speed,
+    /// never pixels.
+    pub fn variant(self, variant: Variant) -> Self {
+        Builder { variant, ..self }
     }
 
     fn batch_or(self, default: usize) -> usize {
@@ -87,7 +94,7 @@ impl Builder<'_> {
     pub async fn gpu(self, gpu: &Gpu) -> Result<Generator> {
         let software = gpu::is_software(gpu.info());
         let batch = self.batch_or(if software { DEFAULT_BATCH } else { DEFAULT_GPU_BATCH });
-        let model = Arc::new(Model::new(gpu, self.network).await?);
+        let model = Arc::new(Model::new(gpu, self.network, self.variant).await?);
         let engine = Engine::new(&model, batch, DEPTH)?;
         Ok(Generator {
             architecture: self.network.architecture.clone(),
@@ -120,7 +127,7 @@ impl Builder<'_> {
 impl Generator {
     /// Starts the choice of a backend.
     pub fn builder(network: &Network) -> Builder<'_> {
-        Builder { network, batch: None, most: NonZeroUsize::MAX }
+        Builder { network, batch: None, most: NonZeroUsize::MAX, variant: Variant::default() }
     }
 
     /// A generator on the best backend there is; see [`Builder::auto`]. It waits for the GPU's
@@ -151,6 +158,14 @@ impl Generator {
     /// The backend in one phrase, such as `CPU` or `NVIDIA H200 (Vulkan)`.
     pub fn backend_name(&self) -> String {
         self.gpu().map_or_else(|| "CPU".into(), Gpu::name)
+    }
+
+    /// The variant of the layers' kernels; `None` on the CPU.
+    pub fn variant(&self) -> Option<Variant> {
+        match &self.backend {
+            Backend::Cpu(_) => None,
+            Backend::Gpu(engine) => Some(engine.model().variant),
+        }
     }
 
     /// Why [`Builder::auto`] took the CPU, if it did.
@@ -386,11 +401,12 @@ impl Generator {
     /// # Errors
     /// As [`Builder::gpu`]; the generator is then as it was.
     pub async fn rebuild(&mut self, gpu: &Gpu) -> Result<()> {
-        let network = match &self.backend {
-            Backend::Cpu(cpu) => cpu.network(),
-            Backend::Gpu(engine) => &engine.model().network,
+        let (network, variant) = match &self.backend {
+            Backend::Cpu(cpu) => (cpu.network(), Variant::default()),
+            Backend::Gpu(engine) => (&engine.model().network, engine.model().variant),
         };
-        let builder = Builder { batch: NonZeroUsize::new(self.batch), ..Generator::builder(network) };
+        let batch = NonZeroUsize::new(self.batch);
+        let builder = Builder { batch, variant, ..Generator::builder(network) };
         *self = builder.gpu(gpu).await?;
         Ok(())
     }

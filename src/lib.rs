@@ -59,6 +59,7 @@ mod generator;
 pub mod gpu;
 mod images;
 mod indices;
+mod integers;
 mod latents;
 mod network;
 mod philox;
@@ -75,10 +76,12 @@ mod readme {}
 
 pub use architecture::Architecture;
 pub use checkpoint::Checkpoint;
+pub use cpu::vectors::{instruction_set, instruction_sets};
 pub use error::{CheckpointError, Error, Result};
 pub use generator::{Builder, Generator};
 pub use gpu::Gpu;
 pub use images::{Grid, Image, Images};
+pub use integers::{LayerIntegers, ReadoutIntegers};
 pub use latents::Latents;
 pub use network::{LayerFacts, Network};
 pub use picture::read_picture;

@@ -196,6 +196,17 @@ impl Network {
     pub fn layers(&self) -> &[LayerFacts] {
         &self.facts
     }
+
+    /// The spiking layers in the order of the data flow.
+    pub(crate) fn layers_in_order(&self) -> impl Iterator<Item = &SpikingLayer> {
+        std::iter::once(&self.image_layer)
+            .chain(&self.encoder)
+            .chain([&self.latent])
+            .chain(&self.posterior)
+            .chain(&self.prior)
+            .chain([&self.decoder_input])
+            .chain(&self.decoder)
+    }
 }
 
 const READOUT: &str = "final_layer.1";
@@ -407,14 +418,8 @@ mod tests {
         for (model, ..) in crate::bundled::MODELS {
             let network =
                 Network::new(&Checkpoint::bundled(model).expect("bundled").expect("valid")).expect("valid");
-            let spiking = std::iter::once(&network.image_layer)
-                .chain(&network.encoder)
-                .chain([&network.latent])
-                .chain(&network.posterior)
-                .chain(&network.prior)
-                .chain([&network.decoder_input])
-                .chain(&network.decoder);
-            let mut found: Vec<(String, String)> = spiking
+            let mut found: Vec<(String, String)> = network
+                .layers_in_order()
                 .zip(&network.facts)
                 .map(|(layer, facts)| {
                     let exponents: Vec<i64> =

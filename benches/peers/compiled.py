@@ -15,7 +15,7 @@ class Options:
     part: int = 2  # images that are decoded at once on a CPU
     drawn: int = 1  # up to this batch only the prior's drawn neurons are computed
     mode: str = ""  # of torch.compile; empty is its default on a CPU, and "max-autotune" on CUDA
-    freezing: bool = False  # weights as constants, which inductor may pack
+    freezing: bool = True  # weights as constants, which inductor packs for mkldnn
 
 
 class Compiled:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from safetensors.torch import load_file
 
 THRESHOLD, DECAY, EPSILON = 0.2, 0.25, 1e-5
@@ -61,8 +60,9 @@ class Model:
         return self.tensors["final_layer.1.weight"][..., 0], self.tensors["final_layer.1.bias"] * self.coef.sum()
 
     def exact_in_tf32(self):
-        """Whether TF32's 10 bits of mantissa hold all weights: then products with spikes are exact in TF32."""
-        return all(torch.equal(w, w.half().float()) for name, w in self.tensors.items() if name.endswith(".weight") and w.dim() > 1)
+        """Whether TF32's 10 bits of mantissa hold all weights that spikes are multiplied with: then products are exact."""
+        first, deconvs = self.decoder()
+        return all(torch.equal(layer.weight, layer.weight.half().float()) for layer in [*self.prior(), first, *deconvs])
 
 
 def grey_levels(membrane):

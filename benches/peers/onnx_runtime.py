@@ -1,5 +1,6 @@
 """The plain network exported to ONNX, with the draws as its input, in ONNX Runtime on a CPU or with CUDA."""
 import io
+import logging
 from dataclasses import dataclass
 
 import onnxruntime
@@ -7,11 +8,14 @@ import torch
 
 from plain import Plain
 
+# The exporter misses torchvision's operations, which are not used.
+logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+
 
 @dataclass
 class Options:
     convolution: str = "mkldnn"  # ConvTranspose; or "product": MatMul and sums of taps
-    part: int = 2  # images that are decoded at once on a CPU
+    part: int = 4  # images that are decoded at once on a CPU
     drawn: int = 0  # up to this batch only the prior's drawn neurons are computed
 
 

@@ -26,7 +26,7 @@ from model import DECAY, THRESHOLD
 @dataclass
 class Options:
     convolution: str = "product"  # or "mkldnn": conv_transpose2d, channels_last
-    part: int = 4  # images that are decoded at once
+    part: int = 2  # images that are decoded at once
     workers: bool = True  # each thread computes its own images, or else all threads each operation
     drawn: int = 4  # up to this batch only the prior's drawn neurons are computed
     dtype: str = "float32"  # of the decoder's convolutions, with "mkldnn"

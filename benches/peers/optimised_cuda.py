@@ -1,7 +1,7 @@
 """The optimised peer on CUDA: fused neurons as Triton kernels, TF32 where it is exact, everything in one CUDA graph.
 
-The products of a spike (0 or 1) and a weight are exact in TF32 if 10 bits of mantissa hold the weight, as they do those of
-the bundled checkpoints; sums are float32. So batch norm stays out of the weights, and is a scale and a shift of the
+The products of a spike (0 or 1) and a weight are exact in TF32 if 10 bits of mantissa hold the weight, as they do those
+of the bundled checkpoints; sums are float32. So batch norm stays out of the weights, and is a scale and a shift of the
 neurons' currents. With other weights TF32 stays off. The readout's sums are no spikes: their convolution is float32.
 """
 import torch
@@ -78,7 +78,7 @@ class OptimisedCuda:
 
     def sample(self, draws):
         """Latent spikes `[T, B, C]`."""
-        z, us = torch.zeros_like(draws[0], dtype=torch.float32), [None] * 3
+        z = torch.zeros_like(draws[0], dtype=torch.float32)
         us = [torch.zeros(draws.shape[1], p.scale.numel(), device=draws.device) for p in self.prior]
         out = []
         for j in draws:

@@ -8,6 +8,7 @@ use fsvae::{Builder, Generator, Gpu, Network, gpu, wgpu};
 
 use super::Failure;
 use super::kernel_cache::KernelCache;
+use super::tuning::Kernels;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Backend {
@@ -31,6 +32,9 @@ pub(super) struct Arguments {
     /// speed and memory, never pixels
     #[arg(long, value_name = "B")]
     batch: Option<NonZeroUsize>,
+    /// How a GPU's kernels look for spikes; decides speed, never pixels
+    #[arg(long, value_enum, default_value_t = Kernels::Auto)]
+    kernels: Kernels,
 }
 
 /// A generator and what outlives it.
@@ -58,8 +62,8 @@ impl DerefMut for Running {
 impl Arguments {
     /// `count` is how many images will be asked for: no more room is made.
     pub(super) fn generator(&self, network: &Network, count: u64) -> Result<Running, Failure> {
-        let count = usize::try_from(count).ok().and_then(NonZeroUsize::new).unwrap_or(NonZeroUsize::MAX);
-        let builder = Generator::builder(network).at_most(count);
+        let most = usize::try_from(count).ok().and_then(NonZeroUsize::new).unwrap_or(NonZeroUsize::MAX);
+        let builder = Generator::builder(network).at_most(most);
         let builder = self.batch.map_or(builder, |batch| builder.batch(batch));
         match (self.backend, &self.adapter) {
             (Backend::Cpu, None) => Ok(on_cpu(builder)),
@@ -68,8 +72,9 @@ impl Arguments {
             }
             (Backend::Auto, None) => {
                 let adapters = pollster::block_on(gpu::adapters());
-                let running = gpu::auto_adapter(&adapters)
-                    .and_then(|adapter| on_gpu(builder, network, adapter).map_err(|error| error.to_string()));
+                let running = gpu::auto_adapter(&adapters).and_then(|adapter| {
+                    self.on_gpu(builder, network, adapter, count).map_err(|error| error.to_string())
+                });
                 Ok(running.unwrap_or_else(|reason| {
                     eprintln!("fsvae: running on the CPU: {reason}");
                     on_cpu(builder)
@@ -81,20 +86,26 @@ impl Arguments {
                     Some(name) => gpu::find_adapter(&adapters, &name)?,
                     None => gpu::first_adapter(&adapters)?,
                 };
-                Ok(on_gpu(builder, network, adapter)?)
+                Ok(self.on_gpu(builder, network, adapter, count)?)
             }
         }
+    }
+
+    fn on_gpu(
+        &self,
+        builder: Builder<'_>,
+        network: &Network,
+        adapter: &wgpu::Adapter,
+        count: u64,
+    ) -> fsvae::Result<Running> {
+        let gpu = pollster::block_on(Gpu::request(adapter, &gpu::required_limits(network)))?;
+        let (gpu, kernels) = KernelCache::attach(gpu);
+        let variant = self.kernels.variant(&gpu, network, count);
+        let generator = pollster::block_on(builder.variant(variant).gpu(&gpu))?;
+        Ok(Running { generator, _kernels: kernels })
     }
 }
 
 fn on_cpu(builder: Builder<'_>) -> Running {
     Running { generator: builder.cpu(), _kernels: None }
-}
-
-fn on_gpu(builder: Builder<'_>, network: &Network, adapter: &wgpu::Adapter) -> fsvae::Result<Running> {
-    pollster::block_on(async {
-        let gpu = Gpu::request(adapter, &gpu::required_limits(network)).await?;
-        let (gpu, kernels) = KernelCache::attach(gpu);
-        Ok(Running { generator: builder.gpu(&gpu).await?, _kernels: kernels })
-    })
 }

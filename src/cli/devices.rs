@@ -1,13 +1,24 @@
 //! `fsvae devices`.
 
-use fsvae::{gpu, wgpu};
+use std::path::PathBuf;
+
+use fsvae::gpu::Variant;
+use fsvae::{Architecture, Gpu, Network, gpu, instruction_set, instruction_sets, wgpu};
 use serde::Serialize;
 
 use super::Failure;
+use super::model::open;
 use super::report::{print, print_json};
+use super::tuning::{Found, found, make};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
+    /// Find out which variant of the kernels is fastest on each adapter, and remember it
+    #[arg(long)]
+    calibrate: bool,
+    /// The model it is found out with: a checkpoint file, or a bundled model
+    #[arg(long, value_name = "PATH|NAME", default_value = "mnist")]
+    model: PathBuf,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -34,10 +45,12 @@ struct Device {
     max_compute_workgroup_storage_size: u32,
     max_compute_invocations_per_workgroup: u32,
     max_storage_buffers_per_shader_stage: u32,
+    /// What a calibration found for networks of this model's sizes, if there was one.
+    kernels: Option<Found>,
 }
 
 impl Device {
-    fn new(adapter: &wgpu::Adapter) -> Self {
+    fn new(adapter: &wgpu::Adapter, architecture: &Architecture) -> Self {
         let (info, limits) = (adapter.get_info(), adapter.limits());
         Device {
             name: info.name.trim().into(),
@@ -51,22 +64,37 @@ impl Device {
             max_compute_workgroup_storage_size: limits.max_compute_workgroup_storage_size,
             max_compute_invocations_per_workgroup: limits.max_compute_invocations_per_workgroup,
             max_storage_buffers_per_shader_stage: limits.max_storage_buffers_per_shader_stage,
+            kernels: found(&info, architecture),
         }
     }
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let network = Network::new(&open(&arguments.model)?)?;
     let adapters = pollster::block_on(gpu::adapters());
+    let mut failed = Vec::new();
+    if arguments.calibrate {
+        for adapter in &adapters {
+            let made = pollster::block_on(Gpu::request(adapter, &gpu::required_limits(&network)))
+                .and_then(|gpu| make(&gpu, &network));
+            failed.extend(made.err().map(|error| error.to_string()));
+        }
+    }
     let auto = gpu::auto_adapter(&adapters);
     let devices = Devices {
         auto: auto.as_ref().ok().and_then(|chosen| adapters.iter().position(|adapter| adapter == *chosen)),
-        adapters: adapters.iter().map(Device::new).collect(),
+        adapters: adapters.iter().map(|adapter| Device::new(adapter, network.architecture())).collect(),
     };
     if arguments.json {
-        return print_json(&devices);
+        print_json(&devices)?;
+    } else {
+        let reason = auto.err().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        print(&table(&devices, &reason))?;
     }
-    let reason = auto.err().map(|reason| format!(" ({reason})")).unwrap_or_default();
-    print(&table(&devices, &reason))
+    match failed.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::Partial(failed.join("; "))),
+    }
 }
 
 fn table(devices: &Devices, why_cpu: &str) -> String {
@@ -77,7 +105,7 @@ fn table(devices: &Devices, why_cpu: &str) -> String {
         text += &format!(
             "{mark} {} ({}), {}\n    driver              {}\n    storage binding     {} MiB, {} bindings\n    \
              workgroup           {} invocations, {} KiB\n    subgroups           {least} to {most}\n    \
-             timestamps          {}\n",
+             timestamps          {}\n    kernels             {}\n",
             device.name,
             device.backend,
             device.kind,
@@ -87,9 +115,17 @@ fn table(devices: &Devices, why_cpu: &str) -> String {
             device.max_compute_invocations_per_workgroup,
             device.max_compute_workgroup_storage_size >> 10,
             if device.timestamp_query { "yes" } else { "no" },
+            device
+                .kernels
+                .as_ref()
+                .map_or_else(|| format!("{} (not calibrated)", Variant::default()), Found::to_string),
         );
     }
     let mark = if devices.auto.is_none() { "*" } else { " " };
     let suffix = if devices.auto.is_none() { why_cpu } else { "" };
-    text + &format!("{mark} CPU backend{suffix}\n\n* is what --backend auto takes\n")
+    let others = instruction_sets().join(", ");
+    text + &format!(
+        "{mark} CPU backend{suffix}\n    instructions        {} (FSVAE_CPU chooses: {others})\n\n* is what --backend auto takes\n",
+        instruction_set()
+    )
 }

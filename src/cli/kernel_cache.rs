@@ -26,7 +26,7 @@ impl KernelCache {
         let file = || {
             let able = gpu.device().features().contains(wgpu::Features::PIPELINE_CACHE);
             let name = wgpu::util::pipeline_cache_key(gpu.info()).filter(|_| able)?;
-            Some(directory()?.join(format!("{name}_{:016x}", fingerprint(gpu.info()))))
+            Some(directory()?.join(format!("{name}_{:016x}", fingerprint(gpu.info(), "kernels"))))
         };
         let Some(path) = file() else { return (gpu, None) };
         let found = read(&path);
@@ -50,12 +50,13 @@ impl Drop for KernelCache {
             && self.found.as_ref() != Some(&data)
         {
             // The next run compiles again, then.
-            let _ = write(&self.path, &data);
+            let _ = write(&self.path, &sealed(&data));
         }
     }
 }
 
-fn directory() -> Option<PathBuf> {
+/// Where things are kept between runs, if anywhere.
+pub(super) fn directory() -> Option<PathBuf> {
     match std::env::var_os("FSVAE_CACHE_DIR") {
         None => Some(dirs::cache_dir()?.join("fsvae")),
         Some(directory) if directory.is_empty() => None,
@@ -63,10 +64,11 @@ fn directory() -> Option<PathBuf> {
     }
 }
 
-/// One file a driver and version of this crate.
-fn fingerprint(info: &wgpu::AdapterInfo) -> u64 {
+/// One file a driver, version of this crate and thing that is kept.
+pub(super) fn fingerprint(info: &wgpu::AdapterInfo, thing: &str) -> u64 {
     let version = env!("CARGO_PKG_VERSION");
-    let text = format!("{version}\n{}\n{}\n{}", info.name, info.driver, info.driver_info);
+    let wgpu::AdapterInfo { name, backend, driver, driver_info, .. } = info;
+    let text = format!("{version}\n{name}\n{backend}\n{driver}\n{driver_info}\n{thing}");
     Sha256::digest(text).iter().take(8).fold(0, |word, &byte| word << 8 | u64::from(byte))
 }
 
@@ -78,13 +80,17 @@ fn read(path: &Path) -> Option<Vec<u8>> {
 }
 
 /// Writes beside, then renames.
-fn write(path: &Path, data: &[u8]) -> std::io::Result<()> {
+pub(super) fn write(path: &Path, data: &[u8]) -> std::io::Result<()> {
     let Some(directory) = path.parent() else { return Ok(()) };
     std::fs::create_dir_all(directory)?;
     let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    file.write_all(&Sha256::digest(data))?;
     file.write_all(data)?;
     file.persist(path).map(|_| ()).map_err(|error| error.error)
+}
+
+/// The data with its digest in front.
+fn sealed(data: &[u8]) -> Vec<u8> {
+    [&Sha256::digest(data)[..], data].concat()
 }
 
 #[cfg(test)]
@@ -95,7 +101,7 @@ mod tests {
     fn what_was_written_is_read_and_what_was_damaged_is_not() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("deeper/cache");
-        write(&path, b"kernels").expect("written");
+        write(&path, &sealed(b"kernels")).expect("written");
         assert_eq!(read(&path), Some(b"kernels".to_vec()));
         let whole = std::fs::read(&path).expect("bytes");
         for at in 0..whole.len() {

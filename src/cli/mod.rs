@@ -18,6 +18,7 @@ mod model;
 mod output;
 mod reconstruct;
 mod report;
+mod tuning;
 
 use std::process::ExitCode;
 

@@ -113,6 +113,17 @@ impl Processor {
     }
 }
 
+/// The instruction set that the CPU backend runs with: the widest of [`instruction_sets`], or the one that the
+/// environment variable `FSVAE_CPU` names. It decides speed, never pixels.
+pub fn instruction_set() -> &'static str {
+    Processor::get().name()
+}
+
+/// The instruction sets that this processor has and the CPU backend knows, the widest first.
+pub fn instruction_sets() -> Vec<&'static str> {
+    Processor::all().into_iter().map(Processor::name).collect()
+}
+
 impl fmt::Debug for Processor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

@@ -53,9 +53,10 @@ pub fn required_limits(network: &Network) -> wgpu::Limits {
         16 * (layer.taps * layer.inputs.next_multiple_of(4) * layer.outputs.div_ceil(4)) as u64
     };
     let sampler = |[first, second, last]: &[SpikingLayer; 3]| {
-        let hidden = first.weights.len() + second.weights.len();
-        let neurons = first.outputs + second.outputs + last.outputs;
-        (4 * hidden.max(last.weights.len()).max(2 * neurons)) as u64
+        let padded = |layer: &SpikingLayer| layer.inputs * layer.outputs.next_multiple_of(4);
+        let hidden = padded(first) + padded(second);
+        let neurons = 2 * (first.outputs.next_multiple_of(4) + second.outputs) + 4 * last.outputs;
+        (4 * hidden.max(last.weights.len()).max(neurons)) as u64
     };
     let constants = network
         .decoder
@@ -90,10 +91,13 @@ pub fn required_limits(network: &Network) -> wgpu::Limits {
         max_storage_textures_per_shader_stage: 1,
         max_storage_buffer_binding_size: largest,
         max_buffer_size: largest,
-        max_compute_workgroup_storage_size: sample::workgroup_bytes(architecture.latent_channels)
-            .max(readout::WORKGROUP_BYTES)
-            .try_into()
-            .unwrap_or(u32::MAX),
+        max_compute_workgroup_storage_size: sample::workgroup_bytes(
+            architecture.latent_channels,
+            architecture.time_steps,
+        )
+        .max(readout::WORKGROUP_BYTES)
+        .try_into()
+        .unwrap_or(u32::MAX),
         max_compute_invocations_per_workgroup: sample::KERNEL.workgroup_size,
         max_compute_workgroup_size_x: sample::KERNEL.workgroup_size,
         max_compute_workgroup_size_y: 1,

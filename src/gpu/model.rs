@@ -4,9 +4,10 @@ use std::sync::OnceLock;
 
 use super::device::Gpu;
 use super::kernels::{
-    GroupedLayer, Kernel, LayerBuffers, conv_lif, conv_transpose_lif, image_lif, linear_lif, readout, rgba,
-    sample, tiles,
+    GroupedLayer, Kernel, LayerBuffers, conv_lif, conv_transpose_lif, image_lif, layer_constants, linear_lif,
+    readout, rgba, sample, tiles,
 };
+use super::variant::Variant;
 use crate::architecture::Architecture;
 use crate::error::Result;
 use crate::network::{Network, SpikingLayer};
@@ -17,6 +18,7 @@ use crate::philox::Stream;
 pub(crate) struct Model {
     pub(crate) gpu: Gpu,
     pub(crate) network: Network,
+    pub(crate) variant: Variant,
     pub(super) prior: Sampler,
     pub(super) linear: wgpu::ComputePipeline,
     pub(super) conv_transpose: wgpu::ComputePipeline,
@@ -48,17 +50,17 @@ pub(crate) struct EncoderModel {
 }
 
 impl Model {
-    pub(crate) async fn new(gpu: &Gpu, network: &Network) -> Result<Self> {
+    pub(crate) async fn new(gpu: &Gpu, network: &Network, variant: Variant) -> Result<Self> {
         let architecture = &network.architecture;
-        let steps = [("TIME_STEPS", architecture.time_steps as u32)];
+        let layers = layer_constants(architecture.time_steps, variant);
         let (prior, read) =
             (sample::constants(architecture, Stream::Prior), readout::constants(&network.readout));
         let [sampler, linear, conv_transpose, readout] = compile(
             gpu,
             [
                 (&sample::KERNEL, &prior),
-                (&linear_lif::KERNEL, &steps),
-                (&conv_transpose_lif::KERNEL, &steps),
+                (&linear_lif::KERNEL, &layers),
+                (&conv_transpose_lif::KERNEL, &layers),
                 (&readout::KERNEL, &read),
             ],
         )
@@ -69,6 +71,7 @@ impl Model {
             Model {
                 gpu: gpu.clone(),
                 network: network.clone(),
+                variant,
                 prior: Sampler { pipeline: sampler, buffers: sample::buffers(gpu, &network.prior) },
                 linear,
                 conv_transpose,
@@ -126,7 +129,6 @@ impl EncoderModel {
     fn new(model: &Model) -> Self {
         let Model { gpu, network, .. } = model;
         let architecture = &network.architecture;
-        let steps = [("TIME_STEPS", architecture.time_steps as u32)];
         let side = architecture.image_side();
         let image = image_lif::constants(&network.image_layer, architecture.time_steps);
         let layer = |layer: &GroupedLayer, side| LayerBuffers::new(gpu, "fsvae.encoder", layer, side);
@@ -134,7 +136,7 @@ impl EncoderModel {
         EncoderModel {
             image: image_lif::KERNEL.pipeline(gpu, &image),
             image_layer: layer(&image_lif::grouped(&network.image_layer), side),
-            conv: conv_lif::KERNEL.pipeline(gpu, &steps),
+            conv: conv_lif::KERNEL.pipeline(gpu, &layer_constants(architecture.time_steps, model.variant)),
             layers: (network.encoder.iter().enumerate())
                 .map(|(i, weights)| layer(&GroupedLayer::new(weights), side >> (i + 1)))
                 .collect(),

@@ -140,6 +140,7 @@ mod tests {
     use crate::cpu::vectors::Processor;
     use crate::gpu::kernels::sample::Run;
     use crate::gpu::testing::{gpus, grouped, run};
+    use crate::gpu::variant::Variant;
     use crate::network::Network;
     use crate::philox::{Draws, Stream};
 
@@ -199,7 +200,7 @@ mod tests {
             images.iter().zip(FIRST..).map(|(image, index)| intermediates(&network, image, index)).collect();
 
         for gpu in gpus() {
-            let model = pollster::block_on(Model::new(gpu, &network)).expect("a model");
+            let model = pollster::block_on(Model::new(gpu, &network, Variant::default())).expect("a model");
             let plan = Plan::new(&model, images.len()).expect("a plan");
             let encoder = plan.encoder(&model).expect("an encoder");
             let start = Run::new(SEED, FIRST);

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::adapters::{adapters, describe};
 use super::device::Gpu;
 use super::kernels::Pass;
+use super::variant::Variant;
 use crate::network::SpikingLayer;
 
 /// A device of every adapter present, opened once. The integration tests see to it that adapters
@@ -25,6 +26,11 @@ pub(crate) fn gpus() -> &'static [Gpu] {
         };
         adapters.iter().map(open).collect()
     })
+}
+
+/// Every variant of the layers' kernels on every adapter.
+pub(crate) fn variants() -> impl Iterator<Item = (&'static Gpu, Variant)> {
+    gpus().iter().flat_map(|gpu| Variant::ALL.map(|variant| (gpu, variant)))
 }
 
 /// A storage buffer with contents.

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker, ready};
 use crate::architecture::Architecture;
 use crate::cpu::Cpu;
 use crate::error::Result;
-use crate::gpu::{Engine, Gpu, Model, Product, Source};
+use crate::gpu::{Engine, Gpu, Model, Product, Source, Variant};
 use crate::images::Images;
 use crate::indices::Indices;
 use worker::Worker;
@@ -163,11 +163,11 @@ impl ImageStream {
     /// # Errors
     /// As [`Builder::gpu`](crate::Builder::gpu); it may be called again then.
     pub async fn rebuild(&mut self, gpu: &Gpu) -> Result<()> {
-        let network = match &self.producer {
-            Producer::Cpu(worker) => worker.network(),
-            Producer::Gpu(engine) => &engine.model().network,
+        let (network, variant) = match &self.producer {
+            Producer::Cpu(worker) => (worker.network(), Variant::default()),
+            Producer::Gpu(engine) => (&engine.model().network, engine.model().variant),
         };
-        let model = Arc::new(Model::new(gpu, network).await?);
+        let model = Arc::new(Model::new(gpu, network, variant).await?);
         let engine = Engine::new(&model, self.batch, self.depth)?;
         self.batch = engine.capacity();
         self.producer = Producer::Gpu(Box::new(engine));

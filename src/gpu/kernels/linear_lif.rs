@@ -1,11 +1,11 @@
 //! `shaders/linear_lif.wgsl`: a fully connected spiking layer.
 
-use super::{Binding, Kernel, LayerBuffers, Pass};
+use super::{Binding, GATHER, Kernel, LIF, LayerBuffers, Pass};
 use crate::gpu::device::Gpu;
 
 pub(crate) const KERNEL: Kernel = Kernel {
     name: "linear_lif",
-    parts: &[include_str!("../../../shaders/lif.wgsl"), include_str!("../../../shaders/linear_lif.wgsl")],
+    parts: &[LIF, GATHER, include_str!("../../../shaders/linear_lif.wgsl")],
     bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::Read, Binding::Write],
     workgroup_size: 64,
 };
@@ -30,8 +30,9 @@ mod tests {
     use crate::cpu::linear_lif::{linear_lif as twin, prepare};
     use crate::cpu::spikes::Spikes;
     use crate::cpu::vectors::Processor;
-    use crate::gpu::kernels::GroupedLayer;
-    use crate::gpu::testing::{cases, gpus, grouped, layer, results, run, spike_trains, storage};
+    use crate::gpu::kernels::{GroupedLayer, layer_constants};
+    use crate::gpu::testing::{cases, grouped, layer, results, run, spike_trains, storage, variants};
+    use crate::gpu::variant::Variant;
     use crate::network::SpikingLayer;
 
     fn on_cpu(layer: &SpikingLayer, trains: &[u32], steps: usize) -> Vec<u32> {
@@ -46,8 +47,13 @@ mod tests {
         all
     }
 
-    fn on_gpu(gpu: &Gpu, layer: &SpikingLayer, trains: &[u32], steps: usize) -> Vec<u32> {
-        let pipeline = KERNEL.pipeline(gpu, &[("TIME_STEPS", steps as u32)]);
+    fn on_gpu(
+        (gpu, variant): (&Gpu, Variant),
+        layer: &SpikingLayer,
+        trains: &[u32],
+        steps: usize,
+    ) -> Vec<u32> {
+        let pipeline = KERNEL.pipeline(gpu, &layer_constants(steps, variant));
         let buffers = LayerBuffers::new(gpu, "test", &GroupedLayer::new(layer), 0);
         let input = storage(gpu, &grouped(trains, layer.inputs));
         let output = results(gpu, IMAGES * layer.outputs.next_multiple_of(4));
@@ -57,7 +63,7 @@ mod tests {
     const IMAGES: usize = 3;
 
     proptest! {
-        #![proptest_config(cases(16))]
+        #![proptest_config(cases(8))]
 
         #[test]
         fn agrees_with_its_twin(
@@ -66,8 +72,8 @@ mod tests {
             })
         ) {
             let expected = grouped(&on_cpu(&layer, &trains, steps), layer.outputs);
-            for gpu in gpus() {
-                prop_assert_eq!(&on_gpu(gpu, &layer, &trains, steps), &expected, "{}", gpu.name());
+            for (gpu, variant) in variants() {
+                prop_assert_eq!(&on_gpu((gpu, variant), &layer, &trains, steps), &expected, "{}, {}", gpu.name(), variant);
             }
         }
     }
@@ -87,8 +93,14 @@ mod tests {
         let expected = [0, 0b1111, 0, 0, 0b1110].repeat(IMAGES);
         let trains = [0b1111, 0b0001].repeat(IMAGES);
         assert_eq!(on_cpu(&layer, &trains, 4), expected);
-        for gpu in gpus() {
-            assert_eq!(on_gpu(gpu, &layer, &trains, 4), grouped(&expected, 5), "{}", gpu.name());
+        for (gpu, variant) in variants() {
+            assert_eq!(
+                on_gpu((gpu, variant), &layer, &trains, 4),
+                grouped(&expected, 5),
+                "{}, {}",
+                gpu.name(),
+                variant
+            );
         }
     }
 }

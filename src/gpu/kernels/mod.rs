@@ -17,6 +17,7 @@ pub(crate) mod tiles;
 use wgpu::util::DeviceExt;
 
 use super::device::Gpu;
+use super::variant::Variant;
 use crate::network::SpikingLayer;
 
 /// One binding of a kernel, in the order of the shader's `@binding` numbers.
@@ -31,6 +32,15 @@ pub(crate) enum Binding {
     Write,
     /// A 2-d rgba8unorm texture that is written.
     Texture,
+}
+
+/// What the layers' kernels have in common.
+const LIF: &str = include_str!("../../../shaders/lif.wgsl");
+const GATHER: &str = include_str!("../../../shaders/gather.wgsl");
+
+/// The constants in front of a layer's kernel.
+pub(crate) fn layer_constants(time_steps: usize, variant: Variant) -> [(&'static str, u32); 2] {
+    [("TIME_STEPS", time_steps as u32), ("GATHER", variant as u32)]
 }
 
 /// What the host knows of a shader. Tests reflect the shader and compare.

@@ -6,9 +6,10 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 
 use super::{
-    Binding, Kernel, LayerSizes, conv_lif, conv_transpose_lif, image_lif, linear_lif, philox_words, readout,
-    rgba, sample, tiles,
+    Binding, Kernel, LayerSizes, conv_lif, conv_transpose_lif, image_lif, layer_constants, linear_lif,
+    philox_words, readout, rgba, sample, tiles,
 };
+use crate::gpu::variant::Variant;
 
 /// Every kernel with some constants that it may be compiled with.
 fn kernels() -> Vec<(&'static Kernel, Vec<(&'static str, u32)>)> {
@@ -18,9 +19,11 @@ fn kernels() -> Vec<(&'static Kernel, Vec<(&'static str, u32)>)> {
         kernels.push((&tiles::KERNEL, vec![("IMAGE_CHANNELS", channels)]));
     }
     for steps in [1, 7, 16, 32] {
-        kernels.push((&linear_lif::KERNEL, vec![("TIME_STEPS", steps)]));
-        kernels.push((&conv_lif::KERNEL, vec![("TIME_STEPS", steps)]));
-        kernels.push((&conv_transpose_lif::KERNEL, vec![("TIME_STEPS", steps)]));
+        for kernel in [&linear_lif::KERNEL, &conv_lif::KERNEL, &conv_transpose_lif::KERNEL] {
+            for variant in Variant::ALL {
+                kernels.push((kernel, layer_constants(steps as usize, variant).to_vec()));
+            }
+        }
         for channels in [1, 3] {
             kernels.push((&image_lif::KERNEL, vec![("TIME_STEPS", steps), ("IMAGE_CHANNELS", channels)]));
             kernels.push((&readout::KERNEL, vec![("TIME_STEPS", steps), ("IMAGE_CHANNELS", channels)]));
@@ -100,7 +103,7 @@ fn bindings_and_workgroups_are_what_the_host_thinks() {
             module.global_variables.iter().filter(|(_, global)| global.space == AddressSpace::WorkGroup);
         let bytes: u32 = workgroup.map(|(_, global)| layouter[global.ty].size).sum();
         let promised = match kernel.name {
-            "sample" => sample::workgroup_bytes(constants[1].1 as usize),
+            "sample" => sample::workgroup_bytes(constants[1].1 as usize, constants[0].1 as usize),
             "readout" => readout::WORKGROUP_BYTES,
             _ => 0,
         };
@@ -126,7 +129,7 @@ fn offsets(kernel: &Kernel, constants: &[(&str, u32)], name: &str) -> Vec<usize>
 #[test]
 fn structs_have_the_hosts_offsets() {
     use std::mem::offset_of;
-    let steps = [("TIME_STEPS", 16)];
+    let steps = layer_constants(16, Variant::default());
     let layer =
         [offset_of!(LayerSizes, inputs), offset_of!(LayerSizes, outputs), offset_of!(LayerSizes, side)];
     assert_eq!(offsets(&linear_lif::KERNEL, &steps, "Layer"), layer[..2]);

@@ -1,6 +1,6 @@
 //! `shaders/sample.wgsl`: the autoregressive prior or posterior and its draws, one workgroup an image.
 
-use super::{Binding, Kernel, Pass, constant_buffer};
+use super::{Binding, GroupedLayer, Kernel, Pass, constant_buffer};
 use crate::architecture::Architecture;
 use crate::gpu::device::Gpu;
 use crate::network::SpikingLayer;
@@ -52,13 +52,14 @@ pub(crate) fn constants(architecture: &Architecture, stream: Stream) -> [(&'stat
     ]
 }
 
-/// Bytes of workgroup memory, for the posterior: masks of the input (encoder's spikes, z) and of the first hidden layer, and a word of state for
-/// each neuron of the first and two for each of the second. The shader's layout may round each
-/// array up to 16 bytes.
-pub(crate) fn workgroup_bytes(latent_channels: usize) -> usize {
+/// Bytes of workgroup memory, for the posterior: masks of the input (encoder's spikes, z) and of the hidden layers, the
+/// second one's over all time steps in fours, and a word of state for each hidden neuron. The shader's layout may round
+/// each array up to 16 bytes.
+pub(crate) fn workgroup_bytes(latent_channels: usize, time_steps: usize) -> usize {
     let (first, second) = (2 * latent_channels, 4 * latent_channels);
-    let words = [2 * latent_channels.div_ceil(32), first.div_ceil(32), first, second, second];
-    words.iter().map(|words| 4 * words.next_multiple_of(4)).sum()
+    let masks = [2 * latent_channels.div_ceil(32), first.div_ceil(32), second.div_ceil(32)];
+    let words = [second.div_ceil(32) * time_steps.next_multiple_of(16), first, second];
+    masks.iter().chain(&words).map(|words| 4 * words.next_multiple_of(4)).sum()
 }
 
 /// Words of z of one image: C, rounded up to groups of four.
@@ -71,18 +72,16 @@ pub(crate) fn buffers(gpu: &Gpu, layers: &[SpikingLayer; 3]) -> [wgpu::Buffer; 3
     let storage =
         |contents: &[i32]| constant_buffer(gpu, "fsvae.sampler", contents, wgpu::BufferUsages::STORAGE);
     let mut hidden = Vec::new();
+    let mut neurons = Vec::new();
     for layer in &layers[..2] {
-        for input in 0..layer.inputs {
-            hidden.extend((0..layer.outputs).map(|output| layer.weight(output, input, 0)));
-        }
+        let grouped = GroupedLayer::new(layer);
+        // Rows of inputs past the last one are not there.
+        hidden.extend_from_slice(&grouped.weights[..layer.inputs * grouped.outputs]);
+        neurons.extend(grouped.neurons);
     }
-    let neurons: Vec<i32> = layers
-        .iter()
-        .flat_map(|layer| {
-            layer.bias.iter().zip(&layer.threshold).flat_map(|(bias, threshold)| [*bias, *threshold])
-        })
-        .collect();
-    [storage(&hidden), storage(&layers[2].weights), storage(&neurons)]
+    let last = &layers[2];
+    neurons.extend(last.bias.iter().zip(&last.threshold).map(|(bias, threshold)| [*bias, *threshold, 0, 0]));
+    [storage(hidden.as_flattened()), storage(&last.weights), storage(neurons.as_flattened())]
 }
 
 /// Draws z of the images `run` starts at into `latents`, `[images, latent words]`. `encoded` are the

@@ -1,0 +1,53 @@
+//! The ways in which the layers' kernels look for spikes.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::Error;
+
+/// How the layers' kernels look for the inputs that spike. It decides speed, never a bit of an image; see
+/// [`calibrate`](crate::gpu::calibrate).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Variant {
+    /// They do not: all inputs are computed with. No branch depends on a spike.
+    Dense = 0,
+    /// Inputs that are silent at all time steps are jumped over.
+    Branches = 1,
+    /// Inputs that are not silent are found by their bits in a mask.
+    #[default]
+    Events = 2,
+}
+
+impl Variant {
+    /// Every variant there is.
+    pub const ALL: [Variant; 3] = [Variant::Dense, Variant::Branches, Variant::Events];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Variant::Dense => "dense",
+            Variant::Branches => "branches",
+            Variant::Events => "events",
+        }
+    }
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Variant {
+    type Err = Error;
+
+    /// # Errors
+    /// [`Error::Variant`] if there is none of this name.
+    fn from_str(name: &str) -> Result<Self, Error> {
+        Variant::ALL
+            .into_iter()
+            .find(|variant| variant.name() == name)
+            .ok_or_else(|| Error::Variant { found: name.into() })
+    }
+}

@@ -1,0 +1,72 @@
+//! A network's integers, for other engines and for hardware.
+
+use crate::network::{Network, SpikingLayer, pixel_thresholds};
+
+/// A layer of leaky integrate-and-fire neurons as integers (integer machine, sections 3 and 4).
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct LayerIntegers<'a> {
+    /// The layer's name in the checkpoint.
+    pub name: &'a str,
+    /// Input channels or neurons.
+    pub inputs: usize,
+    /// Output channels or neurons.
+    pub outputs: usize,
+    /// 9 (ky, kx) for a convolution, 1 for a linear layer, 4 (y, x) for `before_latent_layer`, which sees a 2x2 map.
+    pub taps: usize,
+    /// `[outputs, inputs, taps]`; those of `encoder.0` have 8 guard bits.
+    pub weights: &'a [i32],
+    /// `[outputs]`
+    pub bias: &'a [i32],
+    /// `[outputs]`; a membrane potential above it is a spike.
+    pub threshold: &'a [i32],
+}
+
+/// The last convolution and the readout as integers (integer machine, section 6).
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ReadoutIntegers<'a> {
+    /// Input channels.
+    pub inputs: usize,
+    /// Image channels.
+    pub outputs: usize,
+    /// `[outputs, inputs, 9]`, with 20 fractional bits.
+    pub weights: &'a [i64],
+    /// K, `[T]`, with 14 fractional bits.
+    pub coefficients: &'a [i32],
+    /// `[outputs]`, with 34 fractional bits.
+    pub bias: &'a [i64],
+    /// A pixel is how many of them its level, with 16 fractional bits, has reached.
+    pub thresholds: [i32; 255],
+}
+
+impl Network {
+    /// Every spiking layer in the order of the data flow: encoder, posterior, prior, decoder.
+    pub fn spiking_layers(&self) -> impl Iterator<Item = LayerIntegers<'_>> {
+        let layers = self.layers_in_order().zip(self.layers());
+        layers.map(|(SpikingLayer { inputs, outputs, taps, weights, bias, threshold }, facts)| {
+            LayerIntegers {
+                name: &facts.name,
+                inputs: *inputs,
+                outputs: *outputs,
+                taps: *taps,
+                weights,
+                bias,
+                threshold,
+            }
+        })
+    }
+
+    /// The readout of an image, after the last time step.
+    pub fn readout_integers(&self) -> ReadoutIntegers<'_> {
+        let (readout, moment) = (&self.readout, self.readout.last());
+        ReadoutIntegers {
+            inputs: readout.inputs,
+            outputs: readout.outputs,
+            weights: &readout.weights,
+            coefficients: &moment.coefficients,
+            bias: &moment.bias,
+            thresholds: pixel_thresholds(),
+        }
+    }
+}
