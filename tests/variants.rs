@@ -48,10 +48,15 @@ fn the_naive_path_makes_the_cpus_images() {
     let network = network("mnist");
     let expected = Generator::builder(&network).cpu().generate(7, FIRST..FIRST + 3).expect("images");
     for adapter in adapters() {
-        let mut naive = naive::Naive::new(&adapter, &network, 3);
         let name = &adapter.get_info().name;
-        assert!(naive.generate(7, FIRST) == expected.as_bytes(), "{name}");
-        assert!(naive.generate(7, FIRST) == expected.as_bytes(), "{name}, again");
+        // It takes SwiftShader many seconds an image.
+        let slow = name.contains("SwiftShader");
+        let batch = if slow { 1 } else { 3 };
+        let expected = &expected.as_bytes()[..batch * network.architecture().image_bytes()];
+        let mut naive = naive::Naive::new(&adapter, &network, batch);
+        assert!(naive.generate(7, FIRST) == expected, "{name}");
+        // Nothing is left of the first batch.
+        assert!(slow || naive.generate(7, FIRST) == expected, "{name}, again");
     }
 }
 

@@ -79,8 +79,8 @@ fn deconvolution(@builtin(global_invocation_id) id: vec3<u32>) {
                 let twice_a = y + 1u - ky;
                 let twice_b = x + 1u - kx;
                 if (twice_a % 2u == 0u && twice_b % 2u == 0u && twice_a < side && twice_b < side) {
-                    let from = ((id.z * layer.inputs + i) * layer.side + twice_a / 2u) * layer.side + twice_b / 2u;
-                    current += weights[(output * layer.inputs + i) * 9u + ky * 3u + kx] * i32(spikes_in[from]);
+                    let source = ((id.z * layer.inputs + i) * layer.side + twice_a / 2u) * layer.side + twice_b / 2u;
+                    current += weights[(output * layer.inputs + i) * 9u + ky * 3u + kx] * i32(spikes_in[source]);
                 }
             }
         }
@@ -105,8 +105,8 @@ fn readout(@builtin(global_invocation_id) id: vec3<u32>) {
                 let a = y + 1u - ky;
                 let b = x + 1u - kx;
                 if (a < side && b < side) {
-                    let from = ((id.z * layer.inputs + i) * side + a) * side + b;
-                    current += weights[(output * layer.inputs + i) * 9u + ky * 3u + kx] * i32(spikes_in[from]);
+                    let source = ((id.z * layer.inputs + i) * side + a) * side + b;
+                    current += weights[(output * layer.inputs + i) * 9u + ky * 3u + kx] * i32(spikes_in[source]);
                 }
             }
         }

@@ -12,7 +12,7 @@ from plain import Plain
 @dataclass
 class Options:
     convolution: str = "mkldnn"  # or "product", see plain.py; on CUDA the former is cuDNN
-    part: int = 2  # images that are decoded at once on a CPU
+    part: int = 4  # images that are decoded at once on a CPU
     drawn: int = 1  # up to this batch only the prior's drawn neurons are computed
     mode: str = ""  # of torch.compile; empty is its default on a CPU, and "max-autotune" on CUDA
     freezing: bool = True  # weights as constants, which inductor packs for mkldnn

@@ -8,7 +8,7 @@
 - A batch is cut in parts small enough for the caches. Each thread has a share of the images and computes it alone: that
   scales better than all threads on each operation. A single image is computed by all threads.
 
-What was tried and lost is in README.md; `Options` has the switches.
+README.md says what was tried and lost; `Options` has the switches.
 """
 import os
 import sys
