@@ -5,6 +5,7 @@
 
 mod animation;
 mod backend;
+mod bench;
 mod decode;
 mod devices;
 mod encode;
@@ -46,6 +47,8 @@ enum Command {
     Info(info::Arguments),
     /// List the GPU adapters and which one is used
     Devices(devices::Arguments),
+    /// Measure the CPU and every adapter, after comparing their images
+    Bench(Box<bench::Arguments>),
 }
 
 /// Why a command ended early.
@@ -99,6 +102,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Interpolate(arguments) => interpolate::run(&arguments),
         Command::Info(arguments) => info::run(&arguments),
         Command::Devices(arguments) => devices::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

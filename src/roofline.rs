@@ -1,0 +1,213 @@
+//! How fast a device is at what the network is made of, measured by small kernels that do nothing else: the limits
+//! that the speed of a layer can be held against.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+pub use crate::gpu::roofline::measure as gpu;
+
+/// What a device did a second. These are measured rates, not those of a data sheet.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Peaks {
+    /// 32-bit integer additions.
+    pub additions: f64,
+    /// 32-bit integer multiply-adds, one for both.
+    pub multiply_adds: f64,
+    /// Bytes read plus bytes written, of buffers larger than most caches.
+    pub bytes: f64,
+    /// True if the device's own clock was read, false for the host's.
+    pub device_clock: bool,
+}
+
+/// Sums of a chain; those of the shaders are as many.
+pub(crate) const CHAIN: usize = 8;
+/// Steps of a round.
+pub(crate) const UNROLL: usize = 4;
+/// Bytes of each of the two buffers of the copy.
+pub(crate) const COPY_BYTES: u64 = 128 << 20;
+
+/// The rate at which `run` makes `work(n)` things in `n` rounds, from runs that take about `target`: the
+/// median of five, because neither clocks nor machines are quiet.
+pub(crate) fn rate<E>(
+    target: Duration,
+    most: u32,
+    work: impl Fn(u32) -> f64,
+    mut run: impl FnMut(u32) -> Result<Duration, E>,
+) -> Result<f64, E> {
+    let mut rounds = 1;
+    loop {
+        let time = run(rounds)?;
+        if time >= target / 2 || rounds >= most {
+            break;
+        }
+        // Drivers end what takes too long, so no run is much longer than the target.
+        let factor = target.as_secs_f64() / time.as_secs_f64().max(1e-9);
+        rounds = (f64::from(rounds) * factor.clamp(1.5, 8.0)).ceil().min(f64::from(most)) as u32;
+    }
+    let mut times = [Duration::ZERO; 5];
+    for time in &mut times {
+        *time = run(rounds)?;
+    }
+    times.sort_unstable();
+    Ok(work(rounds) / times[2].as_secs_f64().max(1e-9))
+}
+
+/// Measures the CPU, on all its threads; every rate is taken from runs of about `target`.
+pub fn cpu(target: Duration) -> Peaks {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    let arithmetic = |factor: u32| {
+        let (rounds, width) = vectors();
+        // Calls are of 4096 rounds, so that the calls do not count.
+        let work = |n: u32| f64::from(n) * 4096.0 * (threads * CHAIN * UNROLL * width) as f64;
+        let run = |n: u32| {
+            on_all_threads(threads, |thread| {
+                for _ in 0..n {
+                    black_box(rounds(black_box(4096), black_box(factor), black_box(thread as u32)));
+                }
+            })
+        };
+        rate(target, u32::MAX, work, run).unwrap_or_else(|never| match never {})
+    };
+    let bytes = {
+        let part = COPY_BYTES as usize / 4 / threads;
+        let mut buffers: Vec<_> = (0..threads).map(|_| (vec![1_u32; part], vec![2_u32; part])).collect();
+        let work = |n: u32| f64::from(n) * (2 * 4 * part * threads) as f64;
+        let run = |n: u32| -> Result<Duration, std::convert::Infallible> {
+            let start = Instant::now();
+            std::thread::scope(|scope| {
+                for (source, target) in &mut buffers {
+                    scope.spawn(move || {
+                        for _ in 0..n {
+                            target.copy_from_slice(black_box(source));
+                            black_box(&mut *target);
+                        }
+                    });
+                }
+            });
+            Ok(start.elapsed())
+        };
+        rate(target, 1 << 10, work, run).unwrap_or_else(|never| match never {})
+    };
+    Peaks { additions: arithmetic(1), multiply_adds: arithmetic(3), bytes, device_clock: false }
+}
+
+fn on_all_threads(threads: usize, work: impl Fn(usize) + Sync) -> Result<Duration, std::convert::Infallible> {
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let work = &work;
+            scope.spawn(move || work(thread));
+        }
+    });
+    Ok(start.elapsed())
+}
+
+/// The rounds for the widest vectors of this CPU, and how many lanes they have.
+fn vectors() -> (fn(u32, u32, u32) -> u32, usize) {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        #[target_feature(enable = "avx2")]
+        fn wide(rounds: u32, factor: u32, seed: u32) -> u32 {
+            lanes::<8>(rounds, factor, seed)
+        }
+        fn avx2(rounds: u32, factor: u32, seed: u32) -> u32 {
+            // SAFETY: This function is only handed out where AVX2 was detected.
+            #[expect(unsafe_code, reason = "the compiler cannot know what was detected")]
+            unsafe {
+                wide(rounds, factor, seed)
+            }
+        }
+        return (avx2, 8);
+    }
+    (lanes::<4>, 4)
+}
+
+/// The same as the shaders' loops, on `W` lanes instead of four. A factor of 1 is an addition.
+#[inline(always)]
+fn lanes<const W: usize>(rounds: u32, factor: u32, seed: u32) -> u32 {
+    let mut state: [[u32; W]; CHAIN] =
+        std::array::from_fn(|at| std::array::from_fn(|lane| seed.wrapping_add((at + lane) as u32)));
+    if factor == 1 {
+        rounds_of(rounds, &mut state, u32::wrapping_add);
+    } else {
+        rounds_of(rounds, &mut state, |a, b| a.wrapping_mul(factor).wrapping_add(b));
+    }
+    state.iter().flatten().fold(0, |all, sum| all ^ sum)
+}
+
+#[inline(always)]
+fn rounds_of<const W: usize>(
+    rounds: u32,
+    state: &mut [[u32; W]; CHAIN],
+    operation: impl Fn(u32, u32) -> u32,
+) {
+    for _ in 0..rounds as usize * UNROLL {
+        for at in 0..CHAIN {
+            let next = state[(at + 1) % CHAIN];
+            for (sum, next) in state[at].iter_mut().zip(next) {
+                *sum = operation(*sum, next);
+            }
+        }
+    }
+}
+
+/// What the shaders give for one invocation.
+#[cfg(test)]
+pub(crate) fn rounds(rounds: u32, factor: u32, seed: u32) -> u32 {
+    lanes::<4>(rounds, factor, seed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fibonacci: two sums that add each other in turn, in every lane.
+    #[test]
+    fn the_work_is_done() {
+        let expected = |n: u32, factor: u32, seed: u32| {
+            let mut state: Vec<u32> = (0..CHAIN as u32).map(|at| seed + at).collect();
+            for _ in 0..n as usize * UNROLL {
+                for at in 0..CHAIN {
+                    state[at] = state[at].wrapping_mul(factor).wrapping_add(state[(at + 1) % CHAIN]);
+                }
+            }
+            state.iter().fold(0, |all, sum| all ^ sum)
+        };
+        let (vector, width) = vectors();
+        for factor in [1, 3] {
+            let lanes = (0..width as u32).fold(0, |all, lane| all ^ expected(9, factor, 5 + lane));
+            assert_eq!(vector(9, factor, 5), lanes);
+        }
+    }
+
+    #[test]
+    fn rounds_grow_to_the_target_and_no_further() {
+        let mut longest = Duration::ZERO;
+        let measured = rate(Duration::from_millis(50), u32::MAX, f64::from, |n| {
+            let time = Duration::from_nanos(1000) * n;
+            longest = longest.max(time);
+            Ok::<_, ()>(time)
+        });
+        assert!((measured.expect("a rate") / 1e6 - 1.0).abs() < 1e-9);
+        assert!(longest >= Duration::from_millis(25) && longest <= Duration::from_millis(76), "{longest:?}");
+        let mut most = 0;
+        let fast = rate(Duration::from_millis(50), 64, f64::from, |n| {
+            most = most.max(n);
+            Ok::<_, ()>(Duration::ZERO)
+        });
+        assert!(fast.is_ok() && most == 64);
+        assert_eq!(rate(Duration::ZERO, 1, f64::from, |_| Err("lost")), Err("lost"));
+    }
+
+    #[test]
+    fn the_cpu_has_limits() {
+        let peaks = cpu(Duration::from_millis(50));
+        eprintln!("{peaks:?}");
+        assert!(
+            [peaks.additions, peaks.multiply_adds, peaks.bytes]
+                .iter()
+                .all(|&rate| rate.is_finite() && rate > 1e6)
+        );
+    }
+}
