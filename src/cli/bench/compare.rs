@@ -99,6 +99,11 @@ fn baseline<'r>(rows: &'r [Row<'_>], row: &Row<'_>) -> Option<&'r Row<'r>> {
         .or_else(|| with_speed().next())
 }
 
+/// How a row names what it is held against: by the file, if that is all that differs.
+fn shown(base: &Row<'_>, row: &Row<'_>) -> String {
+    if base.backend == row.backend { base.file.clone() } else { format!("{}, {}", base.backend, base.file) }
+}
+
 fn table(rows: &[Row<'_>]) -> String {
     let head = [
         "backend",
@@ -116,7 +121,7 @@ fn table(rows: &[Row<'_>]) -> String {
     for row in rows {
         let mut line = vec![row.backend.to_owned(), row.file.clone()];
         match (&row.outcome, baseline(rows, row)) {
-            (Ok(speed), Some(Row { backend, file, outcome: Ok(base) })) => line.extend([
+            (Ok(speed), Some(against @ Row { outcome: Ok(base), .. })) => line.extend([
                 si(speed.images_per_second),
                 digits(speed.images_per_second / base.images_per_second),
                 speed.batch.to_string(),
@@ -124,7 +129,7 @@ fn table(rows: &[Row<'_>]) -> String {
                 digits(speed.latency / base.latency),
                 time(speed.p99),
                 time(speed.cold_start),
-                format!("{backend}, {file}"),
+                shown(against, row),
             ]),
             (Err(why), _) => line.push((*why).into()),
             (Ok(_), _) => {}
@@ -138,9 +143,9 @@ fn chart(model: &str, rows: &[Row<'_>]) -> Chart {
     let bar = |row: &Row<'_>| {
         let label = format!("{}, {}", row.backend, row.file);
         match (&row.outcome, baseline(rows, row)) {
-            (Ok(speed), Some(Row { backend, file, outcome: Ok(base) })) => {
+            (Ok(speed), Some(against @ Row { outcome: Ok(base), .. })) => {
                 let ratio = speed.images_per_second / base.images_per_second;
-                let label = format!("{label}: images a second, of {backend}, {file}");
+                let label = format!("{label}, of {}", shown(against, row));
                 Bar {
                     label,
                     parts: vec![ratio],
@@ -153,7 +158,11 @@ fn chart(model: &str, rows: &[Row<'_>]) -> Chart {
             }
         }
     };
-    Chart { title: format!("{model}: ratios"), legend: Vec::new(), bars: rows.iter().map(bar).collect() }
+    Chart {
+        title: format!("{model}: images a second, ratios"),
+        legend: Vec::new(),
+        bars: rows.iter().map(bar).collect(),
+    }
 }
 
 #[cfg(test)]
@@ -187,6 +196,7 @@ mod tests {
         assert_eq!(cells[1], ["B", "1", "WRONG"]);
         assert_eq!(cells[4][..4], ["C", "2", "60.0", "1.50"]);
         assert_eq!(cells[5][2..4], ["20.0", "2.00"]);
+        assert_eq!((cells[4].last(), &cells[5][cells[5].len() - 2..]), (Some(&"1"), &["A,", "1"][..]));
         assert_eq!(chart("m", &rows).bars[3].value, "1.50 (60.0)");
         assert_eq!(chart("m", &rows).bars[0].value, "WRONG");
         assert!(baseline(&rows[..1], &rows[0]).is_none());

@@ -215,7 +215,7 @@ fn draw_chart<DB: DrawingBackend>(canvas: &Canvas<'_, DB>, chart: &Chart, top: i
             canvas.rectangle([left, right], [y + 17, y + 37], *colour)?;
             left = right;
         }
-        canvas.text(&bar.value, 13, [left + 6, y + 20])?;
+        canvas.text(&bar.value, 13, [left + 6, y + 21])?;
         y += BAR;
     }
     for (at, (name, colour)) in chart.legend.iter().zip(COLOURS.iter().cycle()).enumerate() {
