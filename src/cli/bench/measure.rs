@@ -8,8 +8,9 @@ use indicatif::ProgressBar;
 
 use super::energy::Meters;
 use super::place::{Place, generator};
+use super::sampling::{nanoseconds, sample, warm_up};
 use super::schema::{Dispatch, Energy, Kernels, Outcome, Peaks, Point, Scores, Verified};
-use super::statistics::{is_stable, median};
+use super::statistics::median;
 use super::verify::{Reference, Unfit, verify};
 
 /// How much is measured.
@@ -28,10 +29,6 @@ pub(super) struct Effort {
     pub(super) roofline: Duration,
 }
 
-/// Samples of a point, unless they take long.
-const SAMPLES: usize = 100;
-/// A point takes no longer than so many times its least time, whatever its samples.
-const PATIENCE: u32 = 5;
 /// A larger batch that brings less than this factor brings nothing.
 const WORTHWHILE: f64 = 1.03;
 /// Batches in flight of a stream for throughput. A sample is of as many, because they may come in pairs.
@@ -231,40 +228,4 @@ pub(super) fn images_per_second(point: &Point) -> f64 {
 /// The point of most images a second.
 pub(super) fn best(points: &[Point]) -> Option<&Point> {
     points.iter().max_by(|a, b| images_per_second(a).total_cmp(&images_per_second(b)))
-}
-
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
-fn timed(run: &mut impl FnMut() -> fsvae::Result<()>) -> fsvae::Result<u64> {
-    let start = Instant::now();
-    run()?;
-    Ok(nanoseconds(start.elapsed()))
-}
-
-/// Runs until the times are stable, or for so long.
-fn warm_up(most: Duration, run: &mut impl FnMut() -> fsvae::Result<()>) -> fsvae::Result<()> {
-    let start = Instant::now();
-    let mut samples = Vec::new();
-    while !is_stable(&samples) {
-        samples.push(timed(run)?);
-        if start.elapsed() >= most {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// Runs for at least so long.
-fn sample(least: Duration, run: &mut impl FnMut() -> fsvae::Result<()>) -> fsvae::Result<Vec<u64>> {
-    let start = Instant::now();
-    let mut samples = Vec::new();
-    loop {
-        samples.push(timed(run)?);
-        let elapsed = start.elapsed();
-        if elapsed >= least && (samples.len() >= SAMPLES || elapsed >= PATIENCE * least) {
-            return Ok(samples);
-        }
-    }
 }

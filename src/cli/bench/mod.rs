@@ -7,6 +7,7 @@ mod measure;
 mod nvml;
 mod place;
 mod plot;
+mod sampling;
 mod schema;
 mod statistics;
 mod table;
