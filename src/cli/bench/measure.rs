@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
-use fsvae::{Generator, Gpu, Images, Network, wgpu};
+use fsvae::{Generator, Gpu, Images, Network, StreamOptions, wgpu};
 use indicatif::ProgressBar;
 
 use super::energy::Meters;
@@ -25,16 +25,15 @@ pub(super) struct Effort {
     pub(super) point: Duration,
     /// The most that warming up takes.
     pub(super) warm_up: Duration,
+    /// Batches of a stream in flight. A sample is of as many, because they may come in pairs.
+    pub(super) in_flight: NonZeroUsize,
     /// The work of a roofline's dispatch.
     pub(super) roofline: Duration,
 }
 
 /// A larger batch that brings less than this factor brings nothing.
 const WORTHWHILE: f64 = 1.03;
-/// Batches in flight of a stream for throughput. A sample is of as many, because they may come in pairs.
-const IN_FLIGHT: usize = 2;
-
-/// Everything about one backend that is right.
+/// What is used to measure one backend.
 struct Session<'a> {
     network: &'a Network,
     gpu: Option<Gpu>,
@@ -159,10 +158,12 @@ impl Session<'_> {
         if generator.batch() < batch {
             return Ok(None);
         }
-        let mut stream = generator.stream(self.effort.seed, ..)?;
+        let in_flight = self.effort.in_flight;
+        let options = StreamOptions { in_flight, ..StreamOptions::throughput() };
+        let mut stream = generator.stream_with(options, self.effort.seed, ..)?;
         let mut last = None;
         let mut run = || {
-            for _ in 0..IN_FLIGHT {
+            for _ in 0..in_flight.get() {
                 last = stream.next().transpose()?;
             }
             Ok(())
@@ -173,7 +174,7 @@ impl Session<'_> {
         let energy: Vec<Energy> = self.meters.since(&before);
         drop(stream);
         self.check(last)?;
-        Ok(Some(Point { batch, images_per_sample: IN_FLIGHT * batch, samples_ns, energy }))
+        Ok(Some(Point { batch, images_per_sample: in_flight.get() * batch, samples_ns, energy }))
     }
 
     /// Times of the dispatches of the best batch.

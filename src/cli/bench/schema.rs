@@ -116,7 +116,7 @@ pub(super) struct Verified {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Point {
     pub(super) batch: usize,
-    /// A sample is the time of so many images: of two batches, for two are in flight.
+    /// A sample is the time of so many images: of as many batches as are in flight, for they may come together.
     pub(super) images_per_sample: usize,
     pub(super) samples_ns: Vec<u64>,
     /// Of all samples together; empty where nothing tells it.
