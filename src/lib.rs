@@ -42,6 +42,7 @@
 //! - `bundled`: the trained checkpoints inside the binary, 8 MB each.
 //! - `capi`: the C interface of `include/fsvae.h`. `cargo rustc --release --lib --features capi --crate-type
 //!   cdylib,staticlib` builds the libraries.
+//! - `nvml`: `fsvae bench` reads the energy counters of NVIDIA's GPUs, where the driver is there.
 //! - `tracing`: debug spans `fsvae.compile`, `upload`, `record`, `submit` and `readback` of the `tracing` crate.
 
 #[macro_use]
@@ -62,8 +63,11 @@ mod indices;
 mod integers;
 mod latents;
 mod network;
+pub mod operations;
 mod philox;
 mod picture;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod roofline;
 mod stream;
 
 #[doc = include_str!("integer_machine.md")]

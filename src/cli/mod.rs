@@ -5,6 +5,7 @@
 
 mod animation;
 mod backend;
+mod bench;
 mod decode;
 mod devices;
 mod encode;
@@ -47,6 +48,8 @@ enum Command {
     Info(info::Arguments),
     /// List the GPU adapters and which one is used
     Devices(devices::Arguments),
+    /// Measure the CPU and every adapter, after comparing their images
+    Bench(Box<bench::Arguments>),
 }
 
 /// Why a command ended early.
@@ -100,6 +103,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Interpolate(arguments) => interpolate::run(&arguments),
         Command::Info(arguments) => info::run(&arguments),
         Command::Devices(arguments) => devices::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -17,6 +17,8 @@ pub(crate) trait Vectors: Copy + Send + Sync {
     fn run<W: Work>(self, work: W) -> W::Output;
     fn splat(self, value: i32) -> Self::Vector;
     fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The low halves of the products.
+    fn multiply(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// `a + b` in the lanes of the mask, `a` in the others.
     fn add_where(self, mask: Self::Mask, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     fn greater(self, a: Self::Vector, b: Self::Vector) -> Self::Mask;
@@ -208,6 +210,11 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn multiply(self, a: __m512i, b: __m512i) -> __m512i {
+            self.avx512f._mm512_mullo_epi32(a, b)
+        }
+
+        #[inline(always)]
         fn add_where(self, mask: u16, a: __m512i, b: __m512i) -> __m512i {
             self.avx512f._mm512_mask_add_epi32(a, mask, a, b)
         }
@@ -251,6 +258,11 @@ mod x86 {
         #[inline(always)]
         fn add(self, a: __m256i, b: __m256i) -> __m256i {
             self.avx2._mm256_add_epi32(a, b)
+        }
+
+        #[inline(always)]
+        fn multiply(self, a: __m256i, b: __m256i) -> __m256i {
+            self.avx2._mm256_mullo_epi32(a, b)
         }
 
         #[inline(always)]
@@ -298,6 +310,11 @@ mod x86 {
         #[inline(always)]
         fn add(self, a: __m128i, b: __m128i) -> __m128i {
             self.sse2._mm_add_epi32(a, b)
+        }
+
+        #[inline(always)]
+        fn multiply(self, a: __m128i, b: __m128i) -> __m128i {
+            self.sse4_1._mm_mullo_epi32(a, b)
         }
 
         #[inline(always)]
@@ -361,6 +378,11 @@ impl Vectors for Portable {
     #[inline(always)]
     fn add(self, a: [i32; 4], b: [i32; 4]) -> [i32; 4] {
         std::array::from_fn(|lane| a[lane].wrapping_add(b[lane]))
+    }
+
+    #[inline(always)]
+    fn multiply(self, a: [i32; 4], b: [i32; 4]) -> [i32; 4] {
+        std::array::from_fn(|lane| a[lane].wrapping_mul(b[lane]))
     }
 
     #[inline(always)]

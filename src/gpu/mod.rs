@@ -11,6 +11,8 @@ mod limits;
 mod model;
 mod plan;
 mod record;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) mod roofline;
 mod signal;
 #[cfg(not(target_arch = "wasm32"))]
 mod timing;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::device::Gpu;
 use super::engine::Engine;
 use super::kernels::Pass;
 use super::kernels::sample::Run;
@@ -22,59 +23,63 @@ impl Engine {
     /// `None` where the device has none.
     pub(crate) fn timings(&self, seed: u64, first: u64, images: usize) -> Result<Option<Vec<KernelTime>>> {
         let (gpu, plan) = (&self.model.gpu, &self.plan);
-        if !gpu.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
-            return Ok(None);
-        }
         let passes: Vec<&Pass> =
             std::iter::once(&plan.prior).chain(&plan.decoder).chain(plan.readout()).collect();
-        let count = 2 * passes.len() as u32;
-        let bytes = 8 * u64::from(count);
-        let (sender, mapped) = signal();
-        let readback = gpu.checked_now(|| {
-            let label = Some("fsvae.timestamps");
-            let buffer = |usage| {
-                let descriptor =
-                    wgpu::BufferDescriptor { label, size: bytes, usage, mapped_at_creation: false };
-                gpu.device.create_buffer(&descriptor)
-            };
-            let ty = wgpu::QueryType::Timestamp;
-            let queries = gpu.device.create_query_set(&wgpu::QuerySetDescriptor { label, ty, count });
-            let resolved = buffer(wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC);
-            let readback = buffer(wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
+        gpu.checked_now(|| {
             gpu.queue.write_buffer(&plan.run, 0, bytemuck::bytes_of(&Run::new(seed, first)));
-            let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
-            for (pass, at) in passes.iter().zip((0..).step_by(2)) {
-                let mut compute = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
-                    label: Some(pass.kernel),
-                    timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
-                        query_set: &queries,
-                        beginning_of_pass_write_index: Some(at),
-                        end_of_pass_write_index: Some(at + 1),
-                    }),
-                });
-                pass.record(&mut compute, images as u32);
-            }
-            encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
-            encoder.copy_buffer_to_buffer(&resolved, 0, &readback, 0, bytes);
-            gpu.queue.submit([encoder.finish()]);
-            readback.map_async(wgpu::MapMode::Read, .., move |result| sender.say(result.is_ok()));
-            readback
         })?;
-        let _ = gpu.device.poll(wgpu::PollType::wait_indefinitely());
-        if !mapped.wait() {
-            return Err(gpu.lost());
-        }
-        let view = readback.get_mapped_range(..).map_err(|_| gpu.lost())?;
-        let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&view[..]);
-        let nanoseconds = f64::from(gpu.queue.get_timestamp_period());
-        let time = |[start, end]: [u64; 2]| {
-            Duration::from_nanos((end.saturating_sub(start) as f64 * nanoseconds).round() as u64)
-        };
-        let times = passes.iter().zip(ticks.chunks_exact(2));
-        Ok(Some(
-            times
-                .map(|(pass, ticks)| KernelTime { kernel: pass.kernel, time: time([ticks[0], ticks[1]]) })
-                .collect(),
-        ))
+        let times = timed(gpu, &passes, images as u32)?;
+        let named = |time: (&&Pass, Duration)| KernelTime { kernel: time.0.kernel, time: time.1 };
+        Ok(times.map(|times| passes.iter().zip(times).map(named).collect()))
     }
+}
+
+/// Submits dispatches for `images` images, each between two timestamps, and waits. `None`, and nothing is submitted,
+/// where the device has none.
+pub(super) fn timed(gpu: &Gpu, passes: &[&Pass], images: u32) -> Result<Option<Vec<Duration>>> {
+    if !gpu.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+        return Ok(None);
+    }
+    let count = 2 * passes.len() as u32;
+    let bytes = 8 * u64::from(count);
+    let (sender, mapped) = signal();
+    let readback = gpu.checked_now(|| {
+        let label = Some("fsvae.timestamps");
+        let buffer = |usage| {
+            let descriptor = wgpu::BufferDescriptor { label, size: bytes, usage, mapped_at_creation: false };
+            gpu.device.create_buffer(&descriptor)
+        };
+        let ty = wgpu::QueryType::Timestamp;
+        let queries = gpu.device.create_query_set(&wgpu::QuerySetDescriptor { label, ty, count });
+        let resolved = buffer(wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC);
+        let readback = buffer(wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
+        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
+        for (pass, at) in passes.iter().zip((0..).step_by(2)) {
+            let mut compute = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                label: Some(pass.kernel),
+                timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
+                    query_set: &queries,
+                    beginning_of_pass_write_index: Some(at),
+                    end_of_pass_write_index: Some(at + 1),
+                }),
+            });
+            pass.record(&mut compute, images);
+        }
+        encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
+        encoder.copy_buffer_to_buffer(&resolved, 0, &readback, 0, bytes);
+        gpu.queue.submit([encoder.finish()]);
+        readback.map_async(wgpu::MapMode::Read, .., move |result| sender.say(result.is_ok()));
+        readback
+    })?;
+    let _ = gpu.device.poll(wgpu::PollType::wait_indefinitely());
+    if !mapped.wait() {
+        return Err(gpu.lost());
+    }
+    let view = readback.get_mapped_range(..).map_err(|_| gpu.lost())?;
+    let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&view[..]);
+    let nanoseconds = f64::from(gpu.queue.get_timestamp_period());
+    let time = |ticks: &[u64]| {
+        Duration::from_nanos((ticks[1].saturating_sub(ticks[0]) as f64 * nanoseconds).round() as u64)
+    };
+    Ok(Some(ticks.chunks_exact(2).map(time).collect()))
 }

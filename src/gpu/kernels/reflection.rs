@@ -9,11 +9,13 @@ use super::{
     Binding, Kernel, LayerSizes, conv_lif, conv_transpose_lif, image_lif, layer_constants, linear_lif,
     philox_words, readout, rgba, sample, tiles,
 };
+use crate::gpu::roofline;
 use crate::gpu::variant::Variant;
 
 /// Every kernel with some constants that it may be compiled with.
 fn kernels() -> Vec<(&'static Kernel, Vec<(&'static str, u32)>)> {
     let mut kernels = vec![(&philox_words::KERNEL, vec![])];
+    kernels.extend([&roofline::ADD, &roofline::MULTIPLY_ADD, &roofline::COPY].map(|kernel| (kernel, vec![])));
     for channels in [1, 3] {
         kernels.push((&rgba::KERNEL, vec![("IMAGE_CHANNELS", channels)]));
         kernels.push((&tiles::KERNEL, vec![("IMAGE_CHANNELS", channels)]));

@@ -1,0 +1,222 @@
+//! Images first, speed afterwards: what a backend makes is compared before and after it is timed.
+
+use fsvae::{Generator, Image, Network, bundled};
+
+use super::schema::Verified;
+use crate::cli::report::digest;
+
+/// Rows of `tests/conformance.rows`: model, task, seed, index, SHA-256 of the pixels. They come from the oracle.
+const KNOWN: &str = include_str!("known.rows");
+
+/// An image that is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Expected {
+    seed: u64,
+    index: u64,
+    digest: String,
+    source: Source,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Oracle,
+    Cpu,
+}
+
+/// Why a backend is not scored.
+#[derive(Debug)]
+pub(super) enum Unfit {
+    Wrong(String),
+    Failed(fsvae::Error),
+}
+
+impl From<fsvae::Error> for Unfit {
+    fn from(error: fsvae::Error) -> Self {
+        Unfit::Failed(error)
+    }
+}
+
+/// What images must be, by the oracle and by the CPU.
+pub(super) struct Reference {
+    cpu: Generator,
+    seed: u64,
+    known: Vec<Expected>,
+    /// As many images of the seed.
+    samples: u64,
+    /// False once the CPU disagrees with the oracle: nothing is held against it then.
+    cpu_is_right: bool,
+}
+
+impl Reference {
+    /// `sha256` says which of the bundled models a checkpoint is, if any.
+    pub(super) fn new(network: &Network, sha256: &str, seed: u64, samples: u64) -> Self {
+        let model = bundled::MODELS.iter().find(|(_, bytes)| digest(bytes) == sha256);
+        let known = model.map_or_else(Vec::new, |(name, _)| known(name));
+        Reference { cpu: Generator::builder(network).cpu(), seed, known, samples, cpu_is_right: true }
+    }
+
+    /// One that expects another image where the last of the oracle's is.
+    #[cfg(test)]
+    pub(super) fn tampered(mut self) -> Self {
+        if let Some(last) = self.known.last_mut() {
+            last.digest = digest(b"another image");
+        }
+        self
+    }
+
+    /// The CPU does not agree with the oracle: from now on nothing is held against it.
+    pub(super) fn distrust_cpu(&mut self) {
+        self.cpu_is_right = false;
+    }
+
+    /// Images of the oracle.
+    pub(super) fn known(&self) -> &[Expected] {
+        &self.known
+    }
+
+    /// Images of the oracle and of the CPU.
+    pub(super) fn expected(&mut self) -> fsvae::Result<Vec<Expected>> {
+        let images = self.cpu.generate(self.seed, 0..if self.cpu_is_right { self.samples } else { 0 })?;
+        let (seed, source) = (self.seed, Source::Cpu);
+        let samples = images.iter().map(|Image { index, pixels, .. }| Expected {
+            seed,
+            index,
+            digest: digest(pixels),
+            source,
+        });
+        Ok(self.known.iter().cloned().chain(samples).collect())
+    }
+
+    /// Compares the first, the middle and the last image of a batch of the seed with the CPU's.
+    pub(super) fn check_batch(&mut self, images: &fsvae::Images) -> Result<Verified, Unfit> {
+        let mut verified = Verified::default();
+        if !self.cpu_is_right {
+            return Ok(verified);
+        }
+        let mut places = vec![0, images.len() / 2, images.len() - 1];
+        places.dedup();
+        for image in places.into_iter().filter_map(|n| images.get(n)) {
+            let expected = self.cpu.generate(self.seed, image.index..=image.index)?;
+            if image.pixels != expected.as_bytes() {
+                return Err(Unfit::Wrong(format!(
+                    "image {} of seed {} in a batch of {} is not the CPU's",
+                    image.index,
+                    self.seed,
+                    images.len()
+                )));
+            }
+            verified.with_cpu += 1;
+        }
+        Ok(verified)
+    }
+}
+
+fn known(model: &str) -> Vec<Expected> {
+    let row = |line: &str| {
+        let mut cells = line.strip_prefix(model)?.strip_prefix(" generate ")?.split(' ');
+        let mut number = || cells.next()?.parse().ok();
+        let (seed, index) = (number()?, number()?);
+        Some(Expected { seed, index, digest: cells.next()?.into(), source: Source::Oracle })
+    };
+    KNOWN.lines().filter_map(row).collect()
+}
+
+/// Compares the images that `pixels(seed, index)` makes.
+pub(super) fn verify(
+    expected: &[Expected],
+    mut pixels: impl FnMut(u64, u64) -> fsvae::Result<Vec<u8>>,
+) -> Result<Verified, Unfit> {
+    let mut verified = Verified::default();
+    for Expected { seed, index, digest: right, source } in expected {
+        let found = digest(&pixels(*seed, *index)?);
+        let (whose, count) = match source {
+            Source::Oracle => ("oracle", &mut verified.with_oracle),
+            Source::Cpu => ("CPU", &mut verified.with_cpu),
+        };
+        if found != *right {
+            return Err(Unfit::Wrong(format!(
+                "image {index} of seed {seed} has SHA-256 {found}, the {whose}'s has {right}"
+            )));
+        }
+        *count += 1;
+    }
+    Ok(verified)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reference(model: &str) -> Reference {
+        let checkpoint = fsvae::Checkpoint::bundled(model).expect("bundled").expect("valid");
+        let network = Network::new(&checkpoint).expect("a network");
+        Reference::new(&network, &digest(checkpoint.as_bytes()), 99, 2)
+    }
+
+    #[test]
+    fn known_rows_are_the_oracles() {
+        let oracle = include_str!("../../../tests/conformance.rows");
+        for (model, _) in bundled::MODELS {
+            let rows: Vec<&str> = KNOWN.lines().filter(|line| line.starts_with(model)).collect();
+            assert!(rows.iter().all(|row| oracle.lines().any(|line| line == *row)), "{model}");
+            assert_eq!(known(model).len(), rows.len(), "{model}");
+            assert!(rows.len() >= 7, "{model}");
+        }
+    }
+
+    /// One bit of one pixel, of any image, and the backend is out.
+    #[test]
+    fn a_tampered_image_is_wrong() {
+        let mut reference = reference("fashion");
+        let expected = reference.expected().expect("images");
+        let count = expected.len();
+        let Reference { cpu, known, .. } = &mut reference;
+        let right = verify(&expected, |seed, index| Ok(cpu.generate(seed, index..=index)?.into_bytes()));
+        let known = known.len();
+        assert_eq!(right.expect("right"), Verified { with_oracle: known, with_cpu: count - known });
+        for tampered in 0..count {
+            let mut at = 0;
+            let result = verify(&expected, |seed, index| {
+                let mut pixels = cpu.generate(seed, index..=index)?.into_bytes();
+                pixels[1023] ^= u8::from(at == tampered);
+                at += 1;
+                Ok(pixels)
+            });
+            let Err(Unfit::Wrong(reason)) = result else { panic!("image {tampered} passed: {result:?}") };
+            let Expected { seed, index, .. } = expected[tampered];
+            assert!(reason.starts_with(&format!("image {index} of seed {seed} has SHA-256 ")), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_tampered_batch_is_wrong() {
+        let mut reference = reference("mnist");
+        let images = reference.cpu.generate(99, 5..12).expect("images");
+        assert_eq!(reference.check_batch(&images).expect("right"), Verified { with_oracle: 0, with_cpu: 3 });
+        for at in [0, 3, 6] {
+            let mut pixels = images.as_bytes().to_vec();
+            pixels[at * 1024 + 7] ^= 1;
+            let network = reference.cpu.architecture().clone();
+            let tampered = fsvae::Images::new(&network, 5, pixels).expect("images");
+            let Err(Unfit::Wrong(reason)) = reference.check_batch(&tampered) else {
+                panic!("image {at} passed")
+            };
+            assert_eq!(reason, format!("image {} of seed 99 in a batch of 7 is not the CPU's", 5 + at));
+        }
+    }
+
+    #[test]
+    fn a_model_of_ones_own_has_no_known_images() {
+        let checkpoint = fsvae::Checkpoint::bundled("mnist").expect("bundled").expect("valid");
+        let network = Network::new(&checkpoint).expect("a network");
+        assert_eq!(Reference::new(&network, "another digest", 7, 1).known(), []);
+    }
+
+    #[test]
+    fn a_lost_device_is_no_wrong_image() {
+        let mut reference = reference("mnist");
+        let expected = reference.expected().expect("images");
+        let lost = || fsvae::Error::DeviceLost { adapter: "X".into() };
+        assert!(matches!(verify(&expected, |_, _| Err(lost())), Err(Unfit::Failed(_))));
+    }
+}
