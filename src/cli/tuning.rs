@@ -40,26 +40,30 @@ impl Kernels {
             Kernels::Events => Variant::Events,
             Kernels::Auto => {
                 let found = found(gpu.info(), network.architecture());
-                let found = found.and_then(|found| found.best.parse().ok());
                 let worthwhile = count >= WORTHWHILE;
-                found
-                    .or_else(|| worthwhile.then(|| make(gpu, network).ok())?.map(|made| made.best))
-                    .unwrap_or_default()
+                let found = found.or_else(|| worthwhile.then(|| make(gpu, network).ok())?);
+                found.map(|found| found.variant()).unwrap_or_default()
             }
         }
     }
 }
 
 /// A calibration as it is kept.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Found {
+    /// Name of the fastest variant.
     pub(super) best: String,
     /// Milliseconds of an image; null for a variant whose images were wrong.
     pub(super) milliseconds: Vec<(String, Option<f64>)>,
+    /// Images of the batches that were timed.
     pub(super) batch: usize,
 }
 
 impl Found {
+    pub(super) fn variant(&self) -> Variant {
+        self.best.parse().unwrap_or_default()
+    }
+
     fn new(calibration: &Calibration, batch: usize) -> Self {
         let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
         let times = calibration.times.iter();
@@ -91,17 +95,22 @@ impl std::fmt::Display for Found {
 ///
 /// # Errors
 /// As [`calibrate`].
-pub(super) fn make(gpu: &Gpu, network: &Network) -> fsvae::Result<Calibration> {
-    let batch = if is_software(gpu.info()) { SOFTWARE_BATCH } else { BATCH };
-    let made =
-        pollster::block_on(calibrate(gpu, network, NonZeroUsize::new(batch).unwrap_or(NonZeroUsize::MIN)))?;
-    if let (Some(path), Ok(text)) =
-        (path(gpu.info(), network.architecture()), serde_json::to_vec(&Found::new(&made, batch)))
-    {
+pub(super) fn make(gpu: &Gpu, network: &Network) -> fsvae::Result<Found> {
+    let found = measure(gpu, network, if is_software(gpu.info()) { SOFTWARE_BATCH } else { BATCH })?;
+    if let (Some(path), Ok(text)) = (path(gpu.info(), network.architecture()), serde_json::to_vec(&found)) {
         // The next run calibrates again, then.
         let _ = write(&path, &text);
     }
-    Ok(made)
+    Ok(found)
+}
+
+/// Calibrates with batches of `batch` images.
+///
+/// # Errors
+/// As [`calibrate`].
+pub(super) fn measure(gpu: &Gpu, network: &Network, batch: usize) -> fsvae::Result<Found> {
+    let size = NonZeroUsize::new(batch).unwrap_or(NonZeroUsize::MIN);
+    Ok(Found::new(&pollster::block_on(calibrate(gpu, network, size))?, batch))
 }
 
 /// What an earlier calibration of this adapter and driver found for networks of these sizes.

@@ -4,6 +4,10 @@
 #[cfg(feature = "threads")]
 pub(crate) fn for_each_chunk<T: Send>(data: &mut [T], size: usize, work: impl Fn(usize, &mut [T]) + Sync) {
     use rayon::prelude::*;
+    // A pool of one would only be woken up and waited for.
+    if rayon::current_num_threads() == 1 {
+        return data.chunks_mut(size).enumerate().for_each(|(i, chunk)| work(i, chunk));
+    }
     data.par_chunks_mut(size).enumerate().for_each(|(i, chunk)| work(i, chunk));
 }
 

@@ -3,7 +3,8 @@
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
-use fsvae::{Generator, Gpu, Images, Network, StreamOptions, wgpu};
+use fsvae::gpu::Variant;
+use fsvae::{Generator, Gpu, Images, Network, StreamOptions, instruction_set, wgpu};
 use indicatif::ProgressBar;
 
 use super::energy::Meters;
@@ -12,6 +13,7 @@ use super::sampling::{nanoseconds, sample, warm_up};
 use super::schema::{Dispatch, Energy, Kernels, Outcome, Peaks, Point, Scores, Verified};
 use super::statistics::median;
 use super::verify::{Reference, Unfit, verify};
+use crate::cli::tuning::{self, Found};
 
 /// How much is measured.
 #[derive(Clone, Debug)]
@@ -27,6 +29,8 @@ pub(super) struct Effort {
     pub(super) warm_up: Duration,
     /// Batches of a stream in flight. A sample is of as many, because they may come in pairs.
     pub(super) in_flight: NonZeroUsize,
+    /// Images of the batches by which the kernels' variant is chosen, if not the usual ones.
+    pub(super) calibration: Option<usize>,
     /// The work of a roofline's dispatch.
     pub(super) roofline: Duration,
 }
@@ -37,6 +41,7 @@ const WORTHWHILE: f64 = 1.03;
 struct Session<'a> {
     network: &'a Network,
     gpu: Option<Gpu>,
+    variant: Variant,
     effort: &'a Effort,
     reference: &'a mut Reference,
     meters: Meters,
@@ -71,7 +76,7 @@ fn scores(
     // The only start that is cold is the first, so it is timed before its image is looked at.
     let start = Instant::now();
     let gpu = place.open(network)?;
-    let mut single = generator(gpu.as_ref(), network, NonZeroUsize::MIN)?;
+    let mut single = generator(gpu.as_ref(), network, NonZeroUsize::MIN, Variant::default())?;
     single.generate(effort.seed, 0..1)?;
     let cold_start = start.elapsed();
 
@@ -82,8 +87,22 @@ fn scores(
     };
     let verified = verify(&expected, |seed, index| Ok(single.generate(seed, index..=index)?.into_bytes()))?;
 
+    progress.set_message(format!("{name}: choosing kernels"));
+    let calibration = match &gpu {
+        None => None,
+        Some(gpu) => match effort.calibration {
+            // As for any other command, which it is remembered for.
+            None => Some(tuning::make(gpu, network)?),
+            Some(batch) => Some(tuning::measure(gpu, network, batch)?),
+        },
+    };
+    let variant = calibration.as_ref().map(Found::variant).unwrap_or_default();
+    if variant != Variant::default() {
+        single = generator(gpu.as_ref(), network, NonZeroUsize::MIN, variant)?;
+    }
+
     let meters = Meters::new(gpu.as_ref());
-    let mut session = Session { network, gpu, effort, reference, meters, verified, progress, name };
+    let mut session = Session { network, gpu, variant, effort, reference, meters, verified, progress, name };
     let latency = session.latency(&mut single)?;
     drop(single);
     let throughput = session.throughput()?;
@@ -95,6 +114,8 @@ fn scores(
     };
     Ok(Scores {
         verified: session.verified,
+        instructions: session.gpu.is_none().then(|| instruction_set().into()),
+        calibration,
         cold_start_ns: nanoseconds(cold_start),
         latency_ns: latency,
         throughput,
@@ -153,7 +174,7 @@ impl Session<'_> {
 
     /// `None` if the device cannot make so many images at once.
     fn point(&mut self, batch: NonZeroUsize) -> Result<Option<Point>, Unfit> {
-        let generator = generator(self.gpu.as_ref(), self.network, batch)?;
+        let generator = generator(self.gpu.as_ref(), self.network, batch, self.variant)?;
         let batch = batch.get();
         if generator.batch() < batch {
             return Ok(None);
@@ -185,7 +206,7 @@ impl Session<'_> {
         }
         let Some(batch) = best.and_then(|point| NonZeroUsize::new(point.batch)) else { return Ok(None) };
         self.say("kernels");
-        let mut generator = generator(self.gpu.as_ref(), self.network, batch)?;
+        let mut generator = generator(self.gpu.as_ref(), self.network, batch, self.variant)?;
         let (mut first, mut dispatches) = (0, Vec::<Dispatch>::new());
         let mut run = || {
             let times = generator.timings(self.effort.seed, first)?.unwrap_or_default();

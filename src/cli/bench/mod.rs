@@ -36,11 +36,13 @@ Method:
      A backend with one wrong bit is reported as WRONG and not scored; the exit code is then 1.
   2. Cold start: from opening the device to the first image on the host, once, in this process, without compiled
      kernels that fsvae kept. What the driver kept of earlier runs counts.
-  3. Latency: one image after the other, from the call to the pixels on the host.
-  4. Throughput at batches of 1, 4, 16, 64, ... images, until two steps in a row bring less than 3 %. Two batches are
+  3. Every variant of the kernels (see --kernels of the other commands) makes a few images, which are compared, and some
+     batches, which are timed; the fastest is measured from here on.
+  4. Latency: one image after the other, from the call to the pixels on the host.
+  5. Throughput at batches of 1, 4, 16, 64, ... images, until two steps in a row bring less than 3 %. Two batches are
      in flight; a sample is the time of two batches.
-  5. Time of each kernel at the best batch, by the GPU's timestamps: GPU time, where all else is wall time.
-  6. The device's own limits: additions, multiply-adds and bytes a second of small kernels that do nothing else. The
+  6. Time of each kernel at the best batch, by the GPU's timestamps: GPU time, where all else is wall time.
+  7. The device's own limits: additions, multiply-adds and bytes a second of small kernels that do nothing else. The
      additions that the spikes of a layer cause are held against them.
   Before each point the backend runs until the median of the last 5 samples differs by less than 5 % from that of the 5
   before, for 10 s at most. A point takes at least 2 s and 100 samples, or 10 s. Numbers are medians; the spread is from
@@ -105,6 +107,7 @@ impl Arguments {
             warm_up: milliseconds(200, 10_000),
             // What is in flight when a point is done is computed for nothing.
             in_flight: NonZeroUsize::MIN.saturating_add(usize::from(!self.quick)),
+            calibration: self.quick.then_some(4),
             roofline: milliseconds(10, 50),
         }
     }
@@ -216,6 +219,7 @@ mod tests {
             point: Duration::ZERO,
             warm_up: Duration::ZERO,
             in_flight: NonZeroUsize::MIN,
+            calibration: Some(2),
             roofline: Duration::from_micros(10),
         };
         let sha256 = crate::cli::report::digest(checkpoint.as_bytes());

@@ -3,7 +3,8 @@
 use std::num::NonZeroUsize;
 
 use clap::ValueEnum;
-use fsvae::{Generator, Gpu, Network, gpu, wgpu};
+use fsvae::gpu::{self, Variant};
+use fsvae::{Generator, Gpu, Network, wgpu};
 
 use super::schema::Adapter;
 use crate::cli::Failure;
@@ -84,8 +85,9 @@ pub(super) fn generator(
     gpu: Option<&Gpu>,
     network: &Network,
     batch: NonZeroUsize,
+    variant: Variant,
 ) -> fsvae::Result<Generator> {
-    let builder = Generator::builder(network).batch(batch);
+    let builder = Generator::builder(network).batch(batch).variant(variant);
     match gpu {
         None => Ok(builder.cpu()),
         Some(gpu) => pollster::block_on(builder.gpu(gpu)),

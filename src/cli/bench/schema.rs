@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::Failure;
+use crate::cli::tuning::Found;
 
 pub(super) const SCHEMA: &str = "fsvae-bench";
 pub(super) const VERSION: u64 = 1;
@@ -97,6 +98,10 @@ pub(super) enum Outcome {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Scores {
     pub(super) verified: Verified,
+    /// The CPU's instruction set; null on adapters.
+    pub(super) instructions: Option<String>,
+    /// Which variant of the kernels was chosen, and by what; null on the CPU.
+    pub(super) calibration: Option<Found>,
     pub(super) cold_start_ns: u64,
     /// One image after the other.
     pub(super) latency_ns: Vec<u64>,

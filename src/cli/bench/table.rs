@@ -83,8 +83,13 @@ fn details(backend: &str, scores: &Scores, operations: &Operations) -> String {
     let points: Vec<String> =
         scores.throughput.iter().map(|point| format!("{} at {}", rate(point), point.batch)).collect();
     let clock = if peaks.device_clock { "the GPU's clock" } else { "wall time" };
+    let kernels = match (&scores.calibration, &scores.instructions) {
+        (Some(found), _) => format!("  kernels    {found}\n"),
+        (None, Some(instructions)) => format!("  computes   with {instructions}\n"),
+        (None, None) => String::new(),
+    };
     let mut text = format!(
-        "\n{backend}\n  compared   {} images with the oracle's, {} with the CPU's: all the same\n  images/s   {}\n  \
+        "\n{backend}\n  compared   {} images with the oracle's, {} with the CPU's: all the same\n{kernels}  images/s   {}\n  \
          limits     {} additions/s, {} multiply-adds/s, {}B/s, measured here ({clock})\n",
         verified.with_oracle,
         verified.with_cpu,
