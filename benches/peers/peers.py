@@ -23,7 +23,7 @@ from PIL import Image
 import model as common
 
 HERE = Path(__file__).resolve().parent
-NAMES = ["reference", "optimised", "compile", "onnx"]
+NAMES = ["reference", "conv2d", "optimised", "compile", "onnx"]
 # Of the pixels, the share that may differ by more than 1 of 255. In float32 an order of sums may decide a spike now and
 # then; on the bundled MNIST model's first images none does.
 ALLOWED = 0.001
@@ -50,6 +50,10 @@ def make(name, model, a):
     if name == "optimised" and device.type == "cuda":
         from optimised_cuda import OptimisedCuda
         return OptimisedCuda(model, a.batch, device)
+    if name == "conv2d":
+        from optimised import Optimised, Options
+        # The whole batch in PyTorch's own convolutions, as most would write it.
+        return Optimised(model, a.batch, options(lambda: Options(convolution="mkldnn", part=a.batch, workers=False, drawn=0), a.set))
     if name == "optimised":
         from optimised import Optimised, Options
         return Optimised(model, a.batch, options(Options, a.set))

@@ -22,8 +22,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-PEERS = ["reference", "optimised", "compile", "onnx"]
-FSVAE = ["fsvae", "fsvae-naive"]
+PEERS = ["reference", "conv2d", "optimised", "compile", "onnx"]
+FSVAE = ["fsvae", "naive"]
 
 
 class Program:
@@ -83,11 +83,12 @@ def peer_command(a, what, name, threads, batch):
 
 
 def command(a, name, threads, batch):
-    if name not in FSVAE:
+    kind, _, adapter = name.partition(":")
+    if kind not in FSVAE:
         return peer_command(a, "serve", name, threads, batch)
     start = shlex.split(a.fsvae) if a.fsvae else ["cargo", "run", "--release", "--quiet", "--example", "peer", "--"]
-    return [*start, "--backend", a.backend, "--threads", str(threads), "--batch", str(batch),
-            *(["--model", a.model] if a.pass_model else []), *(["--naive"] if name == "fsvae-naive" else [])]
+    return [*start, "--backend", adapter or "cpu", "--threads", str(threads), "--batch", str(batch),
+            *(["--model", a.model] if a.pass_model else []), *(["--naive"] if kind == "naive" else [])]
 
 
 def is_right(a, name, threads, batch, log):
@@ -204,10 +205,9 @@ def versions(a):
 
 def arguments():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    a.add_argument("--programs", default=",".join([*FSVAE, *PEERS]), help="which, in the order of turns (default: %(default)s)")
+    a.add_argument("--programs", help="which, in the order of turns: peers, fsvae, and fsvae:TEXT or naive:TEXT for an adapter whose name contains the text (default: fsvae and all peers; with cuda fsvae:nvidia and naive:nvidia, too)")
     a.add_argument("--base", default="fsvae", help="the program that ratios are against")
     a.add_argument("--device", default="cpu", help="cpu or cuda, for the peers")
-    a.add_argument("--backend", help="for fsvae: cpu, or a part of an adapter's name (default: cpu, or nvidia with cuda)")
     a.add_argument("--batches", help="sizes (default: 1,64; with cuda 1,256)")
     a.add_argument("--threads", help="numbers of threads (default: 1,2; with cuda 1)")
     a.add_argument("--model", default=str(ROOT / "assets" / "mnist.safetensors"), help="a checkpoint")
@@ -224,13 +224,14 @@ def arguments():
     a = a.parse_args()
     cuda = a.device != "cpu"
     numbers = lambda text: [int(n) for n in text.split(",")]
-    a.programs, a.model = a.programs.split(","), str(Path(a.model).resolve())
+    gpu = ["fsvae:nvidia", "naive:nvidia"] if cuda else []
+    a.programs = a.programs.split(",") if a.programs else ["fsvae", *gpu, *PEERS]
+    a.model = str(Path(a.model).resolve())
     a.batches, a.threads = numbers(a.batches or ("1,256" if cuda else "1,64")), numbers(a.threads or ("1" if cuda else "1,2"))
-    a.backend = a.backend or ("nvidia" if cuda else "cpu")
     a.pass_model = a.pass_model or Path(a.model).name != "mnist.safetensors"
     if a.quick:
         a.rounds, a.seconds = 2, 0.3
-    if unknown := set(a.programs) - {*FSVAE, *PEERS}:
+    if unknown := [name for name in a.programs if name.partition(":")[0] not in {*FSVAE, *PEERS} or name == "naive"]:
         raise SystemExit(f"no program {', '.join(unknown)}")
     return a
 
