@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use fsvae::Network;
+use fsvae::{Network, gpu};
+use indicatif::HumanBytes;
 use serde::Serialize;
 
 use super::report::{print, print_json};
@@ -33,7 +34,16 @@ struct Info {
     image_height: usize,
     image_width: usize,
     image_channels: usize,
+    /// Bytes on a GPU: weights + batch * image, and a readback for each batch in flight.
+    gpu_bytes: GpuBytes,
     layers: Vec<Layer>,
+}
+
+#[derive(Debug, Serialize)]
+struct GpuBytes {
+    weights: u64,
+    image: u64,
+    readback: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -56,6 +66,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let weights = layer.outputs * layer.fan_in;
         Layer { name: layer.name.clone(), inputs: layer.inputs, outputs: layer.outputs, weights, exponents }
     });
+    let memory = gpu::memory(&network);
     let info = Info {
         model: checkpoint.origin().into(),
         file_bytes: checkpoint.file_bytes(),
@@ -69,6 +80,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         image_channels: architecture.image_channels,
         encoder_widths: architecture.encoder_widths,
         decoder_widths: architecture.decoder_widths,
+        gpu_bytes: GpuBytes { weights: memory.weights, image: memory.image, readback: memory.readback },
         layers: layers.collect(),
     };
     if arguments.json { print_json(&info) } else { print(&table(&info)) }
@@ -84,6 +96,12 @@ fn table(info: &Info) -> String {
         format!("  latent C x k     {} x {}", info.latent_channels, info.neurons_per_latent_channel),
         format!("  encoder widths   {}", widths(&info.encoder_widths)),
         format!("  decoder widths   {}", widths(&info.decoder_widths)),
+        format!(
+            "  memory of a GPU  {} for weights, {} an image of a batch, {} to read it back",
+            HumanBytes(info.gpu_bytes.weights),
+            HumanBytes(info.gpu_bytes.image),
+            HumanBytes(info.gpu_bytes.readback)
+        ),
         String::new(),
         format!("{:<22}{:>8}{:>9}{:>10}  exponents", "layer", "inputs", "outputs", "weights"),
     ];
