@@ -4,6 +4,7 @@
 mod common;
 
 use common::{RandomModel, digest, gpus, is_slow};
+use fsvae::gpu::Variant;
 use fsvae::{Checkpoint, Generator, Latents, Network};
 use safetensors::Dtype;
 
@@ -151,16 +152,24 @@ fn the_cpu_agrees_with_the_oracle() {
     }
 }
 
+/// The variants of the kernels take turns, or all run on every model with `FSVAE_TEST_VARIANTS=all`, which takes minutes.
 #[test]
 fn every_adapter_agrees_with_the_oracle() {
-    for (name, network, rows) in models() {
+    let all = std::env::var("FSVAE_TEST_VARIANTS").is_ok_and(|which| which == "all");
+    for (turn, (name, network, rows)) in models().into_iter().enumerate() {
         for gpu in gpus(&network) {
-            let builder = Generator::builder(&network).batch(2.try_into().expect("not 0"));
-            let mut generator = pollster::block_on(builder.gpu(&gpu)).expect("a generator");
-            // Some of each task.
-            let large = network.architecture().latent_channels == 128;
-            let every = if large { if is_slow(&gpu) { 8 } else { 2 } } else { 1 };
-            check(&mut generator, name, &network, &rows.iter().step_by(every).collect::<Vec<_>>());
+            let mut variants = Variant::ALL.to_vec();
+            variants.rotate_left(turn % Variant::ALL.len());
+            variants.truncate(if all { variants.len() } else { 1 });
+            for variant in variants {
+                let builder =
+                    Generator::builder(&network).batch(2.try_into().expect("not 0")).variant(variant);
+                let mut generator = pollster::block_on(builder.gpu(&gpu)).expect("a generator");
+                // Some of each task.
+                let large = network.architecture().latent_channels == 128;
+                let every = if large { if is_slow(&gpu) { 8 } else { 2 } } else { 1 };
+                check(&mut generator, name, &network, &rows.iter().step_by(every).collect::<Vec<_>>());
+            }
         }
     }
 }
