@@ -40,7 +40,7 @@ mod tests {
     use std::num::NonZeroUsize;
 
     use super::*;
-    use crate::gpu::testing::gpus;
+    use crate::gpu::{Gpu, adapters, required_limits};
     use crate::{Checkpoint, Generator};
 
     /// By the counters of the device: weights, and what another image adds.
@@ -49,7 +49,11 @@ mod tests {
         let network =
             Network::new(&Checkpoint::bundled("cifar10").expect("bundled").expect("valid")).expect("valid");
         let Memory { weights, image, readback, .. } = memory(&network);
-        for gpu in gpus() {
+        for adapter in pollster::block_on(adapters()) {
+            // A device of its own: what other tests allocate counts, too.
+            let gpu =
+                pollster::block_on(Gpu::request(&adapter, &required_limits(&network))).expect("a device");
+            let gpu = &gpu;
             let bytes = || gpu.device().get_internal_counters().hal.buffer_memory.read() as u64;
             // Once a batch was read back the weights' way there is free again.
             let made = |batch: u64| {
