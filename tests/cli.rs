@@ -232,6 +232,52 @@ fn a_model_that_exceeds_the_devices_limits() {
 }
 
 #[test]
+fn an_instruction_set_by_name_makes_the_same_images() {
+    let directory = directory();
+    let run = |set: &str, arguments: &[&str]| {
+        let mut command = fsvae(directory.path());
+        stdout(&command.env("FSVAE_CPU", set).args(arguments).output().expect("it runs"))
+    };
+    let images = ["generate", "--model", "tiny.safetensors", "--backend", "cpu", "--digests", "--count", "5"];
+    let expected = run("", &images);
+    for set in fsvae::instruction_sets() {
+        assert_eq!(run(set, &images), expected, "{set}");
+        let devices = run(set, &["devices"]);
+        assert!(devices.contains(&format!("    instructions        {set} (")), "{devices}");
+    }
+}
+
+#[test]
+fn a_calibration_is_remembered_for_networks_of_its_sizes() {
+    let directory = directory();
+    let cache = tempfile::tempdir().expect("a directory");
+    let kernels = |arguments: &[&str]| -> Vec<serde_json::Value> {
+        let mut command = fsvae(directory.path());
+        command.env("FSVAE_CACHE_DIR", cache.path()).args(["devices", "--json"]).args(arguments);
+        let found: serde_json::Value =
+            serde_json::from_str(&stdout(&command.output().expect("it runs"))).expect("JSON");
+        let adapters = found["adapters"].as_array().expect("a list");
+        adapters.iter().map(|adapter| adapter["kernels"].clone()).collect()
+    };
+    let tiny = ["--model", "tiny.safetensors"];
+    assert!(kernels(&tiny).iter().all(serde_json::Value::is_null));
+    let made = kernels(&["--model", "tiny.safetensors", "--calibrate"]);
+    assert_eq!(made.len(), adapters().len());
+    for found in &made {
+        let best = found["best"].as_str().expect("a name");
+        assert!(best.parse::<fsvae::gpu::Variant>().is_ok(), "{found}");
+        assert_eq!(found["milliseconds"].as_array().map(Vec::len), Some(fsvae::gpu::Variant::ALL.len()));
+    }
+    assert_eq!(kernels(&tiny), made);
+    assert!(kernels(&["--model", "mnist"]).iter().all(serde_json::Value::is_null));
+    // A damaged file is as good as none.
+    for entry in std::fs::read_dir(cache.path()).expect("the cache") {
+        std::fs::write(entry.expect("a file").path(), "{").expect("written");
+    }
+    assert!(kernels(&tiny).iter().all(serde_json::Value::is_null));
+}
+
+#[test]
 fn no_adapter_at_all() {
     let directory = directory();
     let run = |backend: &str| {

@@ -45,6 +45,13 @@ struct Buffers<'a> {
     spikes: wgpu::Buffer,
 }
 
+impl Buffers<'_> {
+    /// What a layer's dispatch binds.
+    fn bindings<'a>(&'a self, spikes: &'a wgpu::Buffer) -> [(u32, &'a wgpu::Buffer); 5] {
+        [(1, &self.weights), (2, &self.neurons), (3, spikes), (4, &self.membranes), (5, &self.spikes)]
+    }
+}
+
 impl Naive {
     pub(crate) fn new(adapter: &wgpu::Adapter, network: &Network, batch: usize) -> Self {
         let limits =
@@ -170,26 +177,18 @@ impl Naive {
                     spikes = &z;
                 }
                 let LayerIntegers { inputs, outputs, .. } = layer.integers;
-                let buffers = [
-                    (1, &layer.weights),
-                    (2, &layer.neurons),
-                    (3, spikes),
-                    (4, &layer.membranes),
-                    (5, &layer.spikes),
-                ];
-                dispatch(&linear, sizes(inputs, outputs, 1), &buffers, outputs);
+                dispatch(&linear, sizes(inputs, outputs, 1), &layer.bindings(spikes), outputs);
                 spikes = &layer.spikes;
             }
             for (i, layer) in decoder.iter().enumerate() {
                 let LayerIntegers { inputs, outputs, .. } = layer.integers;
-                let buffers = [
-                    (1, &layer.weights),
-                    (2, &layer.neurons),
-                    (3, spikes),
-                    (4, &layer.membranes),
-                    (5, &layer.spikes),
-                ];
-                dispatch(&deconvolution, sizes(inputs, outputs, 2 << i), &buffers, outputs * (16 << (2 * i)));
+                let invocations = outputs * (16 << (2 * i));
+                dispatch(
+                    &deconvolution,
+                    sizes(inputs, outputs, 2 << i),
+                    &layer.bindings(spikes),
+                    invocations,
+                );
                 spikes = &layer.spikes;
             }
             dispatch(

@@ -9,7 +9,7 @@ use crate::network::SpikingLayer;
 #[derive(Debug)]
 pub(crate) struct Layer {
     pub(crate) processor: Processor,
-    pub(crate) inputs: usize,
+    inputs: usize,
     pub(crate) outputs: usize,
     /// Output channels that are computed together, V vectors.
     lanes: usize,

@@ -75,3 +75,26 @@ fn time(engine: &mut Engine, expected: &[u8]) -> Result<Option<Duration>> {
     }
     Ok(Some(shortest))
 }
+
+#[cfg(all(test, feature = "bundled"))]
+mod tests {
+    use super::*;
+    use crate::Checkpoint;
+    use crate::gpu::testing::gpus;
+
+    #[test]
+    fn a_variant_with_a_wrong_bit_has_no_time() {
+        let network =
+            Network::new(&Checkpoint::bundled("mnist").expect("bundled").expect("valid")).expect("valid");
+        let mut images = vec![0; PROBE * network.architecture.image_bytes()];
+        Cpu::new(&network).generate(SEED, 0, &mut images);
+        for gpu in gpus() {
+            let model = pollster::block_on(Model::new(gpu, &network, Variant::default())).expect("a model");
+            let mut engine = Engine::new(&Arc::new(model), 1, 1).expect("an engine");
+            assert!(time(&mut engine, &images).expect("it runs").is_some(), "{}", gpu.name());
+            let mut wrong = images.clone();
+            *wrong.last_mut().expect("pixels") ^= 1;
+            assert_eq!(time(&mut engine, &wrong).expect("it runs"), None, "{}", gpu.name());
+        }
+    }
+}
