@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use super::adapters::describe;
-#[cfg(not(target_arch = "wasm32"))]
-use super::waiter::Waiter;
+use super::pump::{End, Pump};
 use crate::error::{Error, Result};
 
 /// A GPU: a device and its queue. A clone is the same device.
@@ -17,7 +16,8 @@ use crate::error::{Error, Result};
 ///
 /// - A call that waits ([`Generator::generate`](crate::Generator::generate), the iterator of
 ///   [`ImageStream`](crate::ImageStream)) polls while it waits, on any device. It then also runs what callbacks of
-///   the application are due, on the calling thread.
+///   the application are due, on the calling thread. On a device of [`Gpu::from_wgpu`] it polls in passing, every
+///   millisecond, and never waits inside wgpu: the application's frames go on.
 /// - An `ImageStream` that is awaited never polls by itself. On a device of [`Gpu::request`] a thread sleeps until
 ///   the batch is done and wakes the task. On a device of [`Gpu::from_wgpu`] the application's own frames do; an
 ///   application without frames calls `device.poll`.
@@ -31,9 +31,7 @@ pub struct Gpu {
     /// What the device objected to outside of [`Gpu::watch`], on a device of our own: wgpu's default would be a
     /// panic. On a borrowed device that is the application's to hear.
     stray: Option<Arc<Mutex<Option<String>>>>,
-    /// Polls a device of our own.
-    #[cfg(not(target_arch = "wasm32"))]
-    waiter: Option<Arc<Waiter>>,
+    pub(crate) pump: Arc<Pump>,
 }
 
 impl Gpu {
@@ -71,9 +69,11 @@ impl Gpu {
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
             noted.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(one_line(&error));
         }));
+        let end = Arc::new(End::default());
+        let told = end.clone();
+        device.set_device_lost_callback(move |_, _| told.comes());
         Ok(Gpu {
-            #[cfg(not(target_arch = "wasm32"))]
-            waiter: Some(Arc::new(Waiter::new(device.clone()))),
+            pump: Arc::new(Pump::new(&device, true, end)),
             device,
             queue,
             info,
@@ -82,8 +82,8 @@ impl Gpu {
         })
     }
 
-    /// Borrows a device that the application has. The handles are cloned; nothing is polled, no callback of the
-    /// application is replaced, its frames are never waited for.
+    /// Borrows a device that the application has. The handles are cloned; no callback of the application is replaced, its
+    /// frames are never waited for, and it is polled only while a call waits.
     ///
     /// The device needs the limits of [`required_limits`](crate::gpu::required_limits) and the features of
     /// [`required_features`](crate::gpu::required_features). What is wrong is heard in error scopes of the calls
@@ -91,12 +91,11 @@ impl Gpu {
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Self {
         Gpu {
             info: device.adapter_info(),
+            pump: Arc::new(Pump::new(&device, false, Arc::default())),
             device,
             queue,
             pipeline_cache: None,
             stray: None,
-            #[cfg(not(target_arch = "wasm32"))]
-            waiter: None,
         }
     }
 
@@ -130,15 +129,19 @@ impl Gpu {
         Error::DeviceLost { adapter: self.name() }
     }
 
-    /// What is made on a lost device is invalid, and wgpu objects to its use, not to the loss. Only the device's lost
-    /// callback would know, and on a borrowed device that is the application's; so a buffer of 4 bytes is tried. In
-    /// browsers lost devices do not object to anything.
+    /// What is made on a lost device is invalid, and wgpu objects to its use, not to the loss. Of a device of our own the
+    /// lost callback knows; on a borrowed device that is the application's, so a buffer of 4 bytes is tried: a device that
+    /// has no memory left is not lost. In browsers lost devices do not object to anything.
     fn is_lost(&self) -> bool {
+        if self.pump.is_lost() {
+            return true;
+        }
         #[cfg(target_arch = "wasm32")]
         return false;
         #[cfg(not(target_arch = "wasm32"))]
         {
-            let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+            let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+            let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
             let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("fsvae.probe"),
                 size: 4,
@@ -146,30 +149,13 @@ impl Gpu {
                 mapped_at_creation: false,
             });
             buffer.map_async(wgpu::MapMode::Read, .., |_| ());
-            pollster::block_on(scope.pop()).is_some()
+            let objects = pollster::block_on(validation.pop()).is_some();
+            pollster::block_on(memory.pop()).is_none() && objects
         }
     }
 
     pub(crate) fn objection(&self, message: String) -> Error {
         Error::Gpu { adapter: self.name(), message }
-    }
-
-    /// Sees to it that the callbacks of a submission are called while nobody waits for it, where that is ours to do.
-    pub(crate) fn wake_after(&self, submission: &wgpu::SubmissionIndex) {
-        #[cfg(not(target_arch = "wasm32"))]
-        if let Some(waiter) = &self.waiter {
-            waiter.wait_for(submission.clone());
-        }
-        #[cfg(target_arch = "wasm32")]
-        let _ = submission;
-    }
-
-    /// Calls the callbacks that are due, where that is ours to do.
-    pub(crate) fn poll_if_owned(&self) {
-        if self.stray.is_some() {
-            // On a device that is lost the callbacks say so.
-            let _ = self.device.poll(wgpu::PollType::Poll);
-        }
     }
 
     /// Runs `work`; what the device objects to is the verdict's to tell, instead of wgpu's default, a panic.

@@ -11,7 +11,8 @@ use super::kernels::sample::Run;
 use super::limits::ImageBytes;
 use super::model::Model;
 use super::plan::{EncoderPlan, Plan, record};
-use super::signal::{Signal, signal};
+use super::signal::Signal;
+use super::slot::Slot;
 use crate::error::Result;
 
 /// A network on a device with memory for a batch of its own. Several may share a [`Model`].
@@ -23,9 +24,11 @@ pub(crate) struct Engine {
     image: ImageBytes,
     /// Batches that may be in flight at once: one is read back while the next is computed.
     depth: usize,
-    /// Readback buffers that are not in use; made as they are first needed.
-    free: Vec<wgpu::Buffer>,
-    in_flight: VecDeque<Ticket>,
+    /// Slots that are not in use; made as they are first needed.
+    free: Vec<Slot>,
+    in_flight: VecDeque<InFlight>,
+    /// Of the last batch.
+    ticket: u64,
     /// Whether the device had room for all this, until it is known.
     made: Option<Verdict>,
 }
@@ -54,9 +57,11 @@ pub(crate) enum Product {
 
 /// A submitted batch.
 #[derive(Debug)]
-struct Ticket {
-    readback: wgpu::Buffer,
-    bytes: usize,
+struct InFlight {
+    slot: Slot,
+    ticket: u64,
+    /// Of its output.
+    bytes: u64,
     submission: wgpu::SubmissionIndex,
     /// What the device said to the commands, until it is known.
     verdict: Option<Verdict>,
@@ -77,6 +82,7 @@ impl Engine {
             depth,
             free: Vec::new(),
             in_flight: VecDeque::new(),
+            ticket: 0,
             made: Some(made),
         };
         // Known at once but in browsers.
@@ -127,19 +133,14 @@ impl Engine {
     /// prepared. Does not wait; what goes wrong is the error of its [`Engine::collect`].
     pub(crate) fn submit(&mut self, source: Source<'_>, product: Product, images: usize) {
         trace!("fsvae.submit");
+        self.ticket += 1;
         let free = self.free.pop();
-        let (ticket, verdict) = self.model.gpu.watch(|| self.start(source, product, images, free));
-        self.in_flight.push_back(Ticket { verdict: Some(verdict), ..ticket });
+        let (batch, verdict) = self.model.gpu.watch(|| self.start(source, product, images, free));
+        self.in_flight.push_back(InFlight { verdict: Some(verdict), ..batch });
     }
 
-    fn start(
-        &self,
-        source: Source<'_>,
-        product: Product,
-        images: usize,
-        free: Option<wgpu::Buffer>,
-    ) -> Ticket {
-        let Engine { model, plan, image, .. } = self;
+    fn start(&self, source: Source<'_>, product: Product, images: usize, free: Option<Slot>) -> InFlight {
+        let Engine { model, plan, image, ticket, .. } = self;
         let gpu = &model.gpu;
         let (image_bytes, latent_bytes) = (image.pixels * images as u64, image.latents * images as u64);
         let bytes = match product {
@@ -147,69 +148,77 @@ impl Engine {
             Product::Images => image_bytes,
             Product::Frames => image_bytes * plan.readouts.len() as u64,
         };
-        let readback = free.filter(|buffer| buffer.size() >= bytes).unwrap_or_else(|| {
-            let batch = image.pixels.max(image.latents) * plan.capacity as u64;
-            gpu.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some("fsvae.readback"),
-                size: bytes.max(batch),
-                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            })
+        let padded;
+        let (run, input): (Run, &[u8]) = match source {
+            Source::Prior { seed, first } => (Run::new(seed, first), &[]),
+            Source::Posterior { images: pixels, seed, first } => (Run::new(seed, first), pixels),
+            Source::Latents(words) => {
+                padded = in_fours(words, model.architecture().latent_channels);
+                // Nothing is drawn.
+                (Run::new(0, 0), bytemuck::cast_slice(&padded))
+            }
+        };
+        let input_bytes = input.len() as u64;
+        let slot = free.filter(|slot| slot.fits(input_bytes, bytes)).unwrap_or_else(|| {
+            let (least_input, least_output) = self.everyday(input_bytes > 0);
+            Slot::new(gpu, input_bytes.max(least_input), bytes.max(least_output))
         });
+        slot.write(gpu, run, *ticket, input);
 
         let mut encoder =
             gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("fsvae.batch") });
-        let write = |buffer: &wgpu::Buffer, bytes: &[u8]| gpu.queue.write_buffer(buffer, 0, bytes);
+        slot.record_run(&mut encoder, &plan.run);
         match (source, &self.encoder) {
-            (Source::Prior { seed, first }, _) => {
-                write(&plan.run, bytemuck::bytes_of(&Run::new(seed, first)));
+            (Source::Prior { .. }, _) => {
                 record(&mut encoder, "fsvae.prior", std::slice::from_ref(&plan.prior), images);
             }
-            (Source::Posterior { images: pixels, seed, first }, encoder_plan) => {
+            (Source::Posterior { .. }, encoder_plan) => {
                 debug_assert!(encoder_plan.is_some(), "prepare_encoder comes first");
-                write(&plan.run, bytemuck::bytes_of(&Run::new(seed, first)));
                 if let Some(posterior) = encoder_plan {
-                    write(&posterior.images, pixels);
+                    slot.record_input(&mut encoder, &posterior.images, input_bytes);
                     record(&mut encoder, "fsvae.posterior", &posterior.passes, images);
                 }
             }
-            (Source::Latents(words), _) => {
-                let channels = model.architecture().latent_channels;
-                let mut padded = Vec::with_capacity(words.len().next_multiple_of(4));
-                for words in words.chunks(channels) {
-                    padded.extend_from_slice(words);
-                    padded.resize(padded.len().next_multiple_of(4), 0);
-                }
-                write(&plan.latents, bytemuck::cast_slice(&padded));
-            }
+            (Source::Latents(_), _) => slot.record_input(&mut encoder, &plan.latents, input_bytes),
         }
         if product == Product::Latents {
-            encoder.copy_buffer_to_buffer(&plan.latents, 0, &readback, 0, latent_bytes);
+            slot.record_output(&mut encoder, &plan.latents, 0, latent_bytes);
         } else {
             record(&mut encoder, "fsvae.decoder", &plan.decoder, images);
             let readouts = if product == Product::Frames { &plan.readouts } else { plan.readout() };
             for (readout, offset) in readouts.iter().zip((0..).step_by(image_bytes as usize)) {
                 record(&mut encoder, "fsvae.readout", std::slice::from_ref(readout), images);
-                encoder.copy_buffer_to_buffer(&plan.pixels, 0, &readback, offset, image_bytes);
+                slot.record_output(&mut encoder, &plan.pixels, offset, image_bytes);
             }
         }
+        slot.record_ticket(&mut encoder, bytes);
         let submission = gpu.queue.submit([encoder.finish()]);
-        let (sender, mapped) = signal();
-        readback.map_async(wgpu::MapMode::Read, ..bytes, move |result| sender.say(result.is_ok()));
-        Ticket { readback, bytes: bytes as usize, submission, verdict: None, mapped, awaited: false }
+        let (sender, mapped) = gpu.pump.signal();
+        slot.map(bytes, move |success| sender.say(success));
+        InFlight { slot, ticket: *ticket, bytes, submission, verdict: None, mapped, awaited: false }
+    }
+
+    /// Bytes of input and output that a slot has room for, to be used again by most batches; that of frames is T times as
+    /// large, and not kept.
+    fn everyday(&self, input: bool) -> (u64, u64) {
+        let batch = self.image.pixels.max(self.image.latents) * self.plan.capacity as u64;
+        (if input { batch } else { 0 }, batch)
     }
 
     /// Waits for the oldest batch and appends its bytes. After an error nothing is in flight.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn collect(&mut self, result: &mut Vec<u8>) -> Result<()> {
         trace!("fsvae.readback");
-        if let Some(ticket) = self.in_flight.front() {
-            let submission_index = Some(ticket.submission.clone());
-            // On a device that is lost this fails, and the callback says so too.
-            let _ = self.model.gpu.device.poll(wgpu::PollType::Wait { submission_index, timeout: None });
-            ticket.mapped.wait();
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        // The verdict comes first: nobody ever calls back for commands that were refused.
+        if let Poll::Ready(Err(error)) = self.poll_verdict(&mut context) {
+            self.cancel();
+            return Err(error);
         }
-        match self.poll_collect(&mut Context::from_waker(std::task::Waker::noop()), result) {
+        if let Some(batch) = self.in_flight.front() {
+            self.model.gpu.pump.wait(&batch.mapped, Some(&batch.submission));
+        }
+        match self.poll_collect(&mut context, result) {
             Poll::Ready(done) => done,
             Poll::Pending => Err(self.model.gpu.lost()),
         }
@@ -234,47 +243,67 @@ impl Engine {
         Poll::Ready(done)
     }
 
-    fn poll_oldest(&mut self, context: &mut Context<'_>, result: &mut Vec<u8>) -> Poll<Result<()>> {
+    /// What the device said to the oldest batch's commands.
+    fn poll_verdict(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
         ready!(self.poll_made(context))?;
-        let gpu = &self.model.gpu;
-        let Some(ticket) = self.in_flight.front_mut() else {
-            return Poll::Ready(Err(gpu.lost()));
+        let Some(batch) = self.in_flight.front_mut() else {
+            return Poll::Ready(Err(self.model.gpu.lost()));
         };
-        if let Some(verdict) = &mut ticket.verdict {
+        if let Some(verdict) = &mut batch.verdict {
             ready!(Pin::new(verdict).poll(context))?;
-            ticket.verdict = None;
-        }
-        let mapped = match ticket.mapped.poll(context) {
-            Poll::Ready(mapped) => mapped,
-            Poll::Pending => {
-                if !std::mem::replace(&mut ticket.awaited, true) {
-                    gpu.wake_after(&ticket.submission);
-                }
-                return Poll::Pending;
-            }
-        };
-        let lost = || gpu.lost();
-        if !mapped {
-            return Poll::Ready(Err(lost()));
-        }
-        let view = ticket.readback.get_mapped_range(..ticket.bytes as u64).map_err(|_| lost())?;
-        result.extend_from_slice(&view);
-        drop(view);
-        if let Some(ticket) = self.in_flight.pop_front() {
-            self.reuse(ticket);
+            batch.verdict = None;
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Forgets the batches in flight.
-    pub(crate) fn cancel(&mut self) {
-        while let Some(ticket) = self.in_flight.pop_front() {
-            self.reuse(ticket);
+    /// Decided once, in this order: verdict, mapped, ticket, the bytes.
+    fn poll_oldest(&mut self, context: &mut Context<'_>, result: &mut Vec<u8>) -> Poll<Result<()>> {
+        ready!(self.poll_verdict(context))?;
+        let gpu = &self.model.gpu;
+        let Some(batch) = self.in_flight.front_mut() else {
+            return Poll::Ready(Err(gpu.lost()));
+        };
+        let mapped = match batch.mapped.poll(context) {
+            Poll::Ready(mapped) => mapped,
+            Poll::Pending => {
+                if !std::mem::replace(&mut batch.awaited, true) {
+                    gpu.pump.wake_after(Some(&batch.submission));
+                }
+                return Poll::Pending;
+            }
+        };
+        if !mapped || !batch.slot.read(batch.bytes, batch.ticket, result) {
+            return Poll::Ready(Err(gpu.lost()));
         }
+        if let Some(batch) = self.in_flight.pop_front() {
+            self.reuse(batch.slot);
+        }
+        Poll::Ready(Ok(()))
     }
 
-    fn reuse(&mut self, ticket: Ticket) {
-        ticket.readback.unmap();
-        self.free.push(ticket.readback);
+    /// Forgets the batches in flight, and their slots: one that failed, or is not done, is not used again.
+    pub(crate) fn cancel(&mut self) {
+        self.in_flight.clear();
     }
+
+    /// After a success. The application may have destroyed its device in between, and wgpu would then object to the
+    /// unmapping where the application hears it.
+    fn reuse(&mut self, slot: Slot) {
+        let (_, verdict) = self.model.gpu.watch(|| slot.unmap());
+        drop(verdict);
+        let (input, output) = self.everyday(true);
+        if !slot.exceeds(input, output) {
+            self.free.push(slot);
+        }
+    }
+}
+
+/// Words `[n, C]` with channels filled up to groups of four.
+fn in_fours(words: &[u32], channels: usize) -> Vec<u32> {
+    let mut padded = Vec::with_capacity(words.len().next_multiple_of(4));
+    for words in words.chunks(channels) {
+        padded.extend_from_slice(words);
+        padded.resize(padded.len().next_multiple_of(4), 0);
+    }
+    padded
 }

@@ -2,9 +2,13 @@
 
 use super::device::Gpu;
 use super::kernels::{conv_transpose_lif, readout, sample};
+use super::slot;
 use crate::architecture::Architecture;
 use crate::error::{Error, Result};
 use crate::network::{Network, SpikingLayer};
+
+/// Metal has no limit of bindings but its buffers'. Kernels count bytes in 32 bits, some of them signed.
+const LARGEST_BINDING: u64 = 1 << 31;
 
 /// Bytes of each buffer that grows with the batch, for one image.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +47,11 @@ impl ImageBytes {
     fn largest(&self) -> u64 {
         self.latents.max(self.maps[0]).max(self.maps[1]).max(self.pixels)
     }
+
+    /// Of what is copied in or out of a batch, without [`slot::OVERHEAD`].
+    pub(super) fn copied(&self) -> u64 {
+        self.latents.max(self.pixels)
+    }
 }
 
 /// What a device must offer to run a network, one image at a time if need be. Everything that does
@@ -69,7 +78,8 @@ pub fn required_limits(network: &Network) -> wgpu::Limits {
         .chain([32 * (network.readout.outputs * 9 * network.readout.inputs.div_ceil(4)) as u64])
         .max()
         .unwrap_or(0);
-    let largest = constants.max(ImageBytes::new(architecture).largest());
+    let image = ImageBytes::new(architecture);
+    let largest = constants.max(image.largest());
 
     // A convolution has an invocation for each pixel (of one parity, in the decoder) and group of
     // four channels.
@@ -90,7 +100,7 @@ pub fn required_limits(network: &Network) -> wgpu::Limits {
         // Of images that are recorded into a texture.
         max_storage_textures_per_shader_stage: 1,
         max_storage_buffer_binding_size: largest,
-        max_buffer_size: largest,
+        max_buffer_size: largest.max(image.copied() + slot::OVERHEAD),
         max_compute_workgroup_storage_size: sample::workgroup_bytes(
             architecture.latent_channels,
             architecture.time_steps,
@@ -117,8 +127,10 @@ pub(crate) fn capacity(gpu: &Gpu, network: &Network, batch: usize) -> Result<usi
     if let Some((limit, needed, available)) = shortfall {
         return Err(Error::DeviceLimit { adapter: gpu.name(), limit, needed, available });
     }
-    let largest = ImageBytes::new(&network.architecture).largest();
-    let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
-    let most = (binding / largest).min(u64::from(limits.max_compute_workgroups_per_dimension));
+    let image = ImageBytes::new(&network.architecture);
+    let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(LARGEST_BINDING);
+    let copied = limits.max_buffer_size.saturating_sub(slot::OVERHEAD) / image.copied();
+    let most = (binding / image.largest()).min(copied);
+    let most = most.min(u64::from(limits.max_compute_workgroups_per_dimension));
     Ok(batch.min(usize::try_from(most).unwrap_or(usize::MAX)).max(1))
 }

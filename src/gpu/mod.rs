@@ -11,15 +11,15 @@ mod limits;
 mod memory;
 mod model;
 mod plan;
+mod pump;
 mod record;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod roofline;
 mod signal;
+mod slot;
 #[cfg(not(target_arch = "wasm32"))]
 mod timing;
 mod variant;
-#[cfg(not(target_arch = "wasm32"))]
-mod waiter;
 
 pub use adapters::{
     adapter_name_from_env, adapters, auto_adapter, describe, find_adapter, first_adapter, is_software,

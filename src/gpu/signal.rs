@@ -1,7 +1,8 @@
 //! One-shot: a callback of wgpu says how it went, a thread or a task waits for it.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 #[derive(Debug, Default)]
 struct State {
@@ -20,6 +21,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The first word counts.
     fn say(&self, outcome: bool) {
         let mut state = self.state();
         state.outcome.get_or_insert(outcome);
@@ -50,18 +52,39 @@ impl Drop for Sender {
 #[derive(Debug)]
 pub(crate) struct Signal(Arc<Shared>);
 
+/// Calls a wait off that nobody else will end: a device that is really lost forgets its callbacks without dropping them.
+#[derive(Debug)]
+pub(crate) struct CallOff(Weak<Shared>);
+
 /// Both ends.
 pub(crate) fn signal() -> (Sender, Signal) {
     let shared = Arc::new(Shared::default());
     (Sender(shared.clone()), Signal(shared))
 }
 
+impl CallOff {
+    /// The signal has failed, if nothing was said before.
+    pub(crate) fn fail(&self) {
+        self.0.upgrade().into_iter().for_each(|shared| shared.say(false));
+    }
+
+    /// False where nobody waits any more.
+    pub(crate) fn is_needed(&self) -> bool {
+        self.0.upgrade().is_some_and(|shared| shared.state().outcome.is_none())
+    }
+}
+
 impl Signal {
-    /// Waits until the callback was called or dropped, and says whether it succeeded.
+    pub(crate) fn call_off(&self) -> CallOff {
+        CallOff(Arc::downgrade(&self.0))
+    }
+
+    /// Waits until the callback was called or dropped, but not longer than `patience`, and says whether it succeeded.
     #[cfg(not(target_arch = "wasm32"))]
-    pub(crate) fn wait(&self) -> bool {
-        let state = self.0.said.wait_while(self.0.state(), |state| state.outcome.is_none());
-        state.unwrap_or_else(PoisonError::into_inner).outcome.unwrap_or(false)
+    pub(crate) fn wait(&self, patience: Duration) -> Option<bool> {
+        let waited =
+            self.0.said.wait_timeout_while(self.0.state(), patience, |state| state.outcome.is_none());
+        waited.unwrap_or_else(PoisonError::into_inner).0.outcome
     }
 
     /// The same for a task.
@@ -81,19 +104,35 @@ impl Signal {
 mod tests {
     use super::*;
 
+    const LONG: Duration = Duration::from_secs(60);
+
     #[test]
     fn a_word_is_kept_and_silence_is_failure() {
         let (sender, word) = signal();
         let mut context = Context::from_waker(Waker::noop());
         assert_eq!(word.poll(&mut context), Poll::Pending);
-        let waiting = std::thread::spawn(move || (word.wait(), word));
+        assert_eq!(word.wait(Duration::ZERO), None);
+        let waiting = std::thread::spawn(move || (word.wait(LONG), word));
         sender.say(true);
         let (success, word) = waiting.join().expect("no panic");
-        assert!(success);
+        assert_eq!(success, Some(true));
         assert_eq!(word.poll(&mut context), Poll::Ready(true));
 
         let (sender, word) = signal();
         drop(sender);
-        assert!(!word.wait());
+        assert_eq!(word.wait(LONG), Some(false));
+    }
+
+    #[test]
+    fn a_wait_can_be_called_off_but_a_word_stands() {
+        let (sender, word) = signal();
+        let call_off = word.call_off();
+        assert!(call_off.is_needed());
+        call_off.fail();
+        assert!(!call_off.is_needed());
+        sender.say(true);
+        assert_eq!(word.wait(LONG), Some(false));
+        drop(word);
+        call_off.fail();
     }
 }

@@ -6,7 +6,6 @@ use super::device::Gpu;
 use super::engine::Engine;
 use super::kernels::Pass;
 use super::kernels::sample::Run;
-use super::signal::signal;
 use crate::error::Result;
 
 /// One dispatch of a batch.
@@ -42,7 +41,7 @@ pub(super) fn timed(gpu: &Gpu, passes: &[&Pass], images: u32) -> Result<Option<V
     }
     let count = 2 * passes.len() as u32;
     let bytes = 8 * u64::from(count);
-    let (sender, mapped) = signal();
+    let (sender, mapped) = gpu.pump.signal();
     let readback = gpu.checked_now(|| {
         let label = Some("fsvae.timestamps");
         let buffer = |usage| {
@@ -71,8 +70,7 @@ pub(super) fn timed(gpu: &Gpu, passes: &[&Pass], images: u32) -> Result<Option<V
         readback.map_async(wgpu::MapMode::Read, .., move |result| sender.say(result.is_ok()));
         readback
     })?;
-    let _ = gpu.device.poll(wgpu::PollType::wait_indefinitely());
-    if !mapped.wait() {
+    if !gpu.pump.wait(&mapped, None) {
         return Err(gpu.lost());
     }
     let view = readback.get_mapped_range(..).map_err(|_| gpu.lost())?;

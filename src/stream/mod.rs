@@ -152,7 +152,7 @@ impl ImageStream {
     /// the device busy and takes what is done. On a device of [`Gpu::request`] it polls the device once.
     pub fn try_next(&mut self) -> Poll<Option<Result<Images>>> {
         if let Producer::Gpu(engine) = &self.producer {
-            engine.model().gpu.poll_if_owned();
+            engine.model().gpu.pump.poll_if_owned();
         }
         self.poll(&mut Context::from_waker(Waker::noop()))
     }

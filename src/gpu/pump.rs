@@ -1,0 +1,339 @@
+//! Who polls a device, one pump a device, and what is known of the device's end.
+//!
+//! wgpu calls back only while somebody polls. How a poll can go wrong, read in the sources of wgpu 30:
+//!
+//! - A device that is really lost is a panic of `poll` (`handle_error_fatal`), and the callbacks that were waited for are
+//!   neither called nor dropped. So a poll is caught, and every wait is called off.
+//! - OpenGL waits for two seconds and calls that a time-out. So a wait is many short ones, until the callback was called.
+//! - While a poll waits it holds a lock that presenting a frame needs. So a device of the application is never polled but
+//!   in passing; between polls its callback is waited for.
+
+use std::fmt;
+#[cfg(not(target_arch = "wasm32"))]
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+#[cfg(not(target_arch = "wasm32"))]
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
+#[cfg(not(target_arch = "wasm32"))]
+use std::thread::JoinHandle;
+#[cfg(not(target_arch = "wasm32"))]
+use std::time::Duration;
+
+use super::signal::{CallOff, Sender, Signal, signal};
+
+/// A poll waits so long before it looks up.
+#[cfg(not(target_arch = "wasm32"))]
+const SLICE: Duration = Duration::from_millis(50);
+/// A device of the application is polled this often while a call waits.
+#[cfg(not(target_arch = "wasm32"))]
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// What is known of a device's end; the lost callback holds it, too.
+#[derive(Debug, Default)]
+pub(crate) struct End {
+    lost: AtomicBool,
+    /// Waits that would never end.
+    waits: Mutex<Vec<CallOff>>,
+}
+
+impl End {
+    /// The device is lost: everybody who waits hears of it.
+    pub(crate) fn comes(&self) {
+        self.lost.store(true, Ordering::SeqCst);
+        let waits = std::mem::take(&mut *self.waits.lock().unwrap_or_else(PoisonError::into_inner));
+        waits.iter().for_each(CallOff::fail);
+    }
+
+    pub(crate) fn has_come(&self) -> bool {
+        self.lost.load(Ordering::SeqCst)
+    }
+
+    fn watch(&self, wait: CallOff) {
+        let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        waits.retain(CallOff::is_needed);
+        waits.push(wait);
+    }
+}
+
+/// `wgpu::Device::poll`, or what stands in for it in a test.
+#[cfg(not(target_arch = "wasm32"))]
+type PollDevice = dyn Fn(wgpu::PollType) -> Result<wgpu::PollStatus, wgpu::PollError> + Send + Sync;
+
+/// Polls a device, for whoever waits for it.
+pub(crate) struct Pump {
+    end: Arc<End>,
+    #[cfg(not(target_arch = "wasm32"))]
+    native: Arc<Native>,
+    /// Waits for submissions of a device of our own on behalf of tasks; started when it is first needed.
+    #[cfg(not(target_arch = "wasm32"))]
+    thread: Mutex<Option<Thread>>,
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+struct Native {
+    poll: Box<PollDevice>,
+    end: Arc<End>,
+    /// Made by [`Gpu::request`](crate::Gpu::request): ours to poll.
+    owned: bool,
+    /// The pump is gone.
+    closing: AtomicBool,
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+struct Thread {
+    submissions: mpsc::Sender<Option<wgpu::SubmissionIndex>>,
+    /// None if the process has too many threads: tasks are then woken by whoever polls.
+    handle: Option<JoinHandle<()>>,
+}
+
+impl fmt::Debug for Pump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pump").field("end", &self.end).finish_non_exhaustive()
+    }
+}
+
+impl Pump {
+    /// Of a device of our own, whose lost callback calls [`End::comes`], or of a borrowed one.
+    pub(crate) fn new(device: &wgpu::Device, owned: bool, end: Arc<End>) -> Self {
+        #[cfg(not(target_arch = "wasm32"))]
+        {
+            let device = device.clone();
+            Pump::polling(Box::new(move |how| device.poll(how)), owned, end)
+        }
+        #[cfg(target_arch = "wasm32")]
+        {
+            let _ = (device, owned);
+            Pump { end }
+        }
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn polling(poll: Box<PollDevice>, owned: bool, end: Arc<End>) -> Self {
+        let native = Native { poll, end: end.clone(), owned, closing: AtomicBool::new(false) };
+        Pump { end, native: Arc::new(native), thread: Mutex::new(None) }
+    }
+
+    /// For a callback of this device.
+    pub(crate) fn signal(&self) -> (Sender, Signal) {
+        let (sender, signal) = signal();
+        self.end.watch(signal.call_off());
+        // The end may have come in between.
+        if self.end.has_come() {
+            signal.call_off().fail();
+        }
+        (sender, signal)
+    }
+
+    pub(crate) fn is_lost(&self) -> bool {
+        self.end.has_come()
+    }
+
+    /// Waits for a callback of `submission`, or of all that was submitted; true if it succeeded.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn wait(&self, signal: &Signal, submission: Option<&wgpu::SubmissionIndex>) -> bool {
+        loop {
+            if let Some(success) = signal.wait(Duration::ZERO) {
+                return success;
+            }
+            if self.native.owned {
+                self.native.wait_a_slice(submission);
+            } else {
+                self.native.ask(wgpu::PollType::Poll);
+            }
+            // Another thread's poll may be about to call back.
+            if let Some(success) = signal.wait(PAUSE) {
+                return success;
+            }
+        }
+    }
+
+    /// Sees to it that the callbacks of a submission are called while nobody waits for it, where that is ours to do.
+    pub(crate) fn wake_after(&self, submission: Option<&wgpu::SubmissionIndex>) {
+        #[cfg(not(target_arch = "wasm32"))]
+        if self.native.owned {
+            let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+            // Nobody listens only where there is no thread.
+            let thread = thread.get_or_insert_with(|| Thread::start(self.native.clone()));
+            let _ = thread.submissions.send(submission.cloned());
+        }
+        #[cfg(target_arch = "wasm32")]
+        let _ = submission;
+    }
+
+    /// Calls the callbacks that are due, where that is ours to do.
+    pub(crate) fn poll_if_owned(&self) {
+        #[cfg(not(target_arch = "wasm32"))]
+        if self.native.owned {
+            self.native.ask(wgpu::PollType::Poll);
+        }
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Drop for Pump {
+    /// Waits for the thread, a slice at most: a device that is torn down while the process ends brings some drivers down
+    /// with it.
+    fn drop(&mut self) {
+        self.native.closing.store(true, Ordering::SeqCst);
+        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Thread { submissions, handle: Some(handle) }) = thread else { return };
+        drop(submissions);
+        // A task that is woken on the pump's thread may drop the last handle right there.
+        if handle.thread().id() != std::thread::current().id() {
+            let _ = handle.join();
+        }
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Native {
+    /// True once the submission is done, or nobody will ever know.
+    fn wait_a_slice(&self, submission: Option<&wgpu::SubmissionIndex>) -> bool {
+        let submission_index = submission.cloned();
+        self.ask(wgpu::PollType::Wait { submission_index, timeout: Some(SLICE) })
+    }
+
+    fn ask(&self, how: wgpu::PollType) -> bool {
+        if self.end.has_come() {
+            return true;
+        }
+        // wgpu's locks are not poisoned by a panic, and nothing is asked of the device after one.
+        match catch_unwind(AssertUnwindSafe(|| (self.poll)(how))) {
+            Ok(polled) => !matches!(polled, Err(wgpu::PollError::Timeout)),
+            Err(_) => {
+                self.end.comes();
+                true
+            }
+        }
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Thread {
+    fn start(native: Arc<Native>) -> Self {
+        let (submissions, listener) = mpsc::channel();
+        let run = move || {
+            for submission in listener {
+                while !native.closing.load(Ordering::SeqCst) && !native.wait_a_slice(submission.as_ref()) {}
+            }
+        };
+        let handle = std::thread::Builder::new().name("fsvae-pump".into()).spawn(run);
+        Thread { submissions, handle: handle.ok() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    /// A pump whose polls are answered by a test.
+    fn pump(
+        owned: bool,
+        answer: impl Fn(wgpu::PollType) -> Result<wgpu::PollStatus, wgpu::PollError> + Send + Sync + 'static,
+    ) -> Pump {
+        Pump::polling(Box::new(answer), owned, Arc::default())
+    }
+
+    /// Runs `work` and fails if it hangs.
+    fn ends<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+        let (sender, receiver) = mpsc::channel();
+        std::thread::spawn(move || sender.send(work()));
+        receiver.recv_timeout(Duration::from_secs(30)).expect("it hangs, or panics")
+    }
+
+    /// `ERROR_DEVICE_LOST`: wgpu panics, and forgets the callbacks without dropping them.
+    #[test]
+    fn a_poll_that_panics_ends_every_wait() {
+        for owned in [true, false] {
+            ends(move || {
+                let pump = pump(owned, |_| panic!("in a test: the device is lost"));
+                let (forgotten, first) = pump.signal();
+                let (other, second) = pump.signal();
+                std::mem::forget((forgotten, other));
+                assert!(!pump.wait(&first, None));
+                assert!(pump.is_lost());
+                assert!(!pump.wait(&second, None), "the others hear of it, too");
+                let (late, third) = pump.signal();
+                std::mem::forget(late);
+                assert!(!pump.wait(&third, None), "and who comes later");
+            });
+        }
+    }
+
+    /// OpenGL says so after two seconds, whatever it was asked.
+    #[test]
+    fn a_time_out_is_no_answer() {
+        ends(|| {
+            let sender = Mutex::new(None);
+            let polls = Arc::new(AtomicUsize::new(0));
+            let slot: Arc<Mutex<Option<Sender>>> = Arc::new(sender);
+            let (counted, taken) = (polls.clone(), slot.clone());
+            let pump = pump(true, move |how| {
+                assert!(matches!(how, wgpu::PollType::Wait { timeout: Some(SLICE), .. }));
+                if counted.fetch_add(1, Ordering::SeqCst) == 3 {
+                    taken.lock().expect("a lock").take().into_iter().for_each(|sender| sender.say(true));
+                }
+                Err(wgpu::PollError::Timeout)
+            });
+            let (sender, signal) = pump.signal();
+            *slot.lock().expect("a lock") = Some(sender);
+            assert!(pump.wait(&signal, None));
+            assert_eq!(polls.load(Ordering::SeqCst), 4);
+        });
+    }
+
+    /// Presenting a frame needs the lock that a waiting poll holds.
+    #[test]
+    fn a_borrowed_device_is_never_waited_for() {
+        ends(|| {
+            let polls = Arc::new(AtomicUsize::new(0));
+            let counted = polls.clone();
+            let pump = pump(false, move |how| {
+                assert!(matches!(how, wgpu::PollType::Poll));
+                counted.fetch_add(1, Ordering::SeqCst);
+                Ok(wgpu::PollStatus::Poll)
+            });
+            let (sender, signal) = pump.signal();
+            let later = std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(20));
+                sender.say(true);
+            });
+            assert!(pump.wait(&signal, None));
+            later.join().expect("no panic");
+            let so_far = polls.load(Ordering::SeqCst);
+            assert!(so_far >= 2, "{so_far} polls");
+            pump.wake_after(None);
+            pump.poll_if_owned();
+            assert_eq!(polls.load(Ordering::SeqCst), so_far, "a task's batch is the application's to poll");
+        });
+    }
+
+    /// A driver that never comes back from a submission does not keep the pump's thread: it looks up after each slice.
+    #[test]
+    fn dropping_a_pump_ends_its_thread() {
+        ends(|| {
+            let pump = pump(true, |_| Err(wgpu::PollError::Timeout));
+            pump.wake_after(None);
+            drop(pump);
+        });
+    }
+
+    #[test]
+    fn a_task_is_woken_by_the_pumps_thread() {
+        ends(|| {
+            let slot: Arc<Mutex<Option<Sender>>> = Arc::default();
+            let taken = slot.clone();
+            let pump = pump(true, move |_| {
+                taken.lock().expect("a lock").take().into_iter().for_each(|sender| sender.say(true));
+                Ok(wgpu::PollStatus::QueueEmpty)
+            });
+            let (sender, signal) = pump.signal();
+            *slot.lock().expect("a lock") = Some(sender);
+            pump.wake_after(None);
+            assert!(pollster::block_on(std::future::poll_fn(|context| signal.poll(context))));
+        });
+    }
+}
