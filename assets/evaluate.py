@@ -2,7 +2,7 @@
 
     python assets/evaluate.py mnist.safetensors --data mnist32.npz --fsvae target/release/fsvae
     python assets/evaluate.py mnist.safetensors --data mnist32.npz --autoencoder mnist_64.safetensors \\
-        --statistics mnist_test_64.npz --inception inception.pt --card assets/mnist.md
+        --statistics mnist_test_64.npz --inception inception.pt --card assets/mnist/README.md
 
 What is measured is what ships: images come from the `fsvae` command line. The spike rates and operation counts
 come from the float network of network.py, on reconstructions of test images.

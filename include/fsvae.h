@@ -161,7 +161,7 @@ FsvaeStatus fsvae_network_from_bytes(const uint8_t *bytes,
                                      FsvaeNetwork **network);
 
 /**
- * Opens a model that is part of the library, such as "mnist". A library that was built without the feature `bundled`
+ * Opens a model that is part of the library, such as "mnist". A library that was built without the features of models
  * has none.
  *
  * `*network` as by fsvae_network_open().

@@ -138,7 +138,7 @@ pub unsafe extern "C" fn fsvae_network_from_bytes(
     unsafe { make(network, "network", open) }
 }
 
-/// Opens a model that is part of the library, such as "mnist". A library that was built without the feature `bundled`
+/// Opens a model that is part of the library, such as "mnist". A library that was built without the features of models
 /// has none.
 ///
 /// `*network` as by fsvae_network_open().
@@ -432,20 +432,12 @@ fn c_string(text: &str) -> CString {
     CString::new(text.replace('\0', "?")).unwrap_or_default()
 }
 
-#[cfg(feature = "bundled")]
 fn bundled(name: &str) -> Result<Network, Failure> {
     let Some(checkpoint) = Checkpoint::bundled(name) else {
-        let names = crate::bundled::MODELS.map(|(name, _)| name).join(", ");
-        return Err(Failure::input(&format!("no bundled model is called \"{name}\"; there are: {names}")));
+        let names = crate::bundled::names();
+        return Err(Failure::input(&format!("no bundled model is called \"{name}\" ({names})")));
     };
     Ok(Network::new(&checkpoint?)?)
-}
-
-#[cfg(not(feature = "bundled"))]
-fn bundled(name: &str) -> Result<Network, Failure> {
-    Err(Failure::input(&format!(
-        "no bundled model is called \"{name}\": built without the feature `bundled`"
-    )))
 }
 
 async fn on_gpu(builder: Builder<'_>, network: &Network, name: Option<&str>) -> Result<Generator, Error> {
@@ -515,7 +507,7 @@ mod tests {
         assert_eq!(last_error(), "a GPU: the device was lost");
     }
 
-    #[cfg(feature = "bundled")]
+    #[cfg(feature = "mnist")]
     #[test]
     fn a_generator_refuses_all_work_after_a_panic() {
         let mut network = ptr::null_mut();

@@ -72,12 +72,11 @@ impl Checkpoint<'static> {
         Checkpoint::parse(origin, Cow::Owned(bytes))
     }
 
-    /// One of the checkpoints of `assets/` that are compiled in: `"mnist"`, `"fashion"` or `"cifar10"`.
-    /// `None` if there is none of that name.
+    /// One of the checkpoints that are compiled in ([`MODELS`](crate::bundled::MODELS)): `"mnist"`, `"fashion"` or
+    /// `"cifar10"`, each with the feature of its name. `None` if there is none of that name.
     ///
     /// # Errors
     /// None for the checkpoints that are shipped.
-    #[cfg(feature = "bundled")]
     pub fn bundled(name: &str) -> Option<Result<Self>> {
         let (_, bytes) = crate::bundled::MODELS.iter().find(|(known, _)| *known == name)?;
         Some(Checkpoint::parse(name.into(), Cow::Borrowed(bytes)))

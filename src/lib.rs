@@ -9,7 +9,7 @@
 //! use fsvae::{Checkpoint, Generator, Network};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # #[cfg(feature = "bundled")] {
+//! # #[cfg(feature = "mnist")] {
 //! // Network::open("my.safetensors")? takes a checkpoint of your own.
 //! let checkpoint = Checkpoint::bundled("mnist").expect("a shipped model")?;
 //! let network = Network::new(&checkpoint)?;
@@ -39,7 +39,8 @@
 //! - `cli` (default): the `fsvae` command line and everything it needs. A library wants
 //!   `default-features = false, features = ["threads"]`.
 //! - `threads`: the CPU backend uses all cores.
-//! - `bundled`: the trained checkpoints inside the binary, 8 MB each.
+//! - `bundled` (default): all trained checkpoints inside the binary, 8 MB each; or one by its name: `mnist`, `fashion`,
+//!   `cifar10`.
 //! - `capi`: the C interface of `include/fsvae.h`. `cargo rustc --release --lib --features capi --crate-type
 //!   cdylib,staticlib` builds the libraries.
 //! - `nvml`: `fsvae bench` reads the energy counters of NVIDIA's GPUs, where the driver is there.
@@ -49,7 +50,6 @@
 mod trace;
 
 mod architecture;
-#[cfg(feature = "bundled")]
 pub mod bundled;
 #[cfg(all(feature = "capi", not(target_arch = "wasm32")))]
 pub mod capi;

@@ -164,11 +164,9 @@ mod tests {
     /// exact, the additions as near as the spikes of so few images are.
     #[test]
     fn counts_are_those_of_the_model_cards() {
-        for (model, card) in [
-            ("mnist", include_str!("../assets/mnist.md")),
-            ("fashion", include_str!("../assets/fashion.md")),
-            ("cifar10", include_str!("../assets/cifar10.md")),
-        ] {
+        for (model, card) in
+            [("mnist", fsvae_mnist::CARD), ("fashion", fsvae_fashion::CARD), ("cifar10", fsvae_cifar10::CARD)]
+        {
             let layers = generation(&bundled(model), 7, 0..256).expect("counts");
             assert_eq!(layers.len(), 9, "{model}");
             let (mut found, mut stated) = (0.0, 0.0);

@@ -1,24 +1,21 @@
 //! `fsvae devices`.
 
-use std::path::PathBuf;
-
 use fsvae::gpu::Variant;
-use fsvae::{Architecture, Gpu, Network, gpu, instruction_set, instruction_sets, wgpu};
+use fsvae::{Architecture, Gpu, gpu, instruction_set, instruction_sets, wgpu};
 use serde::Serialize;
 
 use super::Failure;
-use super::model::open;
+use super::model::Model;
 use super::report::{print, print_json};
 use super::tuning::{Found, found, make};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Find out which variant of the kernels is fastest on each adapter, and remember it
+    /// Find out which variant of the kernels is fastest for the model on each adapter, and remember it
     #[arg(long)]
     calibrate: bool,
-    /// The model it is found out with: a checkpoint file, or a bundled model
-    #[arg(long, value_name = "PATH|NAME", default_value = "mnist")]
-    model: PathBuf,
+    #[command(flatten)]
+    model: Model,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -70,7 +67,7 @@ impl Device {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let network = Network::new(&open(&arguments.model)?)?;
+    let network = arguments.model.network()?;
     let adapters = pollster::block_on(gpu::adapters());
     let mut failed = Vec::new();
     if arguments.calibrate {

@@ -12,8 +12,7 @@ use super::{Failure, model};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// A checkpoint file, or a bundled model: mnist, fashion, cifar10
-    #[arg(value_name = "MODEL")]
+    #[arg(value_name = "MODEL", help = model::what())]
     model: PathBuf,
     /// As JSON
     #[arg(long)]

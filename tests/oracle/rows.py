@@ -72,6 +72,6 @@ def rows(name, path, draws, conformance, network):
 
 with open(sys.argv[2], "w") as conformance, open(sys.argv[3], "w") as network:
     for name in ("mnist", "fashion", "cifar10"):
-        rows(name, f"{HERE}/../../assets/{name}.safetensors", SHIPPED, conformance, network)
+        rows(name, f"{HERE}/../../assets/{name}/{name}.safetensors", SHIPPED, conformance, network)
     for i in range(len(os.listdir(sys.argv[1]))):
         rows(i, f"{sys.argv[1]}/{i}.safetensors", RANDOM, conformance, network)
