@@ -46,6 +46,9 @@
 //! - `nvml`: `fsvae bench` reads the energy counters of NVIDIA's GPUs, where the driver is there.
 //! - `tracing`: debug spans `fsvae.compile`, `upload`, `record`, `submit` and `readback` of the `tracing` crate.
 
+// A library has nothing to say on its own.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 #[macro_use]
 mod trace;
 

@@ -8,6 +8,7 @@ use fsvae::{Builder, Generator, Gpu, Network, gpu, wgpu};
 
 use super::Failure;
 use super::kernel_cache::KernelCache;
+use super::say::say;
 use super::tuning::Kernels;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -76,7 +77,7 @@ impl Arguments {
                     self.on_gpu(builder, network, adapter, count).map_err(|error| error.to_string())
                 });
                 Ok(running.unwrap_or_else(|reason| {
-                    eprintln!("fsvae: running on the CPU: {reason}");
+                    say(format!("running on the CPU: {reason}"));
                     on_cpu(builder)
                 }))
             }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::output::Output;
 use super::report::{images, print_digests};
+use super::say::say;
 use super::{Failure, backend, latents_file, model};
 
 #[derive(Debug, clap::Args)]
@@ -44,7 +45,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         print_digests(decoded.iter().map(|image| (image.index, image.pixels)))?;
     }
     if let Some(written) = output.finish()? {
-        eprintln!("fsvae: wrote {written}: {}, made on {}", images(count), generator.backend_name());
+        say(format!("wrote {written}: {}, made on {}", images(count), generator.backend_name()));
     }
     Ok(())
 }

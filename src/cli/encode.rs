@@ -6,6 +6,7 @@ use fsvae::Latents;
 
 use super::output::Target;
 use super::report::{images, progress};
+use super::say::say;
 use super::{Failure, backend, input, latents_file, model};
 
 #[derive(Debug, clap::Args)]
@@ -39,6 +40,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     progress.finish_and_clear();
     latents_file::write(target, &latents, &identity)?;
     let (path, name) = (arguments.out.display(), generator.backend_name());
-    eprintln!("fsvae: wrote {path} (latents): {}, seed {seed}, made on {name}", images(count));
+    say(format!("wrote {path} (latents): {}, seed {seed}, made on {name}", images(count)));
     inputs.all_read()
 }

@@ -8,6 +8,7 @@ use fsvae::{Generator, Latents};
 use super::animation::Animation;
 use super::output::{Output, Target, grid_count};
 use super::report::{images, print_digests, progress};
+use super::say::say;
 use super::{Failure, backend, latents_file, model};
 
 #[derive(Debug, clap::Args)]
@@ -104,19 +105,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     progress.finish_and_clear();
 
     let name = generator.backend_name();
-    let say = |written: String| {
-        eprintln!("fsvae: wrote {written}: {}, seed {seed}, made on {name}", images(count));
+    let say_written = |written: String| {
+        say(format!("wrote {written}: {}, seed {seed}, made on {name}", images(count)));
     };
     if let Some(target) = kept {
         let text = format!("{} (latents)", target.path().display());
         latents_file::write(target, &latents, &identity)?;
-        say(text);
+        say_written(text);
     }
     if let Some(animation) = animation {
-        say(animation.write(&pictures(&mut generator, &latents)?)?);
+        say_written(animation.write(&pictures(&mut generator, &latents)?)?);
     }
     if let Some(written) = output.finish()? {
-        say(written);
+        say_written(written);
     }
     Ok(())
 }

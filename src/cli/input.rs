@@ -8,6 +8,7 @@ use clap::Args;
 use fsvae::{Architecture, read_picture};
 
 use super::Failure;
+use super::say::say;
 
 /// Bytes of an image or latents file.
 const LARGEST_FILE: u64 = 1 << 30;
@@ -70,7 +71,7 @@ impl Arguments {
                 }
                 Err(failure) if files.len() == 1 => return Err(failure),
                 Err(failure) => {
-                    eprintln!("fsvae: left out: {failure}");
+                    say(format!("left out: {failure}"));
                     inputs.bad += 1;
                 }
             }
@@ -90,10 +91,10 @@ impl Arguments {
         if let Some((file, (width, height), count)) = resized {
             let side = architecture.image_side();
             let others = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
-            eprintln!(
-                "fsvae: resized to {side} x {side} (bilinear): {} ({width} x {height}){others}",
+            say(format!(
+                "resized to {side} x {side} (bilinear): {} ({width} x {height}){others}",
                 file.display()
-            );
+            ));
         }
         Ok(inputs)
     }

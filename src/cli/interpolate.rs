@@ -8,6 +8,7 @@ use fsvae::{Generator, Grid, Latents};
 use super::animation::Animation;
 use super::model::Identity;
 use super::output::{Target, format, grid_count};
+use super::say::say;
 use super::{Failure, backend, input, latents_file, model};
 
 #[derive(Debug, clap::Args)]
@@ -67,7 +68,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             arguments.out.display().to_string()
         }
     };
-    eprintln!("fsvae: wrote {written}: {steps} steps, seed {seed}, made on {}", generator.backend_name());
+    say(format!("wrote {written}: {steps} steps, seed {seed}, made on {}", generator.backend_name()));
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use super::Failure;
 use super::input::read_file;
 use super::model::Identity;
 use super::output::Target;
+use super::say::say;
 
 const NAME: &str = "z";
 
@@ -58,7 +59,7 @@ pub(super) fn read(path: &Path, architecture: &Architecture, model: &Identity) -
     let metadata = header.metadata().clone().unwrap_or_default();
     if let Some(other) = metadata.get("model_sha256").filter(|digest| **digest != model.digest) {
         let name = metadata.get("model").map_or("?", String::as_str);
-        eprintln!("fsvae: {}: made with another model, {name} ({other})", path.display());
+        say(format!("{}: made with another model, {name} ({other})", path.display()));
     }
     Ok(latents)
 }

@@ -19,6 +19,7 @@ mod model;
 mod output;
 mod reconstruct;
 mod report;
+mod say;
 mod tuning;
 
 use std::process::ExitCode;
@@ -91,6 +92,12 @@ impl Failure {
 }
 
 pub(crate) fn main() -> ExitCode {
+    let code = run();
+    say::finish();
+    code
+}
+
+fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
@@ -109,7 +116,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !matches!(failure, Failure::Closed) {
-                eprintln!("fsvae: {failure}");
+                say::say(failure.to_string());
             }
             ExitCode::from(failure.code())
         }
@@ -129,7 +136,7 @@ fn usage(error: &clap::Error) -> ExitCode {
         let text = error.to_string();
         let problem = text.split("\n\n").next().unwrap_or_default();
         let words = problem.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>();
-        eprintln!("fsvae: {} (see --help)", words.join(" "));
+        say::say(format!("{} (see --help)", words.join(" ")));
     }
     ExitCode::from(error.exit_code() as u8)
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::output::Output;
 use super::report::{images, print, print_digests, print_json, progress};
+use super::say::say;
 use super::{Failure, backend, input, model};
 
 #[derive(Debug, clap::Args)]
@@ -91,7 +92,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
     let name = generator.backend_name();
     if let Some(written) = output.finish()? {
-        eprintln!("fsvae: wrote {written}: {}, seed {seed}, made on {name}", images(count));
+        say(format!("wrote {written}: {}, seed {seed}, made on {name}", images(count)));
     }
     let mean = lines.iter().map(|line| line.mean_squared_error).sum::<f64>() / lines.len() as f64;
     let text = format!("mean squared error {mean:.6} over {}", images(count));
@@ -99,7 +100,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let report = Report { backend: name, seed, mean_squared_error: mean, images: lines };
         print_json(&report)?;
     } else if arguments.digests {
-        eprintln!("fsvae: {text}");
+        say(text);
     } else {
         print(&(text + "\n"))?;
     }
