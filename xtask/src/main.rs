@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode};
 
 const USAGE: &str = "cargo xtask public-api            compare the public API with tests/public-api.txt
 cargo xtask public-api --update   write it there
-cargo xtask package               check the crates that `cargo publish --workspace --dry-run` made in target/package";
+cargo xtask package               pack the crates that are published and check their sizes and documentation";
 
 type Outcome = Result<(), String>;
 

@@ -25,13 +25,23 @@ impl Package {
         packages.join(format!("{}-{}.crate", self.name, self.version))
     }
 
-    fn folder(&self, packages: &Path) -> PathBuf {
-        packages.join(format!("{}-{}", self.name, self.version))
+    fn folder(&self, unpacked: &Path) -> PathBuf {
+        unpacked.join(format!("{}-{}", self.name, self.version))
     }
 }
 
 pub(crate) fn check(root: &Path) -> Outcome {
-    let packages = root.join("target/package");
+    let (packages, unpacked) = (root.join("target/package"), root.join("target/docs-rs/crates"));
+    // `cargo publish --dry-run` builds them, too.
+    succeed(&mut cargo(&[
+        "package",
+        "--quiet",
+        "--workspace",
+        "--exclude",
+        "xtask",
+        "--no-verify",
+        "--allow-dirty",
+    ]))?;
     let published = published()?;
     let mut problems = Vec::new();
     for package in &published {
@@ -40,8 +50,15 @@ pub(crate) fn check(root: &Path) -> Outcome {
     if !problems.is_empty() {
         return Err(problems.join("\n"));
     }
+    if unpacked.exists() {
+        fs::remove_dir_all(&unpacked).map_err(|error| format!("{}: {error}", unpacked.display()))?;
+    }
+    fs::create_dir_all(&unpacked).map_err(|error| format!("{}: {error}", unpacked.display()))?;
     for package in &published {
-        document(package, &published, &packages)?;
+        succeed(Command::new("tar").arg("-xzf").arg(package.archive(&packages)).arg("-C").arg(&unpacked))?;
+    }
+    for package in &published {
+        document(package, &published, &unpacked)?;
     }
     Ok(())
 }
@@ -72,9 +89,7 @@ fn published() -> Result<Vec<Package>, String> {
 /// Prints the size of a crate and of its largest file; what is too large.
 fn sizes(archive: &Path) -> Result<Vec<String>, String> {
     let name = archive.file_name().unwrap_or_default().to_string_lossy();
-    let size = fs::metadata(archive).map_err(|error| {
-        format!("{}: {error}; `cargo publish --workspace --dry-run` makes it", archive.display())
-    })?;
+    let size = fs::metadata(archive).map_err(|error| format!("{}: {error}", archive.display()))?;
     let listed = Command::new("tar").arg("-tzvf").arg(archive).output();
     let listed = listed.map_err(|error| format!("tar: {error}"))?;
     // Mode, owner, size, date, time, name.
@@ -107,15 +122,15 @@ fn sizes(archive: &Path) -> Result<Vec<String>, String> {
 
 /// Builds the documentation of a packaged crate with what it asks docs.rs for, offline; the other crates of the
 /// workspace come from their packages, as nothing of them needs to be on the registry yet.
-fn document(package: &Package, published: &[Package], packages: &Path) -> Outcome {
+fn document(package: &Package, published: &[Package], unpacked: &Path) -> Outcome {
     let mut doc = cargo(&["doc", "--quiet", "--offline", "--no-deps", "--target-dir", "target/docs-rs"]);
     doc.env("RUSTDOCFLAGS", "-D warnings");
-    doc.arg("--manifest-path").arg(package.folder(packages).join("Cargo.toml"));
+    doc.arg("--manifest-path").arg(package.folder(unpacked).join("Cargo.toml"));
     if package.docs["all-features"] == true {
         doc.arg("--all-features");
     }
     for other in published.iter().filter(|other| other.name != package.name) {
-        let place = other.folder(packages);
+        let place = other.folder(unpacked);
         doc.arg("--config").arg(format!(
             "patch.crates-io.{}.path={:?}",
             other.name,
