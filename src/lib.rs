@@ -76,10 +76,14 @@ mod stream;
 #[doc = include_str!("integer_machine.md")]
 pub mod integer_machine {}
 
-/// The README's example is compiled, too.
+/// The examples of the documents are compiled, too.
 #[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-mod readme {}
+mod documents {
+    #[doc = include_str!("../README.md")]
+    mod readme {}
+    #[doc = include_str!("../docs/embedding.md")]
+    mod embedding {}
+}
 
 pub use architecture::Architecture;
 pub use checkpoint::Checkpoint;
