@@ -1,5 +1,6 @@
 //! A thread that waits for submissions of a device of our own, so that tasks are woken and nobody polls in a loop.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
@@ -13,7 +14,7 @@ pub(crate) struct Waiter {
 #[derive(Debug)]
 struct Thread {
     submissions: mpsc::Sender<wgpu::SubmissionIndex>,
-    /// None if the process has too many threads: tasks are then woken by whoever polls.
+    /// None if no thread could be had.
     handle: Option<JoinHandle<()>>,
 }
 
@@ -23,11 +24,15 @@ impl Waiter {
     }
 
     /// Callbacks that are due when `submission` is done will be called on the waiter's thread, unless somebody else
-    /// polls first. Does not wait.
+    /// polls first. Does not wait, but where there is no such thread.
     pub(crate) fn wait_for(&self, submission: wgpu::SubmissionIndex) {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        // Nobody listens only where there is no thread.
-        let _ = thread.get_or_insert_with(|| start(self.device.clone())).submissions.send(submission);
+        let sent = thread.get_or_insert_with(|| start(self.device.clone())).submissions.send(submission);
+        drop(thread);
+        // Nobody listens where no thread could be had. A task that is held up is better than one that is never woken.
+        if let Err(mpsc::SendError(submission)) = sent {
+            wait(&self.device, submission);
+        }
     }
 }
 
@@ -48,11 +53,15 @@ fn start(device: wgpu::Device) -> Thread {
     let (submissions, listener) = mpsc::channel();
     let run = move || {
         for submission in listener {
-            let wait = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
-            // A device that is lost fails its callbacks when it is polled; the error has nothing to add.
-            let _ = device.poll(wait);
+            // Callbacks and wakers of an application run in there. If one of them panics, the others are still awaited.
+            let _ = catch_unwind(AssertUnwindSafe(|| wait(&device, submission)));
         }
     };
     let handle = std::thread::Builder::new().name("fsvae-waiter".into()).spawn(run);
     Thread { submissions, handle: handle.ok() }
+}
+
+fn wait(device: &wgpu::Device, submission: wgpu::SubmissionIndex) {
+    // A device that is lost fails its callbacks when it is polled; the error has nothing to add.
+    let _ = device.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None });
 }
