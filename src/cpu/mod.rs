@@ -78,14 +78,14 @@ impl Cpu {
     /// Fills `images` with whole images, the first of index `first`. The caller sees to it that
     /// the indices do not pass `u64::MAX`; here and below.
     pub(crate) fn generate(&self, seed: u64, first: u64, images: &mut [u8]) {
-        let work = |i, image: &mut [u8]| self.decode_one(&self.sample_one(seed, first + i as u64), image);
+        let work = |i: usize, image: &mut [u8]| self.decode_one(&self.sample_one(seed, first + i as u64), image);
         in_pool(|| for_each_chunk(images, self.image_bytes(), work));
     }
 
     /// Fills `words`, `[n, C]`, with latents drawn from the prior.
     pub(crate) fn sample(&self, seed: u64, first: u64, words: &mut [u32]) {
         let channels = self.network.architecture.latent_channels;
-        let work = |i, words: &mut [u32]| {
+        let work = |i: usize, words: &mut [u32]| {
             words.copy_from_slice(&self.sample_one(seed, first + i as u64).to_words());
         };
         in_pool(|| for_each_chunk(words, channels, work));
@@ -96,7 +96,7 @@ impl Cpu {
         let (bytes, channels) = (self.image_bytes(), self.network.architecture.latent_channels);
         // Before the pool, whose jobs wait for nothing.
         let encoder = self.encoder();
-        let work = |i, words: &mut [u32]| {
+        let work = |i: usize, words: &mut [u32]| {
             let z = self.encode_one(encoder, &images[i * bytes..][..bytes], seed, first + i as u64);
             words.copy_from_slice(&z.to_words());
         };
@@ -105,14 +105,14 @@ impl Cpu {
 
     /// Fills `images` with those of the latents `words`, `[n, C]`.
     pub(crate) fn decode(&self, words: &[u32], images: &mut [u8]) {
-        let work = |i, image: &mut [u8]| self.decode_one(&self.latents(words, i), image);
+        let work = |i: usize, image: &mut [u8]| self.decode_one(&self.latents(words, i), image);
         in_pool(|| for_each_chunk(images, self.image_bytes(), work));
     }
 
     /// Fills `pictures`, `[n, T, image]`, with the pictures after each time step.
     pub(crate) fn frames(&self, words: &[u32], pictures: &mut [u8]) {
         let moments = &self.network.readout.moments;
-        let work = |i, pictures: &mut [u8]| {
+        let work = |i: usize, pictures: &mut [u8]| {
             let (spikes, side) = self.decoder_spikes(&self.latents(words, i));
             for (moment, picture) in moments.iter().zip(pictures.chunks_mut(self.image_bytes())) {
                 readout(&self.readout, moment, &self.readout.rates(moment, &spikes), side, picture);

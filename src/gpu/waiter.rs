@@ -65,3 +65,61 @@ fn wait(device: &wgpu::Device, submission: wgpu::SubmissionIndex) {
     // A device that is lost fails its callbacks when it is polled; the error has nothing to add.
     let _ = device.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None });
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::gpu::Gpu;
+    use crate::gpu::adapters::adapters;
+    use crate::gpu::signal::{Signal, signal};
+
+    /// Devices of the test's own, for its callbacks are called by whoever polls.
+    fn devices() -> impl Iterator<Item = Gpu> {
+        let limits = wgpu::Limits::downlevel_webgl2_defaults();
+        let open = move |adapter| pollster::block_on(Gpu::request(adapter, &limits)).expect("a device");
+        pollster::block_on(adapters()).into_iter().map(move |adapter| open(&adapter))
+    }
+
+    /// Something to wait for, and what says that it is done.
+    fn submit(gpu: &Gpu) -> (wgpu::SubmissionIndex, Signal) {
+        let submission = gpu.queue.submit([]);
+        let (sender, signal) = signal();
+        gpu.queue.on_submitted_work_done(move || sender.say(true));
+        (submission, signal)
+    }
+
+    #[test]
+    fn where_no_thread_can_be_had_the_caller_waits() {
+        for gpu in devices() {
+            let (submissions, _) = mpsc::channel();
+            let none = Thread { submissions, handle: None };
+            let waiter = Waiter { device: gpu.device.clone(), thread: Mutex::new(Some(none)) };
+            let (submission, signal) = submit(&gpu);
+            waiter.wait_for(submission);
+            let done = signal.poll(&mut Context::from_waker(Waker::noop()));
+            assert_eq!(done, Poll::Ready(true), "{}", gpu.name());
+        }
+    }
+
+    #[test]
+    fn a_callback_that_panics_does_not_end_the_thread() {
+        for gpu in devices() {
+            let waiter = Waiter::new(gpu.device.clone());
+            let submission = gpu.queue.submit([]);
+            gpu.queue.on_submitted_work_done(|| panic!("an application's callback"));
+            waiter.wait_for(submission);
+            // The thread has heard of it, or its channel could not be sent to.
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            let (submission, signal) = submit(&gpu);
+            waiter.wait_for(submission);
+            let (done, result) = mpsc::channel();
+            std::thread::spawn(move || done.send(signal.wait()));
+            let result = result.recv_timeout(std::time::Duration::from_secs(60));
+            assert_eq!(result, Ok(true), "{}", gpu.name());
+            let thread = waiter.thread.lock().expect("no panic");
+            assert!(!thread.as_ref().expect("it was started").handle.as_ref().expect("it was").is_finished());
+        }
+    }
+}
