@@ -78,7 +78,8 @@ impl Cpu {
     /// Fills `images` with whole images, the first of index `first`. The caller sees to it that
     /// the indices do not pass `u64::MAX`; here and below.
     pub(crate) fn generate(&self, seed: u64, first: u64, images: &mut [u8]) {
-        let work = |i: usize, image: &mut [u8]| self.decode_one(&self.sample_one(seed, first + i as u64), image);
+        let work =
+            |i: usize, image: &mut [u8]| self.decode_one(&self.sample_one(seed, first + i as u64), image);
         in_pool(|| for_each_chunk(images, self.image_bytes(), work));
     }
 

@@ -78,7 +78,9 @@ mod tests {
     /// Devices of the test's own, for its callbacks are called by whoever polls.
     fn devices() -> impl Iterator<Item = Gpu> {
         let limits = wgpu::Limits::downlevel_webgl2_defaults();
-        let open = move |adapter| pollster::block_on(Gpu::request(adapter, &limits)).expect("a device");
+        let open = move |adapter: &wgpu::Adapter| {
+            pollster::block_on(Gpu::request(adapter, &limits)).expect("a device")
+        };
         pollster::block_on(adapters()).into_iter().map(move |adapter| open(&adapter))
     }
 
