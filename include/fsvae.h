@@ -28,7 +28,8 @@
  * Threads. All functions may be called from any thread, and error texts belong to the thread. A network may be used by
  * many threads at the same time; a generator is used by one at a time, and a call waits while another thread uses it.
  * A handle must be freed once, by any thread, when no other thread uses it or will. The CPU backend and GPU drivers
- * have threads of their own, so the library is not to be unloaded (dlclose), nor used in a child of fork().
+ * have threads of their own, so the library is not to be unloaded (dlclose). In a child of fork() generators on the
+ * CPU go on, on one thread; those on a GPU are not to be used there.
  */
 
 

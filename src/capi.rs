@@ -20,7 +20,7 @@ use std::slice;
 use std::sync::{Mutex, MutexGuard};
 
 use crate::checkpoint::Checkpoint;
-use crate::error::Error;
+use crate::error::{Error, panic_text};
 use crate::generator::{Builder, Generator};
 use crate::gpu::{self, Gpu};
 use crate::network::Network;
@@ -334,15 +334,17 @@ impl Failure {
     }
 
     fn panic(payload: &(dyn Any + Send)) -> Self {
-        let said = payload.downcast_ref::<&str>().copied();
-        let said = said.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-        Failure { status: FsvaeStatus::Panic, text: format!("a bug in fsvae: {}", said.unwrap_or("a panic")) }
+        Error::Panic(panic_text(payload).into()).into()
     }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let status = if error.is_input() { FsvaeStatus::Input } else { FsvaeStatus::Machine };
+        let status = match error {
+            Error::Panic(_) => FsvaeStatus::Panic,
+            _ if error.is_input() => FsvaeStatus::Input,
+            _ => FsvaeStatus::Machine,
+        };
         Failure { status, text: error.to_string() }
     }
 }
@@ -505,6 +507,8 @@ mod tests {
         assert_eq!(last_error(), "too far");
         assert_eq!(status_of(Error::DeviceLost { adapter: "a GPU".into() }), FsvaeStatus::Machine);
         assert_eq!(last_error(), "a GPU: the device was lost");
+        assert_eq!(status_of(Error::Panic("a worker's".into())), FsvaeStatus::Panic);
+        assert_eq!(last_error(), "a bug in fsvae: a worker's");
     }
 
     #[cfg(feature = "mnist")]

@@ -12,6 +12,7 @@ use safetensors::{SafeTensorError, SafeTensors};
 
 use crate::architecture::Architecture;
 use crate::error::{CheckpointError, Error, Result};
+use crate::floats::in_default_state;
 
 /// No FSVAE is larger, and a device that never ends is not read for ever.
 const LARGEST_FILE: u64 = 1 << 32;
@@ -221,7 +222,8 @@ impl<'a> Checkpoint<'a> {
         };
         let info = self.metadata.info(name).ok_or_else(|| CheckpointError::Missing(name.into()))?;
         let tensor = self.view(info);
-        let wrong = (0..tensor.len()).find(|&element| !allowed(tensor.get(element)));
+        let first = || (0..tensor.len()).find(|&element| !allowed(tensor.get(element)));
+        let wrong = in_default_state(first);
         wrong.map_or(Ok(()), |element| {
             Err(CheckpointError::Value { tensor: name.into(), element, value: tensor.get(element), expected })
         })

@@ -1,5 +1,6 @@
 //! The one error type of the library.
 
+use std::any::Any;
 use std::path::PathBuf;
 
 /// What can go wrong, with the cause kept as `source` where there is one.
@@ -106,6 +107,19 @@ pub enum Error {
     /// A call that would wait for a GPU where waiting is impossible.
     #[error("a browser cannot wait for its GPU: await an ImageStream instead")]
     WouldBlock,
+    /// An environment variable with a value that means nothing.
+    #[error("{variable}: expected {expected}, found {found:?}")]
+    Environment {
+        /// Its name.
+        variable: &'static str,
+        /// The values that have a meaning.
+        expected: &'static str,
+        /// The value it has.
+        found: std::ffi::OsString,
+    },
+    /// A bug: the thread that works ahead for an [`ImageStream`](crate::ImageStream) panicked, with this message.
+    #[error("a bug in fsvae: {0}")]
+    Panic(String),
     /// The device was lost (driver reset, unplugged, destroyed). The network is still there: `rebuild` goes on.
     #[error("{adapter}: the device was lost")]
     DeviceLost {
@@ -203,14 +217,22 @@ impl Error {
             | Error::AdapterNotFound { .. }
             | Error::Target(_)
             | Error::Variant { .. }
+            | Error::Environment { .. }
             | Error::DeviceLimit { .. } => true,
             Error::NoAdapter { .. }
             | Error::Device { .. }
             | Error::Gpu { .. }
             | Error::WouldBlock
+            | Error::Panic(_)
             | Error::DeviceLost { .. } => false,
         }
     }
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> &str {
+    let said = payload.downcast_ref::<&str>().copied();
+    said.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic")
 }
 
 /// `Result` with this crate's [`enum@Error`].

@@ -38,7 +38,7 @@
 //!
 //! - `cli` (default): the `fsvae` command line and everything it needs. A library wants
 //!   `default-features = false, features = ["threads"]`.
-//! - `threads`: the CPU backend uses all cores.
+//! - `threads`: the CPU backend uses all cores, with a pool of threads of its own; [`threads()`] says how many.
 //! - `bundled` (default): all trained checkpoints inside the binary, 8 MB each; or one by its name: `mnist`, `fashion`,
 //!   `cifar10`.
 //! - `capi`: the C interface of `include/fsvae.h`. `cargo rustc --release --lib --features capi --crate-type
@@ -59,6 +59,7 @@ pub mod capi;
 mod checkpoint;
 mod cpu;
 mod error;
+mod floats;
 mod generator;
 pub mod gpu;
 mod images;
@@ -87,6 +88,7 @@ mod documents {
 
 pub use architecture::Architecture;
 pub use checkpoint::Checkpoint;
+pub use cpu::threads::threads;
 pub use cpu::vectors::{instruction_set, instruction_sets};
 pub use error::{CheckpointError, Error, Result};
 pub use generator::{Builder, Generator};
@@ -98,3 +100,18 @@ pub use network::{LayerFacts, Network};
 pub use picture::read_picture;
 pub use stream::{ImageStream, Progress, StreamOptions};
 pub use {image, wgpu};
+
+// Any thread may have them and look at them. In browsers what wgpu gives stays on its thread.
+#[cfg(not(target_arch = "wasm32"))]
+const _: () = {
+    const fn on_any_thread<T: Send + Sync>() {}
+    on_any_thread::<Checkpoint<'_>>();
+    on_any_thread::<Network>();
+    on_any_thread::<Builder<'_>>();
+    on_any_thread::<Generator>();
+    on_any_thread::<ImageStream>();
+    on_any_thread::<Gpu>();
+    on_any_thread::<Images>();
+    on_any_thread::<Latents>();
+    on_any_thread::<Error>();
+};

@@ -11,6 +11,7 @@ use std::ops::RangeBounds;
 use crate::cpu::conv_transpose_lif::{self, conv_transpose_lif};
 use crate::cpu::layer::Layer;
 use crate::cpu::linear_lif::{self, linear_lif};
+use crate::cpu::parallel::in_pool;
 use crate::cpu::spikes::Spikes;
 use crate::cpu::vectors::Processor;
 use crate::error::Result;
@@ -45,7 +46,7 @@ pub fn generation(
     let prepared = Prepared::new(network);
     let mut layers: Vec<LayerOperations> = Vec::new();
     for z in latents.words().chunks(architecture.latent_channels) {
-        for (at, (name, work)) in prepared.count(network, z).into_iter().enumerate() {
+        for (at, (name, work)) in in_pool(|| prepared.count(network, z)).into_iter().enumerate() {
             if layers.len() == at {
                 layers.push(LayerOperations { name, additions: 0.0, dense: work.dense });
             }

@@ -182,7 +182,7 @@ impl Gpu {
         // Scopes belong to this thread: all are closed before the first await.
         let (internal, validation, memory) = (internal.pop(), validation.pop(), memory.pop());
         let verdict = Box::pin(async { memory.await.or(validation.await).or(internal.await) });
-        (result, Verdict { gpu: self.clone(), scopes: verdict })
+        (result, Verdict { gpu: self.clone(), scopes: Mutex::new(verdict) })
     }
 
     /// Runs `work` and waits for the verdict.
@@ -224,14 +224,16 @@ type Scopes = Pin<Box<dyn Future<Output = Option<wgpu::Error>>>>;
 /// Whether the device objected to some work, known at once on native backends and later in browsers.
 pub(crate) struct Verdict {
     gpu: Gpu,
-    scopes: Scopes,
+    /// Never locked: with it a verdict is `Sync`, and so is what holds one.
+    scopes: Mutex<Scopes>,
 }
 
 impl Future for Verdict {
     type Output = Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
-        let objection = ready!(self.scopes.as_mut().poll(context)).as_ref().map(one_line);
+        let scopes = self.scopes.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let objection = ready!(scopes.as_mut().poll(context)).as_ref().map(one_line);
         Poll::Ready(match objection.or_else(|| self.gpu.take_stray()) {
             None => Ok(()),
             Some(_) if self.gpu.is_lost() => Err(self.gpu.lost()),
