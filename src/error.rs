@@ -135,13 +135,20 @@ pub enum CheckpointError {
     /// Not a safetensors container, or a damaged one.
     #[error("not a valid safetensors file: {0}")]
     Container(String),
-    /// A `torch.save` file; the message says how to convert it.
-    #[error(
-        "this is a PyTorch pickle, not safetensors; convert it with \
-         python -c \"import torch; from safetensors.torch import save_file; \
-         save_file(torch.load('in.pth', map_location='cpu'), 'out.safetensors')\""
-    )]
-    Pickle,
+    /// A `.pth` file of PyTorch that is damaged, or holds more than a dictionary of tensors and plain data.
+    #[error("cannot be read as a PyTorch file: {0}")]
+    Torch(String),
+    /// Another kind of file.
+    #[error("this is {what}; {advice}")]
+    Foreign {
+        /// What it is.
+        what: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// More than one model, and nothing that says which is meant.
+    #[error("holds several models, {0}; save the one you mean in a file of its own")]
+    Several(String),
     /// A tensor that must be there is not.
     #[error("tensor `{0}` is missing")]
     Missing(String),

@@ -6,6 +6,7 @@ use fsvae::{Checkpoint, Error, Network, bundled};
 
 use super::Failure;
 use super::report::digest;
+use super::say::say;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Model {
@@ -68,13 +69,17 @@ pub(super) fn open(model: &Path) -> Result<Checkpoint<'static>, Failure> {
     if let Some(bundled) = model.to_str().and_then(Checkpoint::bundled) {
         return Ok(bundled?);
     }
-    Checkpoint::open(model).map_err(|error| match error {
+    let checkpoint = Checkpoint::open(model).map_err(|error| match error {
         Error::Read { path, source }
             if source.kind() == std::io::ErrorKind::NotFound && path.extension().is_none() =>
         {
             let names = bundled::names();
             Failure::Input(format!("{}: no such file, nor a bundled model ({names})", path.display()))
         }
-        other => other.into(),
-    })
+        other => Failure::from(other),
+    })?;
+    if let Some(note) = checkpoint.note() {
+        say(format!("{}: {note}", checkpoint.origin()));
+    }
+    Ok(checkpoint)
 }
