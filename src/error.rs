@@ -66,6 +66,14 @@ pub enum Error {
         /// The adapters that are there.
         present: String,
     },
+    /// There are fewer adapters than this number says, which counts from 0.
+    #[error("there is no GPU adapter {wanted}; present: {present}")]
+    AdapterNumber {
+        /// The number.
+        wanted: String,
+        /// The adapters that are there.
+        present: String,
+    },
     /// No variant of the kernels has this name.
     #[error("expected a variant of the kernels (dense, branches or events), found \"{found}\"")]
     Variant {
@@ -106,6 +114,16 @@ pub enum Error {
     /// A call that would wait for a GPU where waiting is impossible.
     #[error("a browser cannot wait for its GPU: await an ImageStream instead")]
     WouldBlock,
+    /// An environment variable with a value that means nothing.
+    #[error("{variable}: expected {expected}, found {found:?}")]
+    Environment {
+        /// Its name.
+        variable: &'static str,
+        /// The values that have a meaning.
+        expected: String,
+        /// The value it has.
+        found: std::ffi::OsString,
+    },
     /// The device was lost (driver reset, unplugged, destroyed). The network is still there: `rebuild` goes on.
     #[error("{adapter}: the device was lost")]
     DeviceLost {
@@ -203,6 +221,8 @@ impl Error {
             | Error::AdapterNotFound { .. }
             | Error::Target(_)
             | Error::Variant { .. }
+            | Error::Environment { .. }
+            | Error::AdapterNumber { .. }
             | Error::DeviceLimit { .. } => true,
             Error::NoAdapter { .. }
             | Error::Device { .. }

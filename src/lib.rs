@@ -58,6 +58,7 @@ pub mod bundled;
 pub mod capi;
 mod checkpoint;
 mod cpu;
+mod environment;
 mod error;
 mod generator;
 pub mod gpu;
@@ -84,6 +85,7 @@ mod readme {}
 pub use architecture::Architecture;
 pub use checkpoint::Checkpoint;
 pub use cpu::vectors::{instruction_set, instruction_sets};
+pub use environment::check_environment;
 pub use error::{CheckpointError, Error, Result};
 pub use generator::{Builder, Generator};
 pub use gpu::Gpu;
