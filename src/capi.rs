@@ -444,10 +444,7 @@ fn bundled(name: &str) -> Result<Network, Failure> {
 
 async fn on_gpu(builder: Builder<'_>, network: &Network, name: Option<&str>) -> Result<Generator, Error> {
     let adapters = gpu::adapters().await;
-    let adapter = match name.map(Into::into).or_else(gpu::adapter_name_from_env) {
-        Some(name) => gpu::find_adapter(&adapters, &name)?,
-        None => gpu::first_adapter(&adapters)?,
-    };
+    let adapter = gpu::choose_adapter(&adapters, name)?;
     builder.gpu(&Gpu::request(adapter, &gpu::required_limits(network)).await?).await
 }
 

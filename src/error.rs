@@ -67,6 +67,14 @@ pub enum Error {
         /// The adapters that are there.
         present: String,
     },
+    /// There are fewer adapters than this number says, which counts from 0.
+    #[error("there is no GPU adapter {wanted}; present: {present}")]
+    AdapterNumber {
+        /// The number.
+        wanted: String,
+        /// The adapters that are there.
+        present: String,
+    },
     /// No variant of the kernels has this name.
     #[error("expected a variant of the kernels (dense, branches or events), found \"{found}\"")]
     Variant {
@@ -113,7 +121,7 @@ pub enum Error {
         /// Its name.
         variable: &'static str,
         /// The values that have a meaning.
-        expected: &'static str,
+        expected: String,
         /// The value it has.
         found: std::ffi::OsString,
     },
@@ -225,6 +233,7 @@ impl Error {
             | Error::Target(_)
             | Error::Variant { .. }
             | Error::Environment { .. }
+            | Error::AdapterNumber { .. }
             | Error::DeviceLimit { .. } => true,
             Error::NoAdapter { .. }
             | Error::Device { .. }

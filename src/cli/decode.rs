@@ -16,6 +16,8 @@ pub(super) struct Arguments {
     model: model::Arguments,
     #[command(flatten)]
     backend: backend::Arguments,
+    #[command(flatten)]
+    any_model: latents_file::AnyModel,
     /// Image file for all of them as a grid [default: decoded.png], or with {index} in its name for
     /// one file an image, counted from 0; its extension is the format
     #[arg(long, value_name = "PATH")]
@@ -28,7 +30,8 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (network, identity) = arguments.model.network_and_identity()?;
     let architecture = network.architecture();
-    let latents = latents_file::read(&arguments.latents, architecture, &identity)?;
+    let maker = arguments.any_model.maker(&identity);
+    let latents = latents_file::read(&arguments.latents, architecture, &maker)?;
     let count = latents.len() as u64;
     let side = architecture.image_side();
     let default = (!arguments.digests).then(|| PathBuf::from("decoded.png"));

@@ -16,7 +16,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     model: model::Arguments,
     /// Index of the first image
-    #[arg(long, value_name = "I", default_value_t = 0)]
+    #[arg(long, value_name = "I", default_value_t = 0, value_parser = super::model::number)]
     first: u64,
     /// How many images
     #[arg(long, value_name = "K", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..))]

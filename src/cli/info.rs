@@ -8,6 +8,7 @@ use indicatif::HumanBytes;
 use serde::Serialize;
 
 use super::report::{print, print_json};
+use super::say::one_line;
 use super::{Failure, model};
 
 #[derive(Debug, clap::Args)]
@@ -67,7 +68,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     });
     let memory = gpu::memory(&network);
     let info = Info {
-        model: checkpoint.origin().into(),
+        model: one_line(checkpoint.origin()),
         file_bytes: checkpoint.file_bytes(),
         parameters: checkpoint.parameters(),
         time_steps: architecture.time_steps,

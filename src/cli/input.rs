@@ -21,7 +21,7 @@ pub(super) struct Arguments {
     #[arg(value_name = "IMAGE", required = true)]
     images: Vec<PathBuf>,
     /// Index of the first image
-    #[arg(long, value_name = "I", default_value_t = 0)]
+    #[arg(long, value_name = "I", default_value_t = 0, value_parser = super::model::number)]
     pub(super) first: u64,
 }
 

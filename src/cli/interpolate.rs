@@ -6,7 +6,6 @@ use fsvae::image::ImageFormat;
 use fsvae::{Generator, Grid, Latents};
 
 use super::animation::Animation;
-use super::model::Identity;
 use super::output::{Target, format, grid_count};
 use super::say::say;
 use super::{Failure, backend, input, latents_file, model};
@@ -26,6 +25,8 @@ pub(super) struct Arguments {
     model: model::Arguments,
     #[command(flatten)]
     backend: backend::Arguments,
+    #[command(flatten)]
+    any_model: latents_file::AnyModel,
     /// A strip as an image file, or an animation: .gif, .apng, or with {step} in its name one file a
     /// step
     #[arg(long, value_name = "PATH", default_value = "interpolated.png")]
@@ -49,7 +50,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
     let mut generator = arguments.backend.generator(&network, arguments.steps)?;
     let seed = arguments.model.seed;
-    let mut end = |text: &str, index| latents(&mut generator, text, seed, index, &identity);
+    let maker = arguments.any_model.maker(&identity);
+    let mut end = |text: &str, index| latents(&mut generator, text, seed, index, &maker);
     let (from, to) = (end(&arguments.from, 0)?, end(&arguments.to, 1)?);
     let mut all = Latents::interpolate(&from, &to, seed, 0, steps)?;
     for step in 1..steps {
@@ -78,9 +80,9 @@ fn latents(
     end: &str,
     seed: u64,
     index: u64,
-    model: &Identity,
+    model: &latents_file::Maker<'_>,
 ) -> Result<Latents, Failure> {
-    if let Ok(index) = end.parse::<u64>() {
+    if let Ok(index) = model::number(end) {
         return Ok(generator.sample_latents(seed, index..=index)?);
     }
     let path = Path::new(end);

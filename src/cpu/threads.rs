@@ -34,7 +34,7 @@ fn parse(value: &OsStr) -> Result<Option<NonZeroUsize>> {
         .and_then(|text| if text.is_empty() { Some(0) } else { text.parse().ok() });
     let wrong = || Error::Environment {
         variable: VARIABLE,
-        expected: "a number of threads, or 0 for one a processor",
+        expected: "a number of threads, or 0 for one a processor".into(),
         found: OsString::from(value),
     };
     Ok(NonZeroUsize::new(number.ok_or_else(wrong)?))

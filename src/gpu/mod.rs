@@ -22,7 +22,8 @@ mod variant;
 mod waiter;
 
 pub use adapters::{
-    adapter_name_from_env, adapters, auto_adapter, describe, find_adapter, first_adapter, is_software,
+    adapter_name_from_env, adapters, auto_adapter, check_environment, choose_adapter, describe, find_adapter,
+    first_adapter, is_software, labels, matching_adapters, pci,
 };
 #[cfg(not(target_arch = "wasm32"))]
 pub use calibrate::{Calibration, calibrate};

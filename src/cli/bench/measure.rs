@@ -83,7 +83,7 @@ fn scores(
     progress.set_message(format!("{name}: comparing images"));
     let expected = match place {
         Place::Cpu => reference.known().to_vec(),
-        Place::Gpu(_) => reference.expected()?,
+        Place::Gpu(..) => reference.expected()?,
     };
     let verified = verify(&expected, |seed, index| Ok(single.generate(seed, index..=index)?.into_bytes()))?;
 

@@ -19,9 +19,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use fsvae::operations;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::Target;
+use super::progress::spinner;
 use super::report::print;
 use super::{Failure, model};
 use measure::{Effort, measure};
@@ -63,8 +63,8 @@ pub(super) struct Arguments {
     /// What to measure
     #[arg(long, value_enum, default_value_t = Backends::All)]
     backend: Backends,
-    /// Only the adapters whose name contains this text (see `fsvae devices`)
-    #[arg(long, value_name = "TEXT")]
+    /// Only this adapter, by its number in `fsvae devices`, or those whose name or PCI address contains this text
+    #[arg(long, value_name = "N|TEXT")]
     adapter: Option<String>,
     /// Batches to measure, such as 1,64,256 [default: 1,4,16,... up to the best]
     #[arg(long, value_name = "B,B,...", value_delimiter = ',')]
@@ -182,16 +182,6 @@ fn verdict(report: &Report) -> Result<(), Failure> {
     if unfit.is_empty() { Ok(()) } else { Err(Failure::Partial(unfit.join(", "))) }
 }
 
-/// On standard error; indicatif draws none where that is not a terminal. It moves with its messages, and no thread of
-/// its own disturbs what is timed.
-fn spinner() -> ProgressBar {
-    let spinner = ProgressBar::new_spinner();
-    match ProgressStyle::with_template("{msg}") {
-        Ok(style) => spinner.with_style(style),
-        Err(_) => spinner,
-    }
-}
-
 fn machine() -> Machine {
     use sysinfo::{CpuRefreshKind, RefreshKind, System};
     let system = System::new_with_specifics(RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing()));
@@ -206,6 +196,8 @@ fn machine() -> Machine {
 
 #[cfg(test)]
 mod tests {
+    use indicatif::ProgressBar;
+
     use super::*;
 
     /// The report of one backend that is measured in no time.

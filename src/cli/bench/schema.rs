@@ -82,6 +82,9 @@ pub(super) struct Adapter {
     #[serde(rename = "type")]
     pub(super) kind: String,
     pub(super) driver: String,
+    /// Place on the PCI bus where it is known, vendor and device; missing in older files.
+    #[serde(default)]
+    pub(super) pci: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
