@@ -25,7 +25,7 @@ models! {
 /// The names of the models that are compiled in, for messages; without any, the features that bring some.
 pub fn names() -> String {
     if MODELS.is_empty() {
-        return format!("none is built in, the features {} and bundled bring some", FEATURES.join(", "));
+        return format!("none; the features {} and bundled bring some", FEATURES.join(", "));
     }
     let names: Vec<&str> = MODELS.iter().map(|(name, _)| *name).collect();
     names.join(", ")

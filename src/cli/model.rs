@@ -76,8 +76,7 @@ pub(super) fn number(text: &str) -> Result<u64, String> {
 impl Model {
     /// What was asked for, or the first of the bundled models.
     fn path(&self) -> Result<&Path, Failure> {
-        let none =
-            || Failure::Input(format!("--model PATH is needed: of bundled models, {}", bundled::names()));
+        let none = || Failure::Input(format!("--model PATH is needed; bundled models: {}", bundled::names()));
         self.model.as_deref().ok_or_else(none)
     }
 

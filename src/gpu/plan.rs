@@ -37,7 +37,7 @@ pub(crate) struct EncoderPlan {
     /// Images to latents drawn from the posterior.
     pub(crate) passes: Vec<Pass>,
     /// `[capacity, latent words]`: the encoder's spikes.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "bundled"))]
     encoded: wgpu::Buffer,
 }
 
@@ -103,7 +103,7 @@ impl Plan {
             EncoderPlan {
                 images,
                 passes,
-                #[cfg(test)]
+                #[cfg(all(test, feature = "bundled"))]
                 encoded,
             }
         })

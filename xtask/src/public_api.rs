@@ -83,13 +83,11 @@ fn list(root: &Path) -> Result<String, String> {
     // Blanket implementations say nothing about a type; Send, Sync, Unpin, UnwindSafe do.
     let api = public_api::Builder::from_rustdoc_json(json).omit_blanket_impls(true).build();
     let api = api.map_err(|error| error.to_string())?;
-    // Freeze and UnsafeUnpin are the compiler's own: nobody can name them.
-    let hidden = ["impl core::marker::Freeze for ", "impl core::marker::UnsafeUnpin for "];
-    let lines = api.items().map(|item| item.to_string());
-    Ok(lines
-        .filter(|line| !hidden.iter().any(|start| line.starts_with(start)))
-        .map(|line| line + "\n")
-        .collect())
+    // The compiler's own traits, which nobody can name.
+    let hidden =
+        ["Freeze", "UnsafeUnpin", "StructuralPartialEq"].map(|name| format!("core::marker::{name} for "));
+    let lines = api.items().map(|item| item.to_string() + "\n");
+    Ok(lines.filter(|line| !hidden.iter().any(|part| line.contains(part))).collect())
 }
 
 #[cfg(test)]
