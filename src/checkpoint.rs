@@ -223,10 +223,10 @@ impl<'a> Checkpoint<'a> {
         };
         let info = self.metadata.info(name).ok_or_else(|| CheckpointError::Missing(name.into()))?;
         let tensor = self.view(info);
-        let first = || (0..tensor.len()).find(|&element| !allowed(tensor.get(element)));
-        let wrong = in_default_state(first);
-        wrong.map_or(Ok(()), |element| {
-            Err(CheckpointError::Value { tensor: name.into(), element, value: tensor.get(element), expected })
+        let mut elements = (0..tensor.len()).map(|element| (element, tensor.get(element)));
+        let wrong = in_default_state(|| elements.find(|&(_, value)| !allowed(value)));
+        wrong.map_or(Ok(()), |(element, value)| {
+            Err(CheckpointError::Value { tensor: name.into(), element, value, expected })
         })
     }
 }
