@@ -193,8 +193,13 @@ mod tests {
     #[test]
     fn the_integers_are_the_same_in_every_state() {
         // Subnormal f32 that scales lift to where they matter.
-        let subnormal =
-            with(&[("encoder.0.weight", 3e-40), ("encoder.0.bn.weight", 1e37), ("encoder.0.bn.bias", 2e-41)]);
+        let subnormal = with(&[
+            ("encoder.0.weight", 3e-40),
+            ("encoder.0.bias", 1e-40),
+            ("encoder.0.bn.running_mean", 2e-41),
+            ("encoder.0.bn.running_var", 1e-40),
+            ("encoder.0.bn.weight", 1e37),
+        ]);
         let models = crate::bundled::MODELS.iter().map(|(_, bytes, ..)| bytes.to_vec()).chain([subnormal]);
         for bytes in models {
             let expected = network(&bytes).expect("a network");

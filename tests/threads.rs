@@ -38,7 +38,7 @@ fn ends<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static
 }
 
 /// Runs `work` on the threads of an application's pool: rayon's global one, and small ones of its own.
-fn in_every_pool(what: &str, work: impl Fn() + Copy + Send + 'static) {
+fn in_every_pool(what: &str, work: impl Fn() + Copy + Send + Sync + 'static) {
     ends(&format!("{what}, global pool"), move || rayon::scope(|_| work()));
     for threads in [1, 2, 4] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");

@@ -256,9 +256,9 @@ fn check_values(name: &str, tensor: &Tensor) -> Result<(), CheckpointError> {
     } else {
         (f64::is_finite, "a finite number")
     };
-    let first = || (0..tensor.len()).find(|&element| !allowed(tensor.get(element)));
-    let wrong = in_default_state(first);
-    wrong.map_or(Ok(()), |element| {
-        Err(CheckpointError::Value { tensor: name.into(), element, value: tensor.get(element), expected })
+    let mut elements = (0..tensor.len()).map(|element| (element, tensor.get(element)));
+    let wrong = in_default_state(|| elements.find(|&(_, value)| !allowed(value)));
+    wrong.map_or(Ok(()), |(element, value)| {
+        Err(CheckpointError::Value { tensor: name.into(), element, value, expected })
     })
 }
