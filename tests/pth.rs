@@ -67,7 +67,8 @@ fn views_of_one_storage() {
         for view in &mut pth.views {
             let source = &tensors.0[&view.name];
             let mut axes: Vec<usize> = (0..view.shape.len()).collect();
-            axes.rotate_left(turn % axes.len());
+            let axis = turn % axes.len();
+            axes.rotate_left(axis);
             let contiguous = view.strides.clone();
             view.record = "all".into();
             view.offset = data.len() / 4;
