@@ -144,7 +144,7 @@ uint32_t fsvae_abi_version(void);
 const char *fsvae_last_error(void);
 
 /**
- * Opens a checkpoint in safetensors format: reads, checks and rounds it, which takes a part of a second.
+ * Opens a checkpoint, safetensors or PyTorch's .pth: reads, checks and rounds it, which takes a part of a second.
  *
  * `path` is in the system's encoding, on Windows in UTF-8. `*network` is the new network, or NULL on failure; free it
  * with fsvae_network_free().

@@ -67,7 +67,8 @@ fn views_of_one_storage() {
         for view in &mut pth.views {
             let source = &tensors.0[&view.name];
             let mut axes: Vec<usize> = (0..view.shape.len()).collect();
-            axes.rotate_left(turn % axes.len());
+            let axis = turn % axes.len();
+            axes.rotate_left(axis);
             let contiguous = view.strides.clone();
             view.record = "all".into();
             view.offset = data.len() / 4;
@@ -343,7 +344,7 @@ fn damaged_tensors() {
     refused_after(|view| view.strides[1] = 1 << 62, "reaches outside of its storage");
     refused_after(|view| view.stored += 1, "the record has");
     refused_after(|view| view.dtype = Dtype::F64, "elements of 8 bytes, the record has");
-    refused_after(|view| drop(view.strides.pop()), "as many strides");
+    refused_after(|view| view.strides.truncate(1), "as many strides");
     let mut twice = tiny();
     twice.views.push(twice.views[0].clone());
     refused(&twice.bytes(), &["is there twice"]);
@@ -384,6 +385,20 @@ proptest! {
         if let Ok(checkpoint) = Checkpoint::from_bytes(&pth.bytes_with(&pickle)) {
             let _ = Network::new(&checkpoint);
         }
+    }
+
+    /// A view with any offset and strides is taken where every element lies inside of its storage, and only there.
+    #[test]
+    fn views_stay_inside_of_their_storage(
+        offset in prop_oneof![0_usize..18, 0..usize::MAX >> 1],
+        strides in prop::collection::vec(prop_oneof![4 => 0_usize..5, 1 => 0..usize::MAX >> 1], 2),
+    ) {
+        let mut pth = tiny();
+        let view = pth.view("prior.layers.0.weight");
+        prop_assert_eq!((&view.shape[..], view.stored), (&[6, 3][..], 18));
+        let last = offset as u128 + 5 * strides[0] as u128 + 2 * strides[1] as u128;
+        (view.offset, view.strides) = (offset, strides);
+        prop_assert_eq!(Checkpoint::from_bytes(&pth.bytes()).is_ok(), last < 18);
     }
 
     /// Any program of the opcodes that are read.

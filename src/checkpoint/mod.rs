@@ -7,6 +7,7 @@
 mod container;
 mod foreign;
 mod names;
+mod objects;
 mod opcodes;
 mod pickle;
 mod tensors;

@@ -9,7 +9,8 @@ use rawzip::{CompressionMethod, ZipArchive, ZipArchiveEntryWayfinder, ZipSliceAr
 
 use super::foreign::{FROM_NUMPY, SAVE_DICT};
 use super::names::{is_model, rank, shown};
-use super::pickle::{self, Pickle, Value, View, problem};
+use super::objects::{Pickle, Value, View};
+use super::pickle::{self, problem};
 use super::tensors::{Info, Tensors};
 use crate::error::CheckpointError;
 

@@ -26,8 +26,8 @@ def net():
     for module in net.modules():
         if isinstance(module, nn.BatchNorm1d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, 0.1, 0.3)
-            module.running_var.uniform_(0.05, 1)
+            nn.init.normal_(module.bias, 0.3, 0.4)
+            module.running_var.uniform_(0.001, 0.01)
     return net
 
 
