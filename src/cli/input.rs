@@ -8,6 +8,7 @@ use clap::Args;
 use fsvae::{Architecture, read_picture};
 
 use super::Failure;
+use super::frames::{InputFormat, split};
 use super::say::say;
 
 /// Bytes of an image or latents file.
@@ -23,6 +24,9 @@ pub(super) struct Arguments {
     /// Index of the first image
     #[arg(long, value_name = "I", default_value_t = 0)]
     pub(super) first: u64,
+    /// What the files hold
+    #[arg(long, value_enum, default_value_t = InputFormat::Pictures)]
+    input_format: InputFormat,
 }
 
 /// Images as a network takes them.
@@ -33,9 +37,16 @@ pub(super) struct Inputs {
     pub(super) pixels: Vec<u8>,
     /// Files that could not be read.
     pub(super) bad: usize,
+    /// All files, those too.
+    files: Vec<PathBuf>,
 }
 
 impl Inputs {
+    /// All files that were read.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(PathBuf::as_path)
+    }
+
     /// Fails at the end of a command that left out bad files.
     pub(super) fn all_read(&self) -> Result<(), Failure> {
         match self.bad {
@@ -57,17 +68,21 @@ impl Arguments {
                 files.push(path.clone());
             }
         }
-        let mut inputs = Inputs { names: Vec::new(), pixels: Vec::new(), bad: 0 };
+        let mut inputs = Inputs { names: Vec::new(), pixels: Vec::new(), bad: 0, files: Vec::new() };
         let mut resized = None;
         for file in &files {
-            match read(file, architecture) {
-                Ok(Picture { pixels, size }) => {
-                    let side = architecture.image_side() as u32;
-                    if size != (side, side) {
-                        resized.get_or_insert((file, size, 0)).2 += 1;
+            match read_all(file, self.input_format, architecture) {
+                Ok(pictures) => {
+                    let several = pictures.len() > 1;
+                    for (at, Picture { pixels, size }) in pictures.into_iter().enumerate() {
+                        let side = architecture.image_side() as u32;
+                        if size != (side, side) {
+                            resized.get_or_insert((file, size, 0)).2 += 1;
+                        }
+                        let which = if several { format!(", picture {at}") } else { String::new() };
+                        inputs.names.push(format!("{}{which}", file.display()));
+                        inputs.pixels.extend(pixels);
                     }
-                    inputs.names.push(file.display().to_string());
-                    inputs.pixels.extend(pixels);
                 }
                 Err(failure) if files.len() == 1 => return Err(failure),
                 Err(failure) => {
@@ -88,14 +103,15 @@ impl Arguments {
             let text = format!("--first {first} with {count} images goes past the last index, {largest}");
             return Err(Failure::Input(text));
         }
-        if let Some((file, (width, height), count)) = resized {
+        if let Some((file, (width, height), count)) = &resized {
             let side = architecture.image_side();
-            let others = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+            let others = if *count > 1 { format!(" and {} more", count - 1) } else { String::new() };
             say(format!(
                 "resized to {side} x {side} (bilinear): {} ({width} x {height}){others}",
                 file.display()
             ));
         }
+        inputs.files = files;
         Ok(inputs)
     }
 }
@@ -143,10 +159,26 @@ pub(super) struct Picture {
     pub(super) size: (u32, u32),
 }
 
-pub(super) fn read(path: &Path, architecture: &Architecture) -> Result<Picture, Failure> {
-    let named = |problem: String| Failure::Input(format!("{}: {problem}", path.display()));
+/// The pictures of a file or stream.
+fn read_all(path: &Path, format: InputFormat, architecture: &Architecture) -> Result<Vec<Picture>, Failure> {
     let bytes = read_file(path)?;
-    let picture = read_picture(&bytes).map_err(|error| {
+    if format != InputFormat::Pictures {
+        let side = architecture.image_side() as u32;
+        let frames = format.raw(path, &bytes, architecture)?;
+        return Ok(frames
+            .iter()
+            .map(|frame| Picture { pixels: architecture.fit(frame), size: (side, side) })
+            .collect());
+    }
+    // A file is one picture; some cameras put others behind it, which are not meant.
+    let files = if path.is_file() { vec![&bytes[..]] } else { split(&bytes) };
+    files.into_iter().map(|bytes| decode(path, bytes, architecture)).collect()
+}
+
+/// The picture that bytes of a file hold.
+pub(super) fn decode(path: &Path, bytes: &[u8], architecture: &Architecture) -> Result<Picture, Failure> {
+    let named = |problem: String| Failure::Input(format!("{}: {problem}", path.display()));
+    let picture = read_picture(bytes).map_err(|error| {
         let text = error.to_string();
         named(format!(
             "not an image that can be read: {}",

@@ -9,6 +9,8 @@ mod bench;
 mod decode;
 mod devices;
 mod encode;
+mod formats;
+mod frames;
 mod generate;
 mod info;
 mod input;
@@ -20,6 +22,7 @@ mod output;
 mod reconstruct;
 mod report;
 mod say;
+mod signals;
 mod tuning;
 
 use std::process::ExitCode;
@@ -102,6 +105,7 @@ fn run() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
+    signals::listen();
     let result = match arguments.command {
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Reconstruct(arguments) => reconstruct::run(&arguments),
