@@ -9,6 +9,7 @@ mod bench;
 mod decode;
 mod devices;
 mod encode;
+mod folder;
 mod generate;
 mod info;
 mod input;
