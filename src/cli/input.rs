@@ -1,5 +1,6 @@
 //! Images from files, folders and standard input.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use clap::Args;
 use fsvae::{Architecture, read_picture};
 
 use super::Failure;
+use super::folder::Found;
 use super::frames::{InputFormat, split};
 use super::say::say;
 
@@ -16,8 +18,8 @@ const LARGEST_FILE: u64 = 1 << 30;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Image files, folders of images, or - for standard input. The n-th image that can be read, folders
-    /// in the order of their file names, has index FIRST + n. A picture of another size is resized
+    /// Image files, folders of images (with the folders in them), or - for standard input. The n-th image
+    /// that can be read, folders in the order of their names, has index FIRST + n. A picture of another size is resized
     /// (bilinear filter), colours become what the model has, alpha is laid over black
     #[arg(value_name = "IMAGE", required = true)]
     images: Vec<PathBuf>,
@@ -35,7 +37,7 @@ pub(super) struct Inputs {
     pub(super) names: Vec<String>,
     /// u8 `[n, side, side, channels]`
     pub(super) pixels: Vec<u8>,
-    /// Files that could not be read.
+    /// Files and folders that could not be read.
     pub(super) bad: usize,
     /// All files, those too.
     files: Vec<PathBuf>,
@@ -60,17 +62,21 @@ impl Inputs {
 impl Arguments {
     /// Reads everything. A file that is not an image is named and left out, unless it is the only one.
     pub(super) fn read(&self, architecture: &Architecture) -> Result<Inputs, Failure> {
-        let mut files = Vec::new();
+        let mut found = Found::default();
         for path in &self.images {
             if path.is_dir() {
-                files.extend(folder(path)?);
+                found.add(path)?;
             } else {
-                files.push(path.clone());
+                found.pictures.push(path.clone());
             }
         }
-        let mut inputs = Inputs { names: Vec::new(), pixels: Vec::new(), bad: 0, files: Vec::new() };
+        let alone = found.pictures.len() + found.unreadable.len() == 1;
+        found.passed_over().iter().for_each(say);
+        found.unreadable.iter().for_each(|folder| say(format!("left out: {folder}")));
+        let bad = found.unreadable.len();
+        let mut inputs = Inputs { names: Vec::new(), pixels: Vec::new(), bad, files: Vec::new() };
         let mut resized = None;
-        for file in &files {
+        for file in &found.pictures {
             match read_all(file, self.input_format, architecture) {
                 Ok(pictures) => {
                     let several = pictures.len() > 1;
@@ -84,7 +90,7 @@ impl Arguments {
                         inputs.pixels.extend(pixels);
                     }
                 }
-                Err(failure) if files.len() == 1 => return Err(failure),
+                Err(failure) if alone => return Err(failure),
                 Err(failure) => {
                     say(format!("left out: {failure}"));
                     inputs.bad += 1;
@@ -94,7 +100,7 @@ impl Arguments {
         if inputs.names.is_empty() {
             return Err(Failure::Input(format!(
                 "none of {} files is an image that can be read",
-                files.len()
+                found.pictures.len()
             )));
         }
         let count = inputs.names.len() as u64;
@@ -111,27 +117,9 @@ impl Arguments {
                 file.display()
             ));
         }
-        inputs.files = files;
+        inputs.files = found.pictures;
         Ok(inputs)
     }
-}
-
-/// The files of a folder by name, without hidden ones and folders in it.
-fn folder(path: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let unreadable = |source| Failure::Input(format!("{}: cannot read the folder: {source}", path.display()));
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        let hidden = entry.file_name().to_string_lossy().starts_with('.');
-        if !hidden && entry.path().is_file() {
-            files.push(entry.path());
-        }
-    }
-    if files.is_empty() {
-        return Err(Failure::Input(format!("{}: the folder holds no files", path.display())));
-    }
-    files.sort_unstable();
-    Ok(files)
 }
 
 /// A whole file, or standard input for `-`. Files that are too large for anything here, or that never
@@ -172,18 +160,19 @@ fn read_all(path: &Path, format: InputFormat, architecture: &Architecture) -> Re
     }
     // A file is one picture; some cameras put others behind it, which are not meant.
     let files = if path.is_file() { vec![&bytes[..]] } else { split(&bytes) };
-    files.into_iter().map(|bytes| decode(path, bytes, architecture)).collect()
+    files.into_iter().map(|bytes| decode(bytes, path.display(), architecture)).collect()
 }
 
-/// The picture that bytes of a file hold.
-pub(super) fn decode(path: &Path, bytes: &[u8], architecture: &Architecture) -> Result<Picture, Failure> {
-    let named = |problem: String| Failure::Input(format!("{}: {problem}", path.display()));
+/// A picture from its bytes. What format they are in is told by them alone; `name` is for messages.
+pub(super) fn decode(
+    bytes: &[u8],
+    name: impl Display,
+    architecture: &Architecture,
+) -> Result<Picture, Failure> {
     let picture = read_picture(bytes).map_err(|error| {
         let text = error.to_string();
-        named(format!(
-            "not an image that can be read: {}",
-            text.split_whitespace().collect::<Vec<_>>().join(" ")
-        ))
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        Failure::Input(format!("{name}: not an image that can be read: {words}"))
     })?;
     Ok(Picture { pixels: architecture.fit(&picture), size: (picture.width(), picture.height()) })
 }

@@ -112,6 +112,6 @@ fn latents(
         let first = latents.words()[..latents.channels()].to_vec();
         return Ok(Latents::from_words(latents.time_steps(), latents.channels(), first)?);
     }
-    let picture = input::decode(path, &bytes, &architecture)?;
+    let picture = input::decode(&bytes, path.display(), &architecture)?;
     Ok(generator.encode(&picture.pixels, seed, index)?)
 }

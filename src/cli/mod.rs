@@ -9,6 +9,7 @@ mod bench;
 mod decode;
 mod devices;
 mod encode;
+mod folder;
 mod formats;
 mod frames;
 mod generate;
