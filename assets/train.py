@@ -44,7 +44,7 @@ def parse(arguments=None):
     g.add_argument("--side", type=int, help="resize pictures to this side, a power of two (32; an .npz has its own)")
     colour = g.add_mutually_exclusive_group()
     colour.add_argument("--grey", action="store_const", const=True, dest="grey", help="pictures as 1 channel")
-    colour.add_argument("--rgb", action="store_const", const=False, dest="grey", help="pictures as 3 channels (as the first one)")
+    colour.add_argument("--rgb", action="store_const", const=False, dest="grey", help="pictures as 3 channels (default: as they are)")
     g.add_argument("--flip", action="store_true", help="mirror half of the images")
     g = a.add_argument_group("network")
     g.add_argument("--time-steps", type=int, default=16, help="T (%(default)s)")

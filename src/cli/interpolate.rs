@@ -2,17 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use fsvae::image::ImageFormat;
 use fsvae::{Generator, Grid, Latents};
 
-use super::animation::Animation;
-use super::output::{Target, format, grid_count};
+use super::animation::{Animation, Shape};
+use super::formats::Format;
+use super::output::{Files, FormatArgument, Target, format, grid_count};
 use super::say::say;
 use super::{Failure, backend, input, latents_file, model};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Where it starts: an index (latents that `generate` draws), an image file, or a latents file
+    /// Where it starts: an index (latents that `generate` draws), an image file, a latents file, or - for either on
+    /// standard input
     #[arg(value_name = "A")]
     from: String,
     /// Where it ends
@@ -27,15 +28,17 @@ pub(super) struct Arguments {
     backend: backend::Arguments,
     #[command(flatten)]
     any_model: latents_file::AnyModel,
-    /// A strip as an image file, or an animation: .gif, .apng, or with {step} in its name one file a
-    /// step
+    /// A strip as an image file, or an animation: .gif, .apng, or with {step} or {step:03} in its path one file a
+    /// step; - is standard output
     #[arg(long, value_name = "PATH", default_value = "interpolated.png")]
     out: PathBuf,
+    #[command(flatten)]
+    format: FormatArgument,
 }
 
 enum Output {
     Animation(Animation),
-    Strip(ImageFormat, Target),
+    Strip(Format, Target),
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -43,9 +46,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let architecture = network.architecture().clone();
     let (side, channels) = (architecture.image_side(), architecture.image_channels);
     let steps = grid_count(&arguments.out, arguments.steps, (side, side, channels))?;
-    let output = match Animation::of_path(&arguments.out)? {
+    let path = &arguments.out;
+    let mut files = Files::new(arguments.model.file().into_iter().chain(arguments.inputs()));
+    let asked = arguments.format.format;
+    let shape = Shape { pictures: arguments.steps, width: side as u64, height: side as u64 };
+    let output = match Animation::of_path(&mut files, path, asked, Format::Png, shape)? {
         Some(animation) => Output::Animation(animation),
-        None => Output::Strip(format(&arguments.out)?, Target::new(&arguments.out)?),
+        None => {
+            let format = format(path, asked, Format::Png)?;
+            format.check(path, arguments.steps * side as u64, side as u64)?;
+            Output::Strip(format, files.target(path)?)
+        }
     };
 
     let mut generator = arguments.backend.generator(&network, arguments.steps)?;
@@ -66,12 +77,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Output::Strip(format, target) => {
             let mut grid = Grid::with_columns(images.len(), images.len(), side, side, channels);
             images.iter().for_each(|image| grid.add(image.pixels));
+            let text = target.shown();
             target.write_image(&grid.finish(), format)?;
-            arguments.out.display().to_string()
+            text
         }
     };
     say(format!("wrote {written}: {steps} steps, seed {seed}, made on {}", generator.backend_name()));
     Ok(())
+}
+
+impl Arguments {
+    /// The ends that are files.
+    fn inputs(&self) -> impl Iterator<Item = &Path> {
+        [&self.from, &self.to].into_iter().filter(|end| end.parse::<u64>().is_err()).map(Path::new)
+    }
 }
 
 /// The latents of one end. An image is encoded with the given index.
@@ -87,12 +106,14 @@ fn latents(
     }
     let path = Path::new(end);
     let architecture = generator.architecture().clone();
-    if path.extension().is_some_and(|extension| extension == "safetensors") {
-        let latents = latents_file::read(path, &architecture, model)?;
+    let bytes = input::read_file(path)?;
+    let named = path.extension().is_some_and(|extension| extension == "safetensors");
+    if named || latents_file::is_one(&bytes) {
+        let latents = latents_file::parse(path, &bytes, &architecture, model)?;
         // A file may hold many; the first speaks for it.
         let first = latents.words()[..latents.channels()].to_vec();
         return Ok(Latents::from_words(latents.time_steps(), latents.channels(), first)?);
     }
-    let picture = input::read(path, &architecture)?;
+    let picture = input::decode(&bytes, path.display(), &architecture)?;
     Ok(generator.encode(&picture.pixels, seed, index)?)
 }

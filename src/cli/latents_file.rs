@@ -73,16 +73,32 @@ pub(super) fn write(target: Target, latents: &Latents, model: &Identity) -> Resu
     ]);
     let bytes = TensorView::new(Dtype::U8, shape, &spikes)
         .and_then(|view| safetensors::serialize([(NAME, view)], Some(metadata)))
-        .map_err(|error| Failure::Input(format!("{}: {error}", target.path().display())))?;
+        .map_err(|error| Failure::Input(format!("{}: {error}", target.shown())))?;
     target.write(&bytes)
 }
 
 /// Reads latents of the network's T and C.
 pub(super) fn read(path: &Path, architecture: &Architecture, maker: &Maker<'_>) -> Result<Latents, Failure> {
+    parse(path, &read_file(path)?, architecture, maker)
+}
+
+/// Whether bytes are a safetensors file rather than a picture: a length of 64 bits, then JSON.
+pub(super) fn is_one(bytes: &[u8]) -> bool {
+    let (length, header) = bytes.split_at(bytes.len().min(8));
+    let length = length.try_into().map_or(u64::MAX, u64::from_le_bytes);
+    length <= header.len() as u64 && header.starts_with(b"{")
+}
+
+/// [`read`] of the bytes of a file.
+pub(super) fn parse(
+    path: &Path,
+    bytes: &[u8],
+    architecture: &Architecture,
+    maker: &Maker<'_>,
+) -> Result<Latents, Failure> {
     let named = |problem: String| Failure::Input(format!("{}: {problem}", path.display()));
-    let bytes = read_file(path)?;
     let container = |error: SafeTensorError| named(format!("not a valid safetensors file: {error}"));
-    let file = SafeTensors::deserialize(&bytes).map_err(container)?;
+    let file = SafeTensors::deserialize(bytes).map_err(container)?;
     let z =
         file.tensor(NAME).map_err(|_| named(format!("tensor `{NAME}` is missing: this holds no latents")))?;
     if z.dtype() != Dtype::U8 {
@@ -102,7 +118,7 @@ pub(super) fn read(path: &Path, architecture: &Architecture, maker: &Maker<'_>) 
     let latents = Latents::from_spikes(steps, channels, z.data())
         .map_err(|error| named(format!("tensor `{NAME}`: {error}")))?;
 
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(container)?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(container)?;
     let metadata = header.metadata().clone().unwrap_or_default();
     maker.check(path, &metadata)?;
     Ok(latents)

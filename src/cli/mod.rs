@@ -10,6 +10,9 @@ mod completions;
 mod decode;
 mod devices;
 mod encode;
+mod folder;
+mod formats;
+mod frames;
 mod generate;
 mod info;
 mod input;
@@ -23,6 +26,7 @@ mod progress;
 mod reconstruct;
 mod report;
 mod say;
+mod signals;
 mod standard_error;
 mod tuning;
 mod usage;
@@ -138,6 +142,7 @@ fn run() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return usage::refuse(error),
     };
+    signals::listen();
     let result = match arguments.command {
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Reconstruct(arguments) => reconstruct::run(&arguments),

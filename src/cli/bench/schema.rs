@@ -96,6 +96,8 @@ pub(super) enum Outcome {
     Wrong { reason: String },
     /// It could not be measured.
     Failed { reason: String },
+    /// The program was told to end: what had been measured until then.
+    Interrupted(Partial),
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -112,6 +114,16 @@ pub(super) struct Scores {
     /// Null where the device has no timestamps.
     pub(super) kernels: Option<Kernels>,
     pub(super) peaks: Peaks,
+}
+
+/// As of [`Scores`], as far as one came.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Partial {
+    pub(super) verified: Verified,
+    pub(super) cold_start_ns: u64,
+    /// Empty if that was not done.
+    pub(super) latency_ns: Vec<u64>,
+    pub(super) throughput: Vec<Point>,
 }
 
 /// How many images were compared.
