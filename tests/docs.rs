@@ -36,7 +36,8 @@ fn pages() -> Vec<String> {
             let path = entry.expect("an entry").path();
             let name = path.file_name().expect("a name").to_string_lossy().into_owned();
             // `git` and what is built are no documents; neither are hidden folders.
-            if path.is_dir() && !name.starts_with('.') && !["target", "artifacts", "corpus"].contains(&&*name) {
+            if path.is_dir() && !name.starts_with('.') && !["target", "artifacts", "corpus"].contains(&&*name)
+            {
                 walk(&path, pages);
             } else if path.extension().is_some_and(|extension| extension == "md") {
                 let path = path.strip_prefix(root()).expect("below the root");
@@ -47,7 +48,10 @@ fn pages() -> Vec<String> {
     let mut pages = Vec::new();
     walk(root(), &mut pages);
     pages.sort_unstable();
-    assert!(pages.contains(&"README.md".into()) && pages.contains(&"docs/command-line.md".into()), "{pages:?}");
+    assert!(
+        pages.contains(&"README.md".into()) && pages.contains(&"docs/command-line.md".into()),
+        "{pages:?}"
+    );
     pages
 }
 
@@ -104,7 +108,8 @@ fn links_lead_somewhere() {
                 continue;
             }
             checked += 1;
-            let (file, heading) = link.split_once('#').map_or((link, None), |(file, heading)| (file, Some(heading)));
+            let (file, heading) =
+                link.split_once('#').map_or((link, None), |(file, heading)| (file, Some(heading)));
             let folder = Path::new(&page).parent().expect("a folder");
             let target = if file.is_empty() { PathBuf::from(&page) } else { folder.join(file) };
             let found = root().join(&target);
@@ -237,10 +242,18 @@ fn can_be_asked(page: &str, line: &str) {
         exists(&format!("examples/{example}.rs"));
     }
     for feature in named("--features").iter().flat_map(|list| list.split(',')) {
-        assert!(manifest.contains(&format!("\n{feature} = ")), "{page}: {line}: there is no feature {feature}");
+        assert!(
+            manifest.contains(&format!("\n{feature} = ")),
+            "{page}: {line}: there is no feature {feature}"
+        );
     }
     match words[..] {
-        ["cargo", "run" | "test" | "bench" | "build" | "clippy" | "fmt" | "doc" | "check" | "rustc" | "install" | "package" | "publish", ..] => {}
+        [
+            "cargo",
+            "run" | "test" | "bench" | "build" | "clippy" | "fmt" | "doc" | "check" | "rustc" | "install"
+            | "package" | "publish",
+            ..,
+        ] => {}
         ["pip", "install", "-r", file, ..] | ["bash", file, ..] => exists(file),
         ["python", "-m", "pytest", folder, ..] => exists(folder),
         ["python", program, ..] => {

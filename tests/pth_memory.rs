@@ -29,7 +29,7 @@ fn no_file_takes_more_memory_than_its_own_size() {
     let call = Pickle::default().raw(b"}").text("f").global("torch._utils._rebuild_tensor_v2").raw(b"q\x01s");
     let mut shapes = call.text("a").arguments(&axes).raw(b"q\x02s");
     for tensor in 0..50_000 {
-        let name = format!("{:>300}.membrane_output_layer.coef", tensor);
+        let name = format!("{tensor:>300}.membrane_output_layer.coef");
         shapes = shapes.text(&name).raw(b"h\x01h\x02Rs");
     }
     let memos = (0..LONG as u32 / 5).flat_map(|place| {

@@ -88,7 +88,7 @@ impl Model {
 impl Arguments {
     /// The checkpoint, if it is a file.
     pub(super) fn file(&self) -> Option<&Path> {
-        Some(self.model.as_path()).filter(|model| model.to_str().and_then(Checkpoint::bundled).is_none())
+        self.model.model.as_deref().filter(|model| model.to_str().and_then(Checkpoint::bundled).is_none())
     }
 
     pub(super) fn network(&self) -> Result<Network, Failure> {
