@@ -92,7 +92,7 @@ impl Terminal {
 }
 
 /// Makes a standard error.
-type Way = Box<dyn Fn() -> Stdio>;
+type Way<'a> = Box<dyn Fn() -> Stdio + 'a>;
 
 #[test]
 fn nothing_is_lost_to_a_standard_error_that_takes_nothing() {
@@ -101,7 +101,7 @@ fn nothing_is_lost_to_a_standard_error_that_takes_nothing() {
     drop(closed_reader);
     let stopped = Terminal::new();
     tcflow(&stopped.slave, Action::OOff).expect("stopped");
-    let mut ways: Vec<(&str, Way)> = vec![
+    let mut ways: Vec<(&str, Way<'_>)> = vec![
         ("a full pipe", Box::new(|| full.try_clone().expect("a copy").into())),
         ("a closed pipe", Box::new(|| closed.try_clone().expect("a copy").into())),
         ("a terminal that was stopped", Box::new(|| stopped.end())),
