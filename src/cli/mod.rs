@@ -21,6 +21,7 @@ mod reconstruct;
 mod report;
 mod say;
 mod tuning;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -51,6 +52,8 @@ enum Command {
     Devices(devices::Arguments),
     /// Measure the CPU and every adapter, after comparing their images
     Bench(Box<bench::Arguments>),
+    /// Check whether the CPU and every adapter compute right; prints a verdict in one line each
+    Verify(verify::Arguments),
 }
 
 /// Why a command ended early.
@@ -111,6 +114,7 @@ fn run() -> ExitCode {
         Command::Info(arguments) => info::run(&arguments),
         Command::Devices(arguments) => devices::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

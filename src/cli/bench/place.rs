@@ -10,7 +10,7 @@ use super::schema::Adapter;
 use crate::cli::Failure;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Backends {
+pub(in crate::cli) enum Backends {
     /// The CPU and every adapter
     All,
     /// Every adapter, software adapters too; an error if there is none
@@ -20,13 +20,13 @@ pub(super) enum Backends {
 }
 
 /// One backend, not opened yet.
-pub(super) enum Place {
+pub(in crate::cli) enum Place {
     Cpu,
     Gpu(wgpu::Adapter),
 }
 
 /// Those that were asked for. A name is of the adapters that contain it, and of them only.
-pub(super) fn places(backends: Backends, name: Option<&str>) -> Result<Vec<Place>, Failure> {
+pub(in crate::cli) fn places(backends: Backends, name: Option<&str>) -> Result<Vec<Place>, Failure> {
     let mut places = Vec::new();
     match (backends, name) {
         (Backends::Cpu, Some(_)) => {
@@ -51,14 +51,14 @@ pub(super) fn places(backends: Backends, name: Option<&str>) -> Result<Vec<Place
 }
 
 impl Place {
-    pub(super) fn name(&self) -> String {
+    pub(in crate::cli) fn name(&self) -> String {
         match self {
             Place::Cpu => "CPU".into(),
             Place::Gpu(adapter) => gpu::describe(&adapter.get_info()),
         }
     }
 
-    pub(super) fn adapter(&self) -> Option<Adapter> {
+    pub(in crate::cli) fn adapter(&self) -> Option<Adapter> {
         let Place::Gpu(adapter) = self else { return None };
         let info = adapter.get_info();
         Some(Adapter {
