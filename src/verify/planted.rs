@@ -104,7 +104,7 @@ fn fifty_planted_faults_are_found() {
         let (faulty, parts) = faulty(gpu, planted);
         assert!(!parts.is_empty(), "{planted:?} is in no kernel");
         let mut verification = Verification::of(
-            Subject::Gpu(faulty),
+            Subject::Gpu(Box::new(faulty)),
             options(),
             &parts.iter().copied().map(Check::Kernel).collect::<Vec<_>>(),
         );
@@ -172,7 +172,8 @@ fn what_is_wrong_now_and_then_is_hardware() {
         let odd = compiled.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 2 == 1;
         if kernel == "philox_words" && !odd { source.replace("round < 10u", "round < 9u") } else { source }
     });
-    let mut verification = Verification::of(Subject::Gpu(gpu), options(), &[Check::Kernel(Part::Philox)]);
+    let mut verification =
+        Verification::of(Subject::Gpu(Box::new(gpu)), options(), &[Check::Kernel(Part::Philox)]);
     let step = pollster::block_on(verification.next()).expect("it runs");
     let [finding] = &step.faults[..] else { panic!("{step:?}") };
     assert_eq!((finding.fault.name().as_str(), finding.nature), ("philox_words", Nature::NowAndThen));

@@ -65,7 +65,7 @@ pub struct Verification {
 
 #[derive(Debug)]
 pub(super) enum Subject {
-    Gpu(Gpu),
+    Gpu(Box<Gpu>),
     /// Every instruction set there is, against the last, which is portable.
     Cpu(Vec<Processor>),
 }
@@ -99,7 +99,11 @@ impl Verification {
     /// Of a GPU. Nothing is computed yet.
     pub fn new(gpu: &Gpu, options: Options) -> Self {
         let kernels = Part::ALL.map(Check::Kernel);
-        Verification::of(Subject::Gpu(gpu.clone()), options, &[&[Check::Operations], &kernels[..]].concat())
+        Verification::of(
+            Subject::Gpu(Box::new(gpu.clone())),
+            options,
+            &[&[Check::Operations], &kernels[..]].concat(),
+        )
     }
 
     /// Of the CPU: every instruction set that it has against portable code, and that against the oracle.
