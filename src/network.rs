@@ -36,7 +36,7 @@ pub struct Network {
     pub(crate) decoder_input: SpikingLayer,
     pub(crate) decoder: Vec<SpikingLayer>,
     pub(crate) readout: Readout,
-    facts: Vec<LayerFacts>,
+    pub(crate) facts: Vec<LayerFacts>,
 }
 
 /// One layer of leaky integrate-and-fire neurons (integer machine, sections 3 and 4).

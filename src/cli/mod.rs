@@ -30,6 +30,7 @@ mod signals;
 mod standard_error;
 mod tuning;
 mod usage;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -73,6 +74,8 @@ enum Command {
     Completions(completions::Arguments),
     /// Write manual pages, one a command
     Man(man::Arguments),
+    /// Check whether the CPU and every adapter compute right; prints a verdict in one line each
+    Verify(verify::Arguments),
 }
 
 /// Why a command ended early.
@@ -154,6 +157,7 @@ fn run() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -15,6 +15,8 @@ pub(crate) mod spikes;
 #[cfg(test)]
 mod tests;
 pub(crate) mod threads;
+#[cfg(feature = "verify")]
+mod trace;
 pub(crate) mod vectors;
 
 use std::sync::OnceLock;
@@ -98,7 +100,7 @@ impl Cpu {
         // Before the pool, whose jobs wait for nothing.
         let encoder = self.encoder();
         let work = |i: usize, words: &mut [u32]| {
-            let z = self.encode_one(encoder, &images[i * bytes..][..bytes], seed, first + i as u64);
+            let z = self.encode_one(encoder, &images[i * bytes..][..bytes], seed, first + i as u64, &mut |_| ());
             words.copy_from_slice(&z.to_words());
         };
         in_pool(|| for_each_chunk(words, channels, work));
@@ -152,16 +154,27 @@ impl Cpu {
         })
     }
 
-    fn encode_one(&self, prepared: &Encoder, image: &[u8], seed: u64, index: u64) -> Spikes {
+    /// `seen` is shown the spikes of every layer on the way; here and below.
+    fn encode_one(
+        &self,
+        prepared: &Encoder,
+        image: &[u8],
+        seed: u64,
+        index: u64,
+        seen: &mut dyn FnMut(&Spikes),
+    ) -> Spikes {
         let Network { architecture, image_layer, .. } = &self.network;
         let (mut side, steps) = (architecture.image_side(), architecture.time_steps);
         let mut spikes = image_lif(image_layer, image, side, steps);
+        seen(&spikes);
         for layer in &prepared.convolutions {
             side /= 2;
             spikes = conv_lif(layer, &spikes, side);
+            seen(&spikes);
         }
         let mut encoded = Spikes::silent(1, architecture.latent_channels, steps);
         linear_lif(&prepared.latent, &spikes, &mut encoded.masks);
+        seen(&encoded);
         let draws = self.draws(seed, index, Stream::Posterior);
         sample(&prepared.posterior, Some(&encoded), draws, steps)
     }
@@ -169,26 +182,28 @@ impl Cpu {
     fn decode_one(&self, z: &Spikes, image: &mut [u8]) {
         let Some((last, layers)) = self.decoder.split_last() else { return };
         let moment = self.network.readout.last();
-        let (spikes, side) = self.decoder_layers(layers, z);
+        let (spikes, side) = self.decoder_layers(layers, z, &mut |_| ());
         let rates = conv_transpose_rates(last, &spikes, side, &moment.coefficients);
         readout(&self.readout, moment, &rates, 2 * side, image);
     }
 
     /// The spikes of the decoder's last spiking layer and the side of their map.
     fn decoder_spikes(&self, z: &Spikes) -> (Spikes, usize) {
-        self.decoder_layers(&self.decoder, z)
+        self.decoder_layers(&self.decoder, z, &mut |_| ())
     }
 
     /// The spikes after the first layers of the decoder, and the side of their map.
-    fn decoder_layers(&self, layers: &[Layer], z: &Spikes) -> (Spikes, usize) {
+    fn decoder_layers(&self, layers: &[Layer], z: &Spikes, seen: &mut dyn FnMut(&Spikes)) -> (Spikes, usize) {
         let mut spikes = Spikes::silent(4, self.decoder_input[0].outputs, z.steps);
         let words = spikes.pixel_words();
         for (layer, pixel) in self.decoder_input.iter().zip(spikes.masks.chunks_mut(words)) {
             linear_lif(layer, z, pixel);
         }
+        seen(&spikes);
         let mut side = 2;
         for layer in layers {
             spikes = conv_transpose_lif(layer, &spikes, side);
+            seen(&spikes);
             side *= 2;
         }
         (spikes, side)

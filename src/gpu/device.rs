@@ -31,6 +31,9 @@ pub struct Gpu {
     /// What the device objected to outside of [`Gpu::watch`], on a device of our own: wgpu's default would be a
     /// panic. On a borrowed device that is the application's to hear.
     stray: Option<Arc<Mutex<Option<String>>>>,
+    /// Faults that a test plants in the kernels.
+    #[cfg(test)]
+    pub(crate) planted: super::testing::Planted,
     /// Polls a device of our own.
     #[cfg(not(target_arch = "wasm32"))]
     waiter: Option<Arc<Waiter>>,
@@ -79,6 +82,8 @@ impl Gpu {
             info,
             pipeline_cache: None,
             stray: Some(stray),
+            #[cfg(test)]
+            planted: Default::default(),
         })
     }
 
@@ -95,6 +100,8 @@ impl Gpu {
             queue,
             pipeline_cache: None,
             stray: None,
+            #[cfg(test)]
+            planted: Default::default(),
             #[cfg(not(target_arch = "wasm32"))]
             waiter: None,
         }
@@ -124,6 +131,18 @@ impl Gpu {
     /// The adapter in one phrase.
     pub fn name(&self) -> String {
         describe(&self.info)
+    }
+
+    /// The text that is compiled for a kernel: its source, but for the faults that tests plant.
+    #[cfg(test)]
+    pub(crate) fn kernel_text(&self, kernel: &'static str, source: String) -> String {
+        self.planted.rewrite(kernel, source)
+    }
+
+    /// The text that is compiled for a kernel: its source.
+    #[cfg(not(test))]
+    pub(crate) fn kernel_text(&self, _: &'static str, source: String) -> String {
+        source
     }
 
     pub(crate) fn lost(&self) -> Error {

@@ -6,10 +6,10 @@ mod keep;
 mod measure;
 #[cfg(feature = "nvml")]
 mod nvml;
-mod place;
+pub(super) mod place;
 mod plot;
 mod sampling;
-mod schema;
+pub(super) mod schema;
 mod statistics;
 mod table;
 mod text;

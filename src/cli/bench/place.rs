@@ -11,7 +11,7 @@ use crate::cli::Failure;
 use crate::cli::say::say;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Backends {
+pub(in crate::cli) enum Backends {
     /// The CPU and every adapter
     All,
     /// Every adapter, software adapters too; an error if there is none
@@ -21,14 +21,14 @@ pub(super) enum Backends {
 }
 
 /// One backend, not opened yet.
-pub(super) enum Place {
+pub(in crate::cli) enum Place {
     Cpu,
     /// And its label.
     Gpu(wgpu::Adapter, String),
 }
 
 /// Those that were asked for: the adapter of this number, or those whose names contain a text, and no others.
-pub(super) fn places(backends: Backends, name: Option<&str>) -> Result<Vec<Place>, Failure> {
+pub(in crate::cli) fn places(backends: Backends, name: Option<&str>) -> Result<Vec<Place>, Failure> {
     let mut places = Vec::new();
     if backends != Backends::Gpu {
         // It would be of another instruction set than the user thinks.
@@ -68,14 +68,14 @@ pub(super) fn places(backends: Backends, name: Option<&str>) -> Result<Vec<Place
 }
 
 impl Place {
-    pub(super) fn name(&self) -> String {
+    pub(in crate::cli) fn name(&self) -> String {
         match self {
             Place::Cpu => "CPU".into(),
             Place::Gpu(_, label) => label.clone(),
         }
     }
 
-    pub(super) fn adapter(&self) -> Option<Adapter> {
+    pub(in crate::cli) fn adapter(&self) -> Option<Adapter> {
         let Place::Gpu(adapter, _) = self else { return None };
         let info = adapter.get_info();
         Some(Adapter {

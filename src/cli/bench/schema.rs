@@ -75,7 +75,7 @@ pub(super) struct Measured {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Adapter {
+pub(in crate::cli) struct Adapter {
     pub(super) name: String,
     /// `Vulkan`, `Metal`, `Dx12`, `Gl`
     pub(super) api: String,
