@@ -43,6 +43,7 @@
 //! - `capi`: the C interface of `include/fsvae.h`. `cargo rustc --release --lib --features capi --crate-type
 //!   cdylib,staticlib` builds the libraries.
 //! - `nvml`: `fsvae bench` reads the energy counters of NVIDIA's GPUs, where the driver is there.
+//! - `verify`: known answers for a device, [`verify`].
 //! - `tracing`: debug spans `fsvae.compile`, `upload`, `record`, `submit` and `readback` of the `tracing` crate.
 
 // A library has nothing to say on its own.
@@ -72,6 +73,8 @@ mod picture;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod roofline;
 mod stream;
+#[cfg(feature = "verify")]
+pub mod verify;
 
 #[doc = include_str!("integer_machine.md")]
 pub mod integer_machine {}

@@ -6,11 +6,13 @@ mod calibrate;
 mod device;
 pub(crate) mod drive;
 mod engine;
-mod kernels;
+pub(crate) mod kernels;
 mod limits;
 mod memory;
 mod model;
 mod plan;
+#[cfg(feature = "verify")]
+pub(crate) mod readback;
 mod record;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod roofline;
