@@ -77,8 +77,8 @@ fn check(own: u32, first: u32) -> u32 {
         check_rows[own][(own + step) % 4u] = value(first + own + step);
     }
     workgroupBarrier();
-    let from = value(first + own);
-    return check_rows[from % 128u][(from >> 7u) % 4u];
+    let word = value(first + own);
+    return check_rows[word % 128u][(word >> 7u) % 4u];
 }
 ",
             |value, own| {

@@ -82,13 +82,18 @@ fn componentwise() -> Vec<Case> {
 fn indexed() -> Vec<Case> {
     vec![
         Case::new(
-            "vec4[u32], read",
+            "vec4<u32>[u32], read",
             "let v = vec4(a, b, c, a ^ b);\nreturn v[(a + b + c) % 4u];",
             |a, b, c| operands(a, b, c).0[(a.wrapping_add(b).wrapping_add(c) % 4) as usize],
         ),
+        Case::new(
+            "vec4<i32>[u32], read",
+            "let p = vec4<i32>(vec4(a, b, c, a ^ b));\nreturn u32(p[(b >> 7u) % 4u] >> 3u);",
+            |a, b, c| ((operands(a, b, c).0[((b >> 7) % 4) as usize] as i32) >> 3) as u32,
+        ),
         Case::with(
             FOLD,
-            "vec4[u32], written",
+            "vec4<u32>[u32], written",
             "var v = vec4(a, b, c, a ^ b);\nv[a % 4u] = c;\nv[(b >> 3u) % 4u] += 5u;\nreturn check_fold(v);",
             |a, b, c| {
                 let (mut v, _) = operands(a, b, c);
