@@ -49,15 +49,19 @@ fn soak(generator: &Generator, images: u64) {
     assert_eq!(next, images, "{name}");
     assert_eq!(checked, known.iter().filter(|(index, _)| *index < images).count(), "{name}");
     if let (Some(early), Some(late)) = (early, late) {
-        eprintln!("{name}: {images} images, {checked} digests, {early} KiB resident after a tenth, {late} at the end");
+        eprintln!(
+            "{name}: {images} images, {checked} digests, {early} KiB resident after a tenth, {late} at the end"
+        );
         assert!(late < early + SLACK, "{name}: from {early} to {late} KiB");
     }
 }
 
 #[test]
 fn long_streams_are_right_and_memory_is_flat() {
-    let times: u64 = std::env::var("FSVAE_SOAK").map_or(1, |text| text.parse().expect("FSVAE_SOAK is a number"));
-    let network = Network::new(&Checkpoint::bundled("mnist").expect("a shipped model").expect("a checkpoint"));
+    let times: u64 =
+        std::env::var("FSVAE_SOAK").map_or(1, |text| text.parse().expect("FSVAE_SOAK is a number"));
+    let network =
+        Network::new(&Checkpoint::bundled("mnist").expect("a shipped model").expect("a checkpoint"));
     let network = network.expect("a network");
     soak(&Generator::builder(&network).cpu(), times * CPU_IMAGES);
     for gpu in gpus(&network) {

@@ -224,7 +224,7 @@ fn verify(place: &Place, share: Duration) -> Verified {
 }
 
 fn open(place: &Place) -> fsvae::Result<Verification> {
-    let Place::Gpu(adapter) = place else { return Ok(Verification::cpu(Options::default())) };
+    let Place::Gpu(adapter, _) = place else { return Ok(Verification::cpu(Options::default())) };
     let device = pollster::block_on(Gpu::request(adapter, &required_limits()?))?;
     let images = if gpu::is_software(device.info()) { SOFTWARE_IMAGES } else { IMAGES };
     Ok(Verification::new(&device, Options { images, ..Options::default() }))

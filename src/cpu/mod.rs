@@ -100,7 +100,8 @@ impl Cpu {
         // Before the pool, whose jobs wait for nothing.
         let encoder = self.encoder();
         let work = |i: usize, words: &mut [u32]| {
-            let z = self.encode_one(encoder, &images[i * bytes..][..bytes], seed, first + i as u64, &mut |_| ());
+            let z =
+                self.encode_one(encoder, &images[i * bytes..][..bytes], seed, first + i as u64, &mut |_| ());
             words.copy_from_slice(&z.to_words());
         };
         in_pool(|| for_each_chunk(words, channels, work));

@@ -6,7 +6,8 @@ impl Cpu {
     /// The words of every layer of the encoder, its latent input and z, each `[pixels, channels]`.
     pub(crate) fn trace_encoding(&self, image: &[u8], seed: u64, index: u64) -> Vec<Vec<u32>> {
         let mut words = Vec::new();
-        let z = self.encode_one(image, seed, index, &mut |spikes| words.push(spikes.to_words()));
+        let z =
+            self.encode_one(self.encoder(), image, seed, index, &mut |spikes| words.push(spikes.to_words()));
         words.push(z.to_words());
         words
     }

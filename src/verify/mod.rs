@@ -51,14 +51,8 @@ pub fn required_limits() -> Result<wgpu::Limits> {
     Ok(limits)
 }
 
-#[cfg(feature = "bundled")]
 fn model_names() -> Vec<&'static str> {
     crate::bundled::MODELS.iter().map(|(name, _)| *name).collect()
-}
-
-#[cfg(not(feature = "bundled"))]
-fn model_names() -> Vec<&'static str> {
-    Vec::new()
 }
 
 /// No random network or layer is larger.
@@ -73,15 +67,9 @@ fn largest() -> crate::Architecture {
     }
 }
 
-#[cfg(feature = "bundled")]
 fn bundled() -> Result<Vec<(&'static str, Network)>> {
     let network = |&(name, bytes): &(&'static str, &'static [u8])| {
         Ok((name, Network::new(&crate::Checkpoint::from_bytes(bytes)?)?))
     };
     crate::bundled::MODELS.iter().map(network).collect()
-}
-
-#[cfg(not(feature = "bundled"))]
-fn bundled() -> Result<Vec<(&'static str, Network)>> {
-    Ok(Vec::new())
 }

@@ -9,7 +9,7 @@ pub(crate) mod linear_lif;
 pub(crate) mod philox_words;
 pub(crate) mod readout;
 #[cfg(test)]
-mod reflection;
+pub(crate) mod reflection;
 pub(crate) mod rgba;
 pub(crate) mod sample;
 pub(crate) mod tiles;
@@ -67,10 +67,15 @@ impl Kernel {
 
     /// Compiles the kernel.
     pub(crate) fn pipeline(&self, gpu: &Gpu, constants: &[(&str, u32)]) -> wgpu::ComputePipeline {
+        self.compile(gpu, gpu.kernel_text(self.name, self.source(constants)))
+    }
+
+    /// Compiles a text with the kernel's entry point and bindings.
+    pub(crate) fn compile(&self, gpu: &Gpu, source: String) -> wgpu::ComputePipeline {
         let label = self.label();
         let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(&label),
-            source: wgpu::ShaderSource::Wgsl(gpu.kernel_text(self.name, self.source(constants)).into()),
+            source: wgpu::ShaderSource::Wgsl(source.into()),
         });
         let entries: Vec<_> =
             self.bindings.iter().zip(0..).map(|(binding, at)| layout_entry(*binding, at)).collect();
