@@ -38,7 +38,7 @@ mod kept {
 /// Takes standard error away from drivers. Called once, before anything else.
 pub(super) fn take() {
     let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
-    if DEBUGGING.iter().any(|name| set(name)) {
+    if DEBUGGING.iter().any(set) {
         return;
     }
     // Without it, drivers are heard, and all else is as it was.
