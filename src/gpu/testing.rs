@@ -36,6 +36,7 @@ pub(crate) struct Planted(Option<Arc<Rewrite>>);
 type Rewrite = dyn Fn(&'static str, String) -> String + Send + Sync;
 
 impl Planted {
+    #[cfg(feature = "verify")]
     pub(crate) fn new(rewrite: impl Fn(&'static str, String) -> String + Send + Sync + 'static) -> Self {
         Planted(Some(Arc::new(rewrite)))
     }
