@@ -89,7 +89,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 impl Arguments {
     /// The ends that are files.
     fn inputs(&self) -> impl Iterator<Item = &Path> {
-        [&self.from, &self.to].into_iter().filter(|end| end.parse::<u64>().is_err()).map(Path::new)
+        [&self.from, &self.to].into_iter().filter(|end| model::number(end).is_err()).map(Path::new)
     }
 }
 
