@@ -33,11 +33,23 @@ def load(data):
     """uint8 `[height, width, 1 or 3]`, turned, alpha over black; ValueError, OSError or whatever Pillow raises."""
     if data[:1] == b"P" and data[1:2] in [b"1", b"2", b"3", b"4", b"5", b"6", b"7"]:
         return over_black(portable_map(data))
+    if data.startswith(b"\x89PNG") and not has_end(data):
+        raise ValueError("the file was cut, its end is missing")
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         check_size(*image.size)
         turn = orientation(image)
         samples = over_black(channels(image, data))
     return turned(samples, turn)
+
+
+def has_end(png):
+    """Chunk by chunk to the last; Pillow is content with less."""
+    at = 8
+    while len(png) >= at + 8:
+        if png[at + 4:at + 8] == b"IEND":
+            return True
+        at += 12 + int.from_bytes(png[at:at + 4], "big")
+    return False
 
 
 def orientation(image):

@@ -72,7 +72,7 @@ def cuttable():
     pixels = np.random.default_rng(1).integers(0, 256, (32, 32, 3), np.uint8)
     for suffix, kind, options, end in [("png", "png", {}, 20), ("jpg", "jpeg", {}, 1), ("progressive.jpg", "jpeg", {"progressive": True}, 1),
                                        ("restarts.jpg", "jpeg", {"restart_marker_blocks": 1}, 1), ("bmp", "bmp", {}, 1),
-                                       ("gif", "gif", {}, 4), ("webp", "webp", {}, 1), ("lossless.webp", "webp", {"lossless": True}, 1),
+                                       ("gif", "gif", {}, 12), ("webp", "webp", {}, 1), ("lossless.webp", "webp", {"lossless": True}, 1),
                                        ("tif", "tiff", {}, 1), ("tiff", "tiff", {"compression": "tiff_lzw"}, 1), ("tga", "tga", {}, 40),
                                        ("qoi", "qoi", {}, 12), ("ppm", "ppm", {}, 1)]:
         data = zoo.encoded(pixels, kind, **options)

@@ -100,7 +100,7 @@ def exact():
              [("png", "png"), ("bmp", "bmp"), ("tif", "tiff"), ("tga", "tga"), ("gif", "gif"), ("ppm", "ppm"), ("qoi", "qoi")]
              for name, image in [("rgb", rgb), ("grey", grey), ("bits", bits), ("palette", palette), ("alpha", rgba), ("la", la)]
              if not (suffix == "qoi" and name not in ("rgb", "alpha") or (suffix, name) in
-                     [("ppm", "palette"), ("ppm", "la"), ("bmp", "la"), ("ppm", "alpha")])}
+                     [("ppm", "palette"), ("ppm", "la"), ("bmp", "la"), ("ppm", "alpha"), ("tga", "bits")])}
     files |= {f"{name}-lossless.webp": encoded(image, "webp", lossless=True, exact=True)
               for name, image in [("rgb", rgb), ("grey", Image.fromarray(grey)), ("alpha", rgba)]}
     files |= {f"{n}-turned.{suffix}": encoded(SMOOTH, kind, exif=exif.tobytes(), **options) for n, exif in TURNED.items()
