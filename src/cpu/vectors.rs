@@ -22,7 +22,8 @@ pub(crate) trait Vectors: Copy + Send + Sync {
     fn run<W: Work>(self, work: W) -> W::Output;
     fn splat(self, value: i32) -> Self::Vector;
     fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
-    /// The low halves of the products.
+    /// The low halves of the products, which only the roofline asks for.
+    #[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "no roofline in browsers"))]
     fn multiply(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// `a + b` in the lanes of the mask, `a` in the others.
     fn add_where(self, mask: Self::Mask, a: Self::Vector, b: Self::Vector) -> Self::Vector;
