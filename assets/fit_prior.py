@@ -80,7 +80,7 @@ def fit(counts, steps):
     mean = r.mean(0).clamp(1e-4, 1 - 1e-4)
     covariance = torch.cov(r.T)
     # The widest distribution there is has rates of 0 and 1 only.
-    variance = torch.minimum(covariance.diagonal().clamp_min(1e-6), 0.98 * mean * (1 - mean))
+    variance = torch.minimum(covariance.diagonal().clamp_min(1e-12), 0.98 * mean * (1 - mean))
     b, s = marginals(mean, variance)
     rho = correlations(b, s, covariance)
     values, vectors = torch.linalg.eigh(rho)
@@ -99,3 +99,31 @@ def counts(net, images):
         x = torch.from_numpy(images[i:i + 250]).float() / 127.5 - 1
         encoded.append(net.encode(x).sum(0))
     return torch.cat(encoded)
+
+
+def main(arguments=None):
+    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    a.add_argument("model", help="checkpoint of an ESVAE, .safetensors")
+    a.add_argument("--data", required=True, help="as train.py's; its part `train` is encoded")
+    a.add_argument("--out", required=True, help="checkpoint to write, .safetensors; may be the same file")
+    a = a.parse_args(arguments)
+    net = load(a.model)
+    if not isinstance(net, ESVAE):
+        raise InputError(f"{a.model}: expected an ESVAE, found an FSVAE: its prior is a network of spiking neurons")
+    images = pictures.read(a.data, "train", net.side, net.channels == 1)
+    if images.shape[1:] != (net.channels, net.side, net.side):
+        raise InputError(f"{a.data}: the model wants {net.channels} x {net.side} x {net.side}, found {' x '.join(map(str, images.shape[1:]))}")
+    weight, bias = fit(counts(net, images), net.steps)
+    found = tensors(a.model)
+    for name, value in (("sample_layer.0.weight", weight), ("sample_layer.0.bias", bias)):
+        found[name] = value.to(found[name].dtype)
+    replace(a.out, lambda path: save_file(found, path))
+    print(f"{a.out}: sample layer fitted to the rates of {len(images)} images")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2)
