@@ -109,7 +109,6 @@ fn check(own: u32, first: u32) -> u32 {
     }
     workgroupBarrier();
     atomicOr(&check_masks[own / 8u], (value(first + own) & 15u) << (4u * (own % 8u)));
-    atomicOr(&check_masks[own / 8u], (value(first + own) & 15u) << (4u * (own % 8u)));
     workgroupBarrier();
     return atomicLoad(&check_masks[(5u * own) % 16u]);
 }

@@ -112,7 +112,7 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("workgroup array, strided loop", "n += 128u", "n += 129u"),
     ("workgroup array of vec4, dynamic index", "(own + step) % 4u", "step"),
     ("atomicStore and atomicLoad, workgroup", "5u * own + 1u", "5u * own"),
-    ("atomicOr, workgroup", "atomicOr", "atomicXor"),
+    ("atomicOr, workgroup", "atomicOr", "atomicAnd"),
     ("atomicAdd, workgroup", "atomicAdd", "atomicMax"),
     (
         "atomicExchange, workgroup",
