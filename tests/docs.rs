@@ -10,6 +10,7 @@ use std::process::Command;
 
 use common::TINY;
 use common::command::fsvae;
+use common::torch::Pth;
 
 /// Pages whose commands another test runs.
 const ELSEWHERE: [(&str, &str); 2] = [
@@ -135,6 +136,7 @@ fn desk() -> tempfile::TempDir {
     for name in ["my-model.safetensors", "mine.safetensors"] {
         write(name, &TINY.bytes());
     }
+    write("checkpoint.pth", &Pth::new(&TINY.tensors()).bytes());
     let make = |arguments: &[&str]| {
         let done = fsvae(desk.path()).args(arguments).args(["--backend", "cpu"]).output().expect("it runs");
         assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));

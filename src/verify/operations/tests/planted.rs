@@ -99,7 +99,7 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("loop that searches", "low = middle + 1u", "low = middle + 2u"),
     ("loop with two conditions", "j <= (b & 1u)", "j < (b & 1u)"),
     ("return from a loop", "i < 32u", "i < 31u"),
-    ("break and continue", "break;", "continue;"),
+    ("break and continue", "continue;", "break;"),
     ("leaky integrate and fire", "potential > (", "potential >= ("),
     ("u32 << constant", "<< 7u", "<< 8u"),
     ("u32 >> constant", "a >> 31u", "u32(i32(a) >> 31u)"),
@@ -167,9 +167,8 @@ fn a_fault_in_any_operation_is_found_and_named() {
                 FAULTS.iter().enumerate().filter(|(i, _)| i % 2 == parity).map(|(_, fault)| *fault).collect();
             let found = found(gpu, WORDS, &planted);
             let expected: Vec<&str> = planted.iter().map(|(name, ..)| *name).collect();
-            for name in &expected {
-                assert!(found.contains_key(name), "{}: {name} was not found wrong", gpu.name());
-            }
+            let missed: Vec<_> = expected.iter().filter(|name| !found.contains_key(*name)).collect();
+            assert!(missed.is_empty(), "{}: not found wrong: {missed:?}", gpu.name());
             for (name, fault) in &found {
                 assert!(expected.contains(name), "{}: {fault:#?}", gpu.name());
                 let (_, _, wrong) = planted.iter().find(|(planted, ..)| planted == name).expect("planted");
