@@ -115,7 +115,7 @@ mod register {
 }
 
 #[cfg(all(test, target_arch = "x86_64", feature = "bundled"))]
-mod tests {
+pub(crate) mod tests {
     use std::hint::black_box;
 
     use super::*;
@@ -123,11 +123,11 @@ mod tests {
     use crate::error::Result;
     use crate::network::{Network, pixel_thresholds};
 
-    const DEFAULT: u32 = 0x1f80;
+    pub(crate) const DEFAULT: u32 = 0x1f80;
     const FLUSH_TO_ZERO: u32 = 1 << 15;
     const DENORMALS_ARE_ZERO: u32 = 1 << 6;
     const DOWN: u32 = 1 << 13;
-    const UP: u32 = 2 << 13;
+    pub(crate) const UP: u32 = 2 << 13;
     const TO_ZERO: u32 = 3 << 13;
     /// Unmasked: an inexact result, a denormal operand would end the process.
     const TRAPS: u32 = DEFAULT & !(1 << 12) & !(1 << 8);
@@ -144,7 +144,7 @@ mod tests {
     ];
 
     /// Does `work` as a thread of an application that is in this state.
-    fn with_state<R>(state: u32, work: impl FnOnce() -> R) -> R {
+    pub(crate) fn with_state<R>(state: u32, work: impl FnOnce() -> R) -> R {
         let found = register::read();
         register::write(state);
         let result = apart(work);

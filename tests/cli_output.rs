@@ -457,6 +457,9 @@ fn special_files_are_written_in_place() {
     assert!(fifo.symlink_metadata().expect("it is there").file_type().is_fifo());
     assert_eq!(listing(directory.path()), ["pipe.png"]);
     stdout(&run(directory.path(), &["generate", "--count", "3", "--out", "/dev/null", "--format", "png"]));
+    let output =
+        run(directory.path(), &["generate", "--count", "3", "--out", "/dev/stderr", "--format", "gray"]);
+    assert!(output.stderr.windows(64).any(|bytes| bytes == images(&TINY, 1).as_bytes()));
     let output = run(directory.path(), &["generate", "--out", "/dev/full", "--format", "png"]);
     let files = ["pipe.png", "rgb.safetensors", "tiny.safetensors"];
     assert_refused(&output, 1, &["/dev/full: cannot write it: No space left"], directory.path(), &files);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Command, CommandFactory};
 
 use super::Failure;
-use super::output::Files;
+use super::output::Target;
 use super::say::say;
 
 #[derive(Debug, clap::Args)]
@@ -26,18 +26,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     })?;
     let mut command = super::Arguments::command().disable_help_subcommand(true);
     command.build();
-    let pages = write(&command, directory, &mut Files::new([]))?;
+    let pages = write(&command, directory)?;
     say(format!("wrote {pages} pages into {}", directory.display()));
     Ok(())
 }
 
 /// A page for the command and for all below it.
-fn write(command: &Command, directory: &Path, files: &mut Files) -> Result<usize, Failure> {
+fn write(command: &Command, directory: &Path) -> Result<usize, Failure> {
     let page = clap_mangen::Man::new(command.clone());
     let path = directory.join(page.get_filename());
     let mut bytes = Vec::new();
     page.render(&mut bytes).map_err(|source| Failure::Write { place: path.display().to_string(), source })?;
-    files.target(&path)?.write(&bytes)?;
+    Target::at(&path)?.write(&bytes)?;
     let below = command.get_subcommands().filter(|command| !command.is_hide_set());
-    below.map(|command| write(command, directory, files)).try_fold(1, |pages, more| Ok(pages + more?))
+    below.map(|command| write(command, directory)).try_fold(1, |pages, more| Ok(pages + more?))
 }

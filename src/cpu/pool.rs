@@ -86,4 +86,19 @@ mod tests {
         }
         assert!(start(1).is_none() && start(0).is_none());
     }
+
+    #[cfg(all(target_arch = "x86_64", feature = "bundled"))]
+    #[test]
+    fn its_threads_round_to_nearest_whoever_starts_them() {
+        use std::hint::black_box;
+
+        use crate::floats::tests::{DEFAULT, UP, with_state};
+
+        let third = || black_box(1.0_f64) / black_box(3.0);
+        let pool = with_state(DEFAULT | UP, || {
+            assert!(third() > 1.0 / 3.0);
+            start(2).expect("threads")
+        });
+        assert_eq!(pool.broadcast(|_| third()), [1.0 / 3.0; 2]);
+    }
 }

@@ -13,6 +13,8 @@ const MOST_LINKS: usize = 40;
 pub(super) enum Place {
     /// `-`, or a path that is the same.
     Stdout,
+    /// Another name of standard error.
+    Stderr,
     /// No regular file: a pipe, a device, an open file by its number. It is written as it is.
     Special(PathBuf),
     /// A regular file, or none yet, at the end of all links.
@@ -34,7 +36,11 @@ impl Place {
         let mut place = path.to_owned();
         for _ in 0..MOST_LINKS {
             if let Some(descriptor) = descriptor(&place) {
-                return Ok(if descriptor == 1 { Place::Stdout } else { Place::Special(path.into()) });
+                return Ok(match descriptor {
+                    1 => Place::Stdout,
+                    2 => Place::Stderr,
+                    _ => Place::Special(path.into()),
+                });
             }
             let metadata = match place.symlink_metadata() {
                 Ok(metadata) => metadata,

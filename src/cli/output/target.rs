@@ -9,8 +9,8 @@ use fsvae::image::DynamicImage;
 use super::failure;
 use super::place::{Place, check_writable, directory};
 use super::temporary::Temporary;
-use crate::cli::Failure;
 use crate::cli::formats::Format;
+use crate::cli::{Failure, standard_error};
 
 /// A place that can be written to, as far as one can know before. Bytes are appended; [`Target::finish`] puts them into
 /// their place, and without it the place is as it was.
@@ -24,6 +24,7 @@ pub(in crate::cli) struct Target {
 
 enum Sink {
     Stdout,
+    Stderr,
     Special { path: PathBuf, file: Option<File> },
     File(Box<Beside>),
 }
@@ -38,9 +39,15 @@ struct Beside {
 }
 
 impl Target {
+    /// A file whose name is none that the user wrote, so that nothing in it is a placeholder.
+    pub(in crate::cli) fn at(path: &Path) -> Result<Self, Failure> {
+        Target::new(path, Place::of(path)?, true)
+    }
+
     pub(super) fn new(path: &Path, place: Place, durable: bool) -> Result<Self, Failure> {
         let sink = match place {
             Place::Stdout => Sink::Stdout,
+            Place::Stderr => Sink::Stderr,
             Place::Special(path) => Sink::Special { path, file: None },
             Place::File(place, existing) => {
                 if let Some(metadata) = &existing {
@@ -81,6 +88,8 @@ impl Target {
                 let mut stdout = io::stdout().lock();
                 return stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(Failure::stdout);
             }
+            // Drivers have been given another one.
+            Sink::Stderr => standard_error::with(|stderr| stderr.write_all(bytes)),
             Sink::Special { path, file } => open_special(path, file).and_then(|file| file.write_all(bytes)),
             Sink::File(beside) => beside.temporary.file().and_then(|file| file.write_all(bytes)),
         };
@@ -90,7 +99,7 @@ impl Target {
     /// Puts what was appended into its place.
     pub(in crate::cli) fn finish(mut self) -> Result<(), Failure> {
         let finished = match &mut self.sink {
-            Sink::Stdout => Ok(()),
+            Sink::Stdout | Sink::Stderr => Ok(()),
             Sink::Special { path, file } => open_special(path, file).map(drop),
             Sink::File(beside) => beside.put(self.durable),
         };
