@@ -1,7 +1,7 @@
 """Compares fsvae with a plain float32 PyTorch implementation of the network, given the same draws.
 
-    python assets/compare.py assets/mnist.safetensors --fsvae target/release/fsvae --count 40
-    python assets/compare.py assets/mnist.safetensors --fsvae target/release/fsvae --images DIRECTORY
+    python assets/compare.py assets/mnist/mnist.safetensors --fsvae target/release/fsvae --count 40
+    python assets/compare.py assets/mnist/mnist.safetensors --fsvae target/release/fsvae --images DIRECTORY
 
 Written from the paper (arXiv 2110.00375) with floating-point convolutions, batch norm and membranes as
 they are: nothing is folded, rounded or fused. The only thing it shares with fsvae is which neuron each

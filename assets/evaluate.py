@@ -2,7 +2,7 @@
 
     python assets/evaluate.py mnist.safetensors --data mnist32.npz --fsvae target/release/fsvae
     python assets/evaluate.py mnist.safetensors --data mnist32.npz --autoencoder mnist_64.safetensors \\
-        --statistics mnist_test_64.npz --inception inception.pt --card assets/mnist.md
+        --statistics mnist_test_64.npz --inception inception.pt --card assets/mnist/README.md
 
 What is measured is what ships: images come from the `fsvae` command line. The spike rates and operation counts
 come from the float network of network.py, on reconstructions of test images.
@@ -60,13 +60,18 @@ def load(path):
     try:
         steps = found["membrane_output_layer.coef"].numel()
         latent = found["before_latent_layer.weight"].shape[0]
-        k = found["prior.layers.2.weight"].shape[0] // latent
         depth = sum(name.startswith("encoder.") and name.endswith(".weight") and ".bn." not in name for name in found)
         width, channels = found["encoder.0.weight"].shape[:2]
-        net = network.FSVAE(2 ** (depth + 1), channels, steps, latent, k, width)
+        sizes = 2 ** (depth + 1), channels, steps, latent
+        if "sample_layer.0.weight" in found:
+            net = network.ESVAE(*sizes, width)
+            # The reference's files carry FSVAE's networks along.
+            found = {name: value for name, value in found.items() if not name.startswith(("prior.", "posterior."))}
+        else:
+            net = network.FSVAE(*sizes, found["prior.layers.2.weight"].shape[0] // latent, width)
         net.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in found.items()})
     except (KeyError, RuntimeError, ValueError) as error:
-        raise InputError(f"{path}: not an FSVAE checkpoint: {str(error).splitlines()[0]}") from None
+        raise InputError(f"{path}: not an FSVAE or ESVAE checkpoint: {str(error).splitlines()[0]}") from None
     return net.eval()
 
 

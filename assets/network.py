@@ -1,6 +1,7 @@
-"""The Fully Spiking Variational Autoencoder (Kamata, Mukuta, Harada, AAAI 2022, arXiv 2110.00375) for training.
+"""Spiking variational autoencoders for training: FSVAE (Kamata, Mukuta, Harada, AAAI 2022, arXiv 2110.00375), and ESVAE
+(Zhan and others, arXiv 2310.14839), which has the same encoder and decoder and a rate for each latent channel.
 
-Written from the paper, with the tensor names and shapes of its reference implementation, so that both it and
+Written from the papers, with the tensor names and shapes of their reference implementations, so that both they and
 fsvae load what is trained here. Time is folded into the batch, time step first: spikes are `[T * B, ...]`.
 """
 from contextlib import contextmanager
@@ -147,30 +148,36 @@ class Coefficients(nn.Module):
         self.register_buffer("coef", (0.8 ** torch.arange(steps - 1, -1, -1.0)).view(1, 1, 1, 1, -1))
 
 
-class FSVAE(nn.Module):
-    def __init__(self, side=32, channels=1, steps=16, latent=128, k=20, width=32):
+class Autoencoder(nn.Module):
+    """Encoder, decoder and readout: what both families share. A family says how latent spikes are drawn."""
+
+    def __init__(self, side, channels, steps, latent, width):
         super().__init__()
         depth = side.bit_length() - 2
         if side != 2 ** (depth + 1) or depth < 1:
             raise ValueError(f"the side must be a power of two from 4 on, found {side}")
         if not 1 <= steps <= lif_steps():
             raise ValueError(f"the time steps must be 1 to {lif_steps()}, found {steps}")
-        self.side, self.channels, self.steps, self.latent, self.k = side, channels, steps, latent, k
+        self.side, self.channels, self.steps, self.latent = side, channels, steps, latent
         widths = [width << i for i in range(depth)]
         self.encoder = nn.ModuleList(Conv(i, o) for i, o in zip([channels, *widths], widths))
         self.before_latent_layer = Linear(widths[-1] * 4, latent)
-        self.posterior = Autoregressive(2 * latent, latent, k)
-        self.prior = Autoregressive(latent, latent, k)
+        self.sampler()
         self.decoder_input = Linear(latent, widths[-1] * 4)
         back = widths[::-1]
         self.decoder = nn.ModuleList(Deconv(i, o) for i, o in zip(back, back[1:]))
         self.final_layer = nn.ModuleList([Deconv(width, width), Readout(width, channels)])
         self.membrane_output_layer = Coefficients(steps)
 
-    def draw(self, batch, generator):
-        """Which neuron each latent channel draws, `[T, B, C]`."""
-        shape = self.steps, batch, self.latent
-        return torch.randint(self.k, shape, generator=generator, device=generator.device)
+    def sampler(self):
+        """Makes the layers that latent spikes are drawn with."""
+        raise NotImplementedError
+
+    def trained(self):
+        """Lists of parameters and the factor of the learning rate of each. Biases before a batch norm are left out."""
+        ours = [p for n, p in self.named_parameters()
+                if not n.startswith("sample_layer.") and (not n.endswith(".bias") or ".bn." in n or n == "final_layer.1.bias")]
+        return [(ours, 1.0)]
 
     @contextmanager
     def shortened(self, steps):
@@ -206,6 +213,21 @@ class FSVAE(nn.Module):
         x = self.final_layer[0](x, steps, coef=read)
         return torch.tanh(self.final_layer[1](x.to(read.dtype), read.sum()))
 
+
+class FSVAE(Autoencoder):
+    def __init__(self, side=32, channels=1, steps=16, latent=128, k=20, width=32):
+        self.k = k
+        super().__init__(side, channels, steps, latent, width)
+
+    def sampler(self):
+        self.posterior = Autoregressive(2 * self.latent, self.latent, self.k)
+        self.prior = Autoregressive(self.latent, self.latent, self.k)
+
+    def draw(self, batch, generator):
+        """Which neuron each latent channel draws, `[T, B, C]`."""
+        shape = self.steps, batch, self.latent
+        return torch.randint(self.k, shape, generator=generator, device=generator.device)
+
     def forward(self, images, generator, scheduled=0.0, scheduled_from=5, dtype=torch.float32):
         """Reconstructions, and the candidates of posterior and prior `[T, B, C, k]`, of a batch of images.
 
@@ -236,6 +258,77 @@ class FSVAE(nn.Module):
     def generate(self, count, generator, dtype=torch.float32):
         return self.decode(self.prior.roll(self.draw(count, generator), dtype)[1])
 
+    # Drawing carries membranes past the layers' own `forward`; these run it, too, for whoever watches the layers.
+
+    def observed_prior(self, count, generator):
+        inputs, z = self.prior.roll(self.draw(count, generator), torch.float32)
+        self.prior(inputs)
+        return z
+
+    def observed_posterior(self, images, generator):
+        latents = self.encode(images)
+        inputs, z = self.posterior.roll(self.draw(len(images), generator), torch.float32, latents=latents)
+        self.posterior(torch.cat([latents, inputs], 2))
+        return z
+
+
+class Bernoulli(torch.autograd.Function):
+    """A spike where the rate is above a uniform number; the derivative is taken as 1 where they are near."""
+
+    @staticmethod
+    def forward(ctx, rates, uniform):
+        ctx.save_for_backward(rates, uniform)
+        return (rates > uniform).to(rates.dtype)
+
+    @staticmethod
+    def backward(ctx, grad):
+        rates, uniform = ctx.saved_tensors
+        return grad * ((rates - uniform).abs() < lif.WINDOW).to(grad.dtype), None
+
+
+class ESVAE(Autoencoder):
+    def __init__(self, side=32, channels=1, steps=16, latent=128, width=32):
+        super().__init__(side, channels, steps, latent, width)
+
+    def sampler(self):
+        self.sample_layer = nn.Sequential(nn.Linear(self.latent, self.latent), nn.Sigmoid())
+
+    def trained(self):
+        # One layer has to follow what the whole encoder does.
+        return [*super().trained(), (list(self.sample_layer.parameters()), 10.0)]
+
+    def spikes(self, rates, generator):
+        """Spikes `[T, B, C]` with the probabilities `rates` `[B, C]`."""
+        uniform = torch.rand(self.steps, *rates.shape, generator=generator, device=generator.device, dtype=rates.dtype)
+        return Bernoulli.apply(rates.expand_as(uniform), uniform)
+
+    def prior_rates(self, count, generator):
+        normal = torch.randn(count, self.latent, generator=generator, device=generator.device)
+        return self.sample_layer(normal.to(self.sample_layer[0].weight.dtype))
+
+    def posterior_rates(self, images, dtype):
+        spikes = self.encode(images.to(dtype))
+        return spikes.to(torch.promote_types(dtype, torch.float32)).mean(0)
+
+    def forward(self, images, generator, dtype=torch.float32):
+        """Reconstructions, the encoder's rates and as many of the prior's, `[B, C]`, of a batch of images."""
+        r = self.posterior_rates(images, dtype)
+        return self.decode(self.spikes(r, generator).to(dtype)), r, self.prior_rates(len(images), generator)
+
+    @torch.no_grad()
+    def reconstruct(self, images, generator, dtype=torch.float32):
+        return self.decode(self.spikes(self.posterior_rates(images, dtype), generator).to(dtype))
+
+    @torch.no_grad()
+    def generate(self, count, generator, dtype=torch.float32):
+        return self.decode(self.spikes(self.prior_rates(count, generator), generator).to(dtype))
+
+    def observed_prior(self, count, generator):
+        return self.spikes(self.prior_rates(count, generator), generator)
+
+    def observed_posterior(self, images, generator):
+        return self.spikes(self.posterior_rates(images, torch.float32), generator)
+
 
 def lif_steps():
     """The most time steps the integer machine's spike words hold."""
@@ -261,3 +354,14 @@ def kld(q, p, epsilon=1e-3):
     q, p = rates(q).clamp(epsilon, 1 - epsilon), rates(p).clamp(epsilon, 1 - epsilon)
     both = q * (q / p).log() + (1 - q) * ((1 - q) / (1 - p)).log()
     return both.sum((0, 2)).mean()
+
+
+def gaussian_mmd(a, b, kernels=5, factor=2.0):
+    """Squared maximum mean discrepancy of two samples `[N, C]`, by a sum of Gaussian kernels around the mean distance."""
+    both = torch.cat([a, b])
+    squares = both.square().sum(1)
+    distance = (squares[:, None] + squares[None] - 2 * both @ both.T).clamp_min(0)
+    n, m = len(both), len(a)
+    middle = distance.detach().sum() / (n * n - n)
+    k = sum(torch.exp(-distance / (middle * factor ** (i - kernels // 2))) for i in range(kernels))
+    return k[:m, :m].mean() + k[m:, m:].mean() - 2 * k[:m, m:].mean()

@@ -64,9 +64,7 @@ def generation(net, count, generator):
     """Rows by layer of `count` generated images."""
     rows = {}
     with watch(net, rows, count):
-        inputs, z = net.prior.roll(net.draw(count, generator), torch.float32)
-        net.prior(inputs)
-        net.decode(z)
+        net.decode(net.observed_prior(count, generator))
     return rows | {"final_layer.1": readout(net)}
 
 
@@ -75,10 +73,7 @@ def reconstruction(net, images, generator):
     """Rows by layer of reconstructed images `[B, channels, side, side]` in [-1, 1]."""
     rows = {}
     with watch(net, rows, len(images)):
-        latents = net.encode(images)
-        inputs, z = net.posterior.roll(net.draw(len(images), generator), torch.float32, latents=latents)
-        net.posterior(torch.cat([latents, inputs], 2))
-        net.decode(z)
+        net.decode(net.observed_posterior(images, generator))
     return rows | {"final_layer.1": readout(net)}
 
 

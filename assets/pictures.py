@@ -1,18 +1,40 @@
 """Reads training images: an .npz, a folder or a zip of pictures, as uint8 `[N, channels, side, side]`; writes grids."""
-import io
 import os
+import sys
+import warnings
 import zipfile
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
+import pixels as of_one
+
+SUFFIXES = {".png", ".apng", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".tga", ".qoi",
+            ".pbm", ".pgm", ".ppm", ".pnm", ".pam"}
+# Photos in formats that are not read: missed, where other files are chaff.
+UNREAD = {".avif", ".heic", ".heif", ".jp2", ".jxl"}
+# What a picture without an extension begins with.
+STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"qoif")
+LARGEST_FILE = 1 << 30
+MOST_LINKS = 10_000
+
+# Each would be lines of their own in the midst of the training's; what matters of them is an error.
+warnings.filterwarnings("ignore", module="PIL")
+
+
+def one_line(text):
+    """A file may be called anything: line breaks, bytes that are no text."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class InputError(Exception):
     """Something the user gave is not what it should be: one line that says what."""
+
+    def __init__(self, text):
+        super().__init__(one_line(text))
 
 
 def from_npz(path, part):
@@ -24,7 +46,7 @@ def from_npz(path, part):
                     return None
                 raise InputError(f"{path}: expected an array named train, images, x or arr_0, found {', '.join(file.files)}")
             images = file[names[0]]
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: not a readable .npz: {error}") from None
     if images.ndim == 3:
         images = images[..., None]
@@ -34,56 +56,145 @@ def from_npz(path, part):
     return images
 
 
-def decode(opened, name, side, mode):
-    """One picture, its middle square resized to `side`."""
+def decode(opened, name, side, grey):
+    """One picture as `fsvae` fits it to a model: `[side, side, 1 or 3]`, by itself where `grey` is None."""
     try:
-        with Image.open(opened) as image:
-            image = image.convert(mode)
-    except (UnidentifiedImageError, OSError, ValueError) as error:
-        raise InputError(f"{name}: not a readable picture: {error}") from None
-    if image.size != (side, side):
-        edge = min(image.size)
-        left, top = (image.width - edge) // 2, (image.height - edge) // 2
-        image = image.resize((side, side), Image.Resampling.LANCZOS, (left, top, left + edge, top + edge))
-    return np.asarray(image)
+        data = opened()
+        if len(data) > LARGEST_FILE:
+            raise ValueError(f"more than {LARGEST_FILE} bytes")
+        image = of_one.resize(of_one.load(data), side)
+        if grey:
+            return of_one.to_grey(image)
+        return image.repeat(3, 2) if grey is False and image.shape[2] == 1 else image
+    # Pillow and zipfile raise nearly everything, down to struct.error and SyntaxError.
+    except Exception as error:
+        found = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{name}: not a readable picture: {found}") from None
+
+
+def hidden(name):
+    """Also what macOS adds to archives."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def is_picture(name, start):
+    """By the name, or where that has no extension by the first bytes, as `fsvae` does (src/cli/folder.rs)."""
+    suffix = Path(name).suffix.lower()
+    if suffix:
+        return suffix in SUFFIXES | UNREAD
+    first = start()
+    return first.startswith(STARTS) or first[:4] + first[8:12] == b"RIFFWEBP"
+
+
+def first_bytes(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read(16)
+    except OSError:
+        return b""
+
+
+def walked(folder, inside, count):
+    """The files of a folder and of those in it, in the order of the names, as paths; of links, what they lead to."""
+    count[0] += folder.is_symlink()
+    if count[0] > MOST_LINKS:
+        raise InputError(f"{folder}: more than {MOST_LINKS} links to folders")
+    place = folder.resolve()
+    if place in inside:
+        raise InputError(f"{folder}: a loop of folders: this link leads back to {inside[place]}")
+    try:
+        names = sorted(filter(lambda name: not hidden(name), os.listdir(folder)), key=os.fsencode)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot read the folder: {error.strerror}") from None
+    for name in names:
+        path = folder / name
+        if path.is_dir():
+            yield from walked(path, {**inside, place: folder}, count)
+        else:
+            yield path
 
 
 def listed(path):
-    """The pictures of a folder or zip: relative names in order, and how to open one."""
+    """What a folder or zip holds: the parts of the pictures' names with how to get their bytes, and the other files' names."""
     if path.is_dir():
-        names = sorted(str(p.relative_to(path)) for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
-        return names, lambda name: path / name
+        pictures, others = [], []
+        for file in walked(path, {}, [0]):
+            special = file.exists() and not file.is_file()
+            if not special and is_picture(file.name, lambda: first_bytes(file)):
+                pictures.append((file.relative_to(path).parts, file.read_bytes))
+            else:
+                others.append(str(file.relative_to(path)))
+        return pictures, others
     try:
         archive = zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: expected an .npz, a folder or a zip of pictures: {error}") from None
-    names = sorted(n for n in archive.namelist() if Path(n).suffix.lower() in SUFFIXES)
-    return names, lambda name: io.BytesIO(archive.read(name))
+
+    def contents(entry):
+        if entry.file_size > LARGEST_FILE:
+            raise ValueError(f"more than {LARGEST_FILE} bytes")
+        return archive.read(entry)
+
+    def start(entry):
+        try:
+            with archive.open(entry) as file:
+                return file.read(16)
+        except (OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error):
+            return b""
+
+    pictures, others = [], []
+    entries = [(tuple(entry.filename.split("/")), entry) for entry in archive.infolist() if not entry.is_dir()]
+    for parts, entry in sorted(entries, key=lambda item: [os.fsencode(part) for part in item[0]]):
+        if any(map(hidden, parts)):
+            continue
+        if is_picture(parts[-1], lambda: start(entry)):
+            pictures.append((parts, lambda entry=entry: contents(entry)))
+        else:
+            others.append(entry.filename)
+    return pictures, others
 
 
-def from_files(path, part, side, mode):
-    names, opened = listed(path)
-    parts = {name: Path(name).parts[0] for name in names}
-    if "train" in parts.values():
-        names = [name for name in names if parts[name] == part]
-    elif part == "test":
-        return None
-    if not names:
+def passed_over(others):
+    """How many files are no pictures, and the first few names."""
+    kind = "file that is no picture" if len(others) == 1 else "files that are no pictures"
+    more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+    return f"passed over {len(others)} {kind}: {', '.join(others[:3])}{more}"
+
+
+def part_of(pictures, part):
+    """Those of the folder `train` or `test`, where there is a `train`, be it in the one folder that holds all."""
+    at = 0
+    while pictures and len({parts[at] for parts, _ in pictures}) == 1 and all(len(parts) > at + 1 for parts, _ in pictures):
+        if pictures[0][0][at] == "train":
+            break
+        at += 1
+    if any(parts[at] == "train" and len(parts) > at + 1 for parts, _ in pictures):
+        return [picture for picture in pictures if picture[0][at] == part]
+    return pictures if part == "train" else []
+
+
+def from_files(path, part, side, grey):
+    pictures, others = listed(path)
+    if others and part == "train":
+        print(one_line(f"{path}: {passed_over(others)}"), file=sys.stderr)
+    pictures = part_of(pictures, part)
+    if not pictures:
         if part == "test":
             return None
         raise InputError(f"{path}: no pictures in it (looked for {', '.join(sorted(SUFFIXES))})")
-    if mode is None:
-        with Image.open(opened(names[0])) as first:
-            mode = "L" if first.mode in ("1", "L", "I;16", "LA") else "RGB"
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return np.stack(list(pool.map(lambda n: decode(opened(n), f"{path}: {n}", side, mode), names)))
+        images = list(pool.map(lambda item: decode(item[1], f"{path}: {'/'.join(item[0])}", side, grey), pictures))
+    if len({image.shape[2] for image in images}) > 1:
+        images = [image if image.shape[2] == 3 else image.repeat(3, 2) for image in images]
+    return np.stack(images)
 
 
 def read(path, part="train", side=None, grey=None):
     """Images `[N, channels, side, side]`; None where there is no such part.
 
     A folder or zip with a folder `train` in it is split by that and `test`; without, all is `train`. `side` is what
-    pictures are resized to (32 unless told; an .npz has its own), `grey` True or False converts files to 1 or 3 channels.
+    pictures are resized to, as `fsvae` does it, without keeping proportions (32 unless told; an .npz has its own);
+    `grey` True or False converts files to 1 or 3 channels, else they have 1 if all of them are grey.
     """
     path = Path(path)
     if not path.exists():
@@ -93,7 +204,7 @@ def read(path, part="train", side=None, grey=None):
         if images is not None and side not in (None, images.shape[1]):
             raise InputError(f"{path}: expected images of side {side}, found {images.shape[1]}")
     else:
-        images = from_files(path, part, side or 32, None if grey is None else "L" if grey else "RGB")
+        images = from_files(path, part, side or 32, grey)
     if images is None:
         return None
     size = images.shape[1]

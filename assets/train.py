@@ -1,11 +1,11 @@
-"""Trains an FSVAE and writes a checkpoint that fsvae and the reference implementation load.
+"""Trains an FSVAE or ESVAE and writes a checkpoint that fsvae and the reference implementations load.
 
     python assets/train.py --data mnist32.npz --out mnist.safetensors --minutes 60
     python assets/train.py --data photos/ --side 64 --rgb --out photos.safetensors --epochs 150
 
 The network's shape follows from the images and the options. Beside `NAME.safetensors` it writes
 `NAME.state` (everything to `--resume` from), `NAME.csv` (the losses) and `NAME.samples.png` and
-`NAME.reconstructions.png` (what the network makes now). Recipe and equations: arXiv 2110.00375, section 4.
+`NAME.reconstructions.png` (what the network makes now). Recipes and equations: arXiv 2110.00375, section 4, and 2310.14839, section 3.
 
 The same command with the same seed gives the same weights on the same machine and number of threads, stopped
 and resumed or not, where the budget is counted in images or epochs; `--minutes` follows the clock.
@@ -44,12 +44,14 @@ def parse(arguments=None):
     g.add_argument("--side", type=int, help="resize pictures to this side, a power of two (32; an .npz has its own)")
     colour = g.add_mutually_exclusive_group()
     colour.add_argument("--grey", action="store_const", const=True, dest="grey", help="pictures as 1 channel")
-    colour.add_argument("--rgb", action="store_const", const=False, dest="grey", help="pictures as 3 channels (as the first one)")
+    colour.add_argument("--rgb", action="store_const", const=False, dest="grey", help="pictures as 3 channels (default: as they are)")
     g.add_argument("--flip", action="store_true", help="mirror half of the images")
     g = a.add_argument_group("network")
+    g.add_argument("--family", choices=["fsvae", "esvae"], default="fsvae",
+                   help="how latent spikes are drawn: by autoregressive networks, or by a rate for each channel (%(default)s)")
     g.add_argument("--time-steps", type=int, default=16, help="T (%(default)s)")
     g.add_argument("--latent", type=int, default=128, help="latent channels C (%(default)s)")
-    g.add_argument("--k", type=int, default=20, help="neurons a latent channel (%(default)s)")
+    g.add_argument("--k", type=int, default=20, help="neurons a latent channel, of FSVAE (%(default)s)")
     g.add_argument("--width", type=int, default=32, help="channels of the first encoder layer (%(default)s)")
     g.add_argument("--warm-start", metavar="FILE", help="begin with the weights of this checkpoint")
     g.add_argument("--readout-scale", type=float, default=0.1, metavar="X",
@@ -64,8 +66,8 @@ def parse(arguments=None):
     g.add_argument("--warmup", type=int, default=0, metavar="N", help="raise the rate over the first N images (%(default)s)")
     g.add_argument("--weight-decay", type=float, default=1e-3, help="%(default)s")
     g.add_argument("--ema", type=float, default=0.0, metavar="D", help="average the weights, D of them kept each step (off)")
-    g.add_argument("--loss", choices=["mmd", "kld"], default="mmd", help="what ties the posterior to the prior (%(default)s)")
-    g.add_argument("--prior-weight", type=float, metavar="X", help="of that loss (mmd: 1, kld: 1e-4)")
+    g.add_argument("--loss", choices=["mmd", "kld"], default="mmd", help="what ties FSVAE's posterior to its prior (%(default)s)")
+    g.add_argument("--prior-weight", type=float, metavar="X", help="of that loss (mmd: 1, kld: 1e-4, ESVAE: 1e-3)")
     g.add_argument("--scheduled", type=float, nargs=2, default=[0.1, 0.3], metavar=("FROM", "TO"),
                    help="probability that the prior sees its own draw from step 6 on (0.1 0.3)")
     g.add_argument("--short", type=float, nargs=2, action="append", default=[], metavar=("STEPS", "UNTIL"),
@@ -138,7 +140,8 @@ class Trainer:
         self.dtype = getattr(torch, a.precision or ("bfloat16" if fast_bfloat16 else "float32"))
         torch.manual_seed(a.seed)
         try:
-            self.net = network.FSVAE(images.shape[2], images.shape[1], a.time_steps, a.latent, a.k, a.width)
+            sizes = images.shape[2], images.shape[1], a.time_steps, a.latent
+            self.net = network.ESVAE(*sizes, a.width) if a.family == "esvae" else network.FSVAE(*sizes, a.k, a.width)
         except ValueError as error:
             raise InputError(str(error)) from None
         with torch.no_grad():
@@ -147,8 +150,8 @@ class Trainer:
         if a.warm_start:
             load_weights(self.net, a.warm_start)
         self.net.to(self.device).train()
-        trained = [p for n, p in self.net.named_parameters() if not n.endswith(".bias") or ".bn." in n or n == "final_layer.1.bias"]
-        self.optimizer = torch.optim.AdamW(trained, a.lr, betas=(0.9, 0.999), weight_decay=a.weight_decay, fused=True)
+        groups = [dict(params=parameters, factor=factor) for parameters, factor in self.net.trained()]
+        self.optimizer = torch.optim.AdamW(groups, a.lr, betas=(0.9, 0.999), weight_decay=a.weight_decay, fused=True)
         self.batch = min(a.batch, len(images))
         self.a_epoch = len(images) // self.batch
         budget = a.images / self.batch if a.images else a.epochs * self.a_epoch
@@ -183,18 +186,26 @@ class Trainer:
         rate = self.a.lr * (0.5 + 0.5 * math.cos(math.pi * self.progress()) if self.a.schedule == "cosine" else 1)
         return rate * min(1.0, (self.step + 1) * self.batch / self.a.warmup) if self.a.warmup else rate
 
+    def losses(self, x, generator):
+        """Reconstructions, the loss that ties the latents to the prior, and its weight."""
+        a, weight = self.a, self.a.prior_weight
+        if a.family == "esvae":
+            reconstructed, q, p = self.net(x, generator, dtype=self.dtype)
+            return reconstructed, network.gaussian_mmd(q, p), 1e-3 if weight is None else weight
+        scheduled = a.scheduled[0] + (a.scheduled[1] - a.scheduled[0]) * self.progress()
+        reconstructed, q, p = self.net(x, generator, scheduled, dtype=self.dtype)
+        tie = network.mmd(q, p) if a.loss == "mmd" else network.kld(q, p)
+        return reconstructed, tie, weight if weight is not None else 1.0 if a.loss == "mmd" else 1e-4
+
     def train_step(self):
         """One batch; returns the losses as tensors, so that a GPU is not waited for."""
         a, x = self.a, self.next_batch()
         for group in self.optimizer.param_groups:
-            group["lr"] = self.rate()
-        scheduled = a.scheduled[0] + (a.scheduled[1] - a.scheduled[0]) * self.progress()
+            group["lr"] = self.rate() * group["factor"]
         generator = self.generator(self.device, 2, self.step)
         with self.net.shortened(self.time_steps()):
-            reconstructed, q, p = self.net(x, generator, scheduled, dtype=self.dtype)
+            reconstructed, tie, weight = self.losses(x, generator)
         mse = (reconstructed - x).square().mean()
-        tie = network.mmd(q, p) if a.loss == "mmd" else network.kld(q, p)
-        weight = a.prior_weight if a.prior_weight is not None else 1.0 if a.loss == "mmd" else 1e-4
         self.optimizer.zero_grad(set_to_none=True)
         (mse + weight * tie).backward()
         self.optimizer.step()

@@ -27,10 +27,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
 
     // The application opens its device, with what the network needs added to what it needs itself ...
     let adapters = gpu::adapters().await;
-    let adapter = match gpu::adapter_name_from_env() {
-        Some(name) => gpu::find_adapter(&adapters, &name)?,
-        None => gpu::first_adapter(&adapters)?,
-    };
+    let adapter = gpu::choose_adapter(&adapters, None)?;
     let limits = wgpu::Limits::downlevel_defaults()
         .or_worse_values_from(&adapter.limits())
         .or_better_values_from(&gpu::required_limits(&network));

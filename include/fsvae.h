@@ -28,7 +28,8 @@
  * Threads. All functions may be called from any thread, and error texts belong to the thread. A network may be used by
  * many threads at the same time; a generator is used by one at a time, and a call waits while another thread uses it.
  * A handle must be freed once, by any thread, when no other thread uses it or will. The CPU backend and GPU drivers
- * have threads of their own, so the library is not to be unloaded (dlclose), nor used in a child of fork().
+ * have threads of their own, so the library is not to be unloaded (dlclose). In a child of fork() generators on the
+ * CPU go on, on one thread; those on a GPU are not to be used there.
  */
 
 
@@ -143,7 +144,7 @@ uint32_t fsvae_abi_version(void);
 const char *fsvae_last_error(void);
 
 /**
- * Opens a checkpoint in safetensors format: reads, checks and rounds it, which takes a part of a second.
+ * Opens a checkpoint, safetensors or PyTorch's .pth: reads, checks and rounds it, which takes a part of a second.
  *
  * `path` is in the system's encoding, on Windows in UTF-8. `*network` is the new network, or NULL on failure; free it
  * with fsvae_network_free().
@@ -161,7 +162,7 @@ FsvaeStatus fsvae_network_from_bytes(const uint8_t *bytes,
                                      FsvaeNetwork **network);
 
 /**
- * Opens a model that is part of the library, such as "mnist". A library that was built without the feature `bundled`
+ * Opens a model that is part of the library, such as "mnist". A library that was built without the features of models
  * has none.
  *
  * `*network` as by fsvae_network_open().

@@ -1,7 +1,6 @@
 //! The sizes of a network, read off the shapes of its tensors (integer machine, section 1).
 
-use safetensors::tensor::Metadata;
-
+use crate::checkpoint::Tensors;
 use crate::error::{CheckpointError, Error};
 
 /// Sizes of an FSVAE. Nothing here is fixed to the paper's networks.
@@ -55,7 +54,7 @@ impl Architecture {
 
     /// Reads the sizes off the tensors that carry them. That all other tensors agree is checked
     /// against [`Architecture::tensors`] afterwards.
-    pub(crate) fn infer(tensors: &Metadata) -> Result<Self, CheckpointError> {
+    pub(crate) fn infer(tensors: &Tensors) -> Result<Self, CheckpointError> {
         let coef = "membrane_output_layer.coef";
         let time_steps = match *shape(tensors, coef)? {
             [1, 1, 1, 1, steps] => size("the number of time steps T", coef, steps, 1..=32, "1 to 32")?,
@@ -176,10 +175,9 @@ pub(crate) fn decoder_name(layer: usize, depth: usize) -> String {
 }
 
 /// One more than the largest N of the tensors `encoder.N.*`; a gap shows up as missing.
-fn encoder_depth(tensors: &Metadata) -> Result<usize, CheckpointError> {
+fn encoder_depth(tensors: &Tensors) -> Result<usize, CheckpointError> {
     let depth = tensors
-        .offset_keys()
-        .iter()
+        .keys()
         .filter_map(|name| name.strip_prefix("encoder.")?.split('.').next()?.parse().ok())
         .max()
         .map_or(0, |last: usize| last.saturating_add(1));
@@ -190,18 +188,18 @@ fn encoder_depth(tensors: &Metadata) -> Result<usize, CheckpointError> {
     size(what, &format!("encoder.{}.weight", depth - 1), depth, 1..=DEEPEST, "1 to 10")
 }
 
-fn shape<'a>(tensors: &'a Metadata, name: &str) -> Result<&'a [usize], CheckpointError> {
-    match tensors.info(name) {
+fn shape<'a>(tensors: &'a Tensors, name: &str) -> Result<&'a [usize], CheckpointError> {
+    match tensors.get(name) {
         Some(info) => Ok(&info.shape),
         None => Err(CheckpointError::Missing(name.into())),
     }
 }
 
-fn wrong_shape(tensors: &Metadata, name: &str, expected: &str) -> CheckpointError {
+fn wrong_shape(tensors: &Tensors, name: &str, expected: &str) -> CheckpointError {
     CheckpointError::Shape {
         tensor: name.into(),
         expected: expected.into(),
-        found: tensors.info(name).map(|info| info.shape.clone()).unwrap_or_default(),
+        found: tensors.get(name).map(|info| info.shape.clone()).unwrap_or_default(),
     }
 }
 

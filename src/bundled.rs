@@ -1,8 +1,51 @@
-//! The checkpoints of `assets/`, compiled in. See the model cards beside them.
+//! The checkpoints that are compiled in: those whose features are on. Each is a crate of its own, with its model card.
 
-/// Names and files, the default first.
-pub const MODELS: [(&str, &[u8]); 3] = [
-    ("mnist", include_bytes!("../assets/mnist.safetensors")),
-    ("fashion", include_bytes!("../assets/fashion.safetensors")),
-    ("cifar10", include_bytes!("../assets/cifar10.safetensors")),
-];
+/// A line a model, the default first: its feature and its crate.
+macro_rules! models {
+    ($($feature:literal: $model:ident,)*) => {
+        /// The features that bring models, each called like its model; `bundled` brings them all.
+        pub const FEATURES: &[&str] = &[$($feature),*];
+
+        /// Names and files, the default first. Empty if no such feature is on.
+        pub const MODELS: &[(&str, &[u8])] = &[
+            $(#[cfg(feature = $feature)] ($model::NAME, $model::WEIGHTS),)*
+        ];
+
+        #[cfg(all(test, feature = "bundled"))]
+        const CARDS: &[&str] = &[$($model::CARD),*];
+    };
+}
+
+models! {
+    "mnist": fsvae_mnist,
+    "fashion": fsvae_fashion,
+    "cifar10": fsvae_cifar10,
+}
+
+/// The names of the models that are compiled in, for messages; without any, the features that bring some.
+pub fn names() -> String {
+    if MODELS.is_empty() {
+        return format!("none; the features {} and bundled bring some", FEATURES.join(", "));
+    }
+    let names: Vec<&str> = MODELS.iter().map(|(name, _)| *name).collect();
+    names.join(", ")
+}
+
+#[cfg(all(test, feature = "bundled"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_model_is_what_its_feature_and_its_card_say() {
+        use sha2::Digest;
+        assert_eq!(MODELS.len(), FEATURES.len());
+        for (((name, bytes), feature), card) in MODELS.iter().zip(FEATURES).zip(CARDS) {
+            assert_eq!(name, feature);
+            let digest: String =
+                sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+            assert!(card.starts_with(&format!("# fsvae-{name}\n")), "{name}");
+            assert!(card.contains(&format!("| SHA-256 | `{digest}` |")), "{name}: {digest}");
+            assert!(card.contains("Licence of the weights: "), "{name}");
+        }
+    }
+}

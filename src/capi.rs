@@ -20,7 +20,7 @@ use std::slice;
 use std::sync::{Mutex, MutexGuard};
 
 use crate::checkpoint::Checkpoint;
-use crate::error::Error;
+use crate::error::{Error, panic_text};
 use crate::generator::{Builder, Generator};
 use crate::gpu::{self, Gpu};
 use crate::network::Network;
@@ -102,7 +102,7 @@ pub extern "C" fn fsvae_last_error() -> *const c_char {
     text.ok().flatten().unwrap_or(c"".as_ptr())
 }
 
-/// Opens a checkpoint in safetensors format: reads, checks and rounds it, which takes a part of a second.
+/// Opens a checkpoint, safetensors or PyTorch's .pth: reads, checks and rounds it, which takes a part of a second.
 ///
 /// `path` is in the system's encoding, on Windows in UTF-8. `*network` is the new network, or NULL on failure; free it
 /// with fsvae_network_free().
@@ -138,7 +138,7 @@ pub unsafe extern "C" fn fsvae_network_from_bytes(
     unsafe { make(network, "network", open) }
 }
 
-/// Opens a model that is part of the library, such as "mnist". A library that was built without the feature `bundled`
+/// Opens a model that is part of the library, such as "mnist". A library that was built without the features of models
 /// has none.
 ///
 /// `*network` as by fsvae_network_open().
@@ -334,15 +334,17 @@ impl Failure {
     }
 
     fn panic(payload: &(dyn Any + Send)) -> Self {
-        let said = payload.downcast_ref::<&str>().copied();
-        let said = said.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-        Failure { status: FsvaeStatus::Panic, text: format!("a bug in fsvae: {}", said.unwrap_or("a panic")) }
+        Error::Panic(panic_text(payload).into()).into()
     }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let status = if error.is_input() { FsvaeStatus::Input } else { FsvaeStatus::Machine };
+        let status = match error {
+            Error::Panic(_) => FsvaeStatus::Panic,
+            _ if error.is_input() => FsvaeStatus::Input,
+            _ => FsvaeStatus::Machine,
+        };
         Failure { status, text: error.to_string() }
     }
 }
@@ -432,28 +434,17 @@ fn c_string(text: &str) -> CString {
     CString::new(text.replace('\0', "?")).unwrap_or_default()
 }
 
-#[cfg(feature = "bundled")]
 fn bundled(name: &str) -> Result<Network, Failure> {
     let Some(checkpoint) = Checkpoint::bundled(name) else {
-        let names = crate::bundled::MODELS.map(|(name, _)| name).join(", ");
-        return Err(Failure::input(&format!("no bundled model is called \"{name}\"; there are: {names}")));
+        let names = crate::bundled::names();
+        return Err(Failure::input(&format!("no bundled model is called \"{name}\" ({names})")));
     };
     Ok(Network::new(&checkpoint?)?)
 }
 
-#[cfg(not(feature = "bundled"))]
-fn bundled(name: &str) -> Result<Network, Failure> {
-    Err(Failure::input(&format!(
-        "no bundled model is called \"{name}\": built without the feature `bundled`"
-    )))
-}
-
 async fn on_gpu(builder: Builder<'_>, network: &Network, name: Option<&str>) -> Result<Generator, Error> {
     let adapters = gpu::adapters().await;
-    let adapter = match name.map(Into::into).or_else(gpu::adapter_name_from_env) {
-        Some(name) => gpu::find_adapter(&adapters, &name)?,
-        None => gpu::first_adapter(&adapters)?,
-    };
+    let adapter = gpu::choose_adapter(&adapters, name)?;
     builder.gpu(&Gpu::request(adapter, &gpu::required_limits(network)).await?).await
 }
 
@@ -513,9 +504,11 @@ mod tests {
         assert_eq!(last_error(), "too far");
         assert_eq!(status_of(Error::DeviceLost { adapter: "a GPU".into() }), FsvaeStatus::Machine);
         assert_eq!(last_error(), "a GPU: the device was lost");
+        assert_eq!(status_of(Error::Panic("a worker's".into())), FsvaeStatus::Panic);
+        assert_eq!(last_error(), "a bug in fsvae: a worker's");
     }
 
-    #[cfg(feature = "bundled")]
+    #[cfg(feature = "mnist")]
     #[test]
     fn a_generator_refuses_all_work_after_a_panic() {
         let mut network = ptr::null_mut();

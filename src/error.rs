@@ -1,5 +1,6 @@
 //! The one error type of the library.
 
+use std::any::Any;
 use std::path::PathBuf;
 
 /// What can go wrong, with the cause kept as `source` where there is one.
@@ -66,6 +67,14 @@ pub enum Error {
         /// The adapters that are there.
         present: String,
     },
+    /// There are fewer adapters than this number says, which counts from 0.
+    #[error("there is no GPU adapter {wanted}; present: {present}")]
+    AdapterNumber {
+        /// The number.
+        wanted: String,
+        /// The adapters that are there.
+        present: String,
+    },
     /// No variant of the kernels has this name.
     #[error("expected a variant of the kernels (dense, branches or events), found \"{found}\"")]
     Variant {
@@ -106,6 +115,19 @@ pub enum Error {
     /// A call that would wait for a GPU where waiting is impossible.
     #[error("a browser cannot wait for its GPU: await an ImageStream instead")]
     WouldBlock,
+    /// An environment variable with a value that means nothing.
+    #[error("{variable}: expected {expected}, found {found:?}")]
+    Environment {
+        /// Its name.
+        variable: &'static str,
+        /// The values that have a meaning.
+        expected: String,
+        /// The value it has.
+        found: std::ffi::OsString,
+    },
+    /// A bug: the thread that works ahead for an [`ImageStream`](crate::ImageStream) panicked, with this message.
+    #[error("a bug in fsvae: {0}")]
+    Panic(String),
     /// The device was lost (driver reset, unplugged, destroyed). The network is still there: `rebuild` goes on.
     #[error("{adapter}: the device was lost")]
     DeviceLost {
@@ -121,13 +143,20 @@ pub enum CheckpointError {
     /// Not a safetensors container, or a damaged one.
     #[error("not a valid safetensors file: {0}")]
     Container(String),
-    /// A `torch.save` file; the message says how to convert it.
-    #[error(
-        "this is a PyTorch pickle, not safetensors; convert it with \
-         python -c \"import torch; from safetensors.torch import save_file; \
-         save_file(torch.load('in.pth', map_location='cpu'), 'out.safetensors')\""
-    )]
-    Pickle,
+    /// A `.pth` file of PyTorch that is damaged, or holds more than a dictionary of tensors and plain data.
+    #[error("cannot be read as a PyTorch file: {0}")]
+    Torch(String),
+    /// Another kind of file.
+    #[error("this is {what}; {advice}")]
+    Foreign {
+        /// What it is.
+        what: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// More than one model, and nothing that says which is meant.
+    #[error("holds several models, {0}; save the one you mean in a file of its own")]
+    Several(String),
     /// A tensor that must be there is not.
     #[error("tensor `{0}` is missing")]
     Missing(String),
@@ -203,14 +232,23 @@ impl Error {
             | Error::AdapterNotFound { .. }
             | Error::Target(_)
             | Error::Variant { .. }
+            | Error::Environment { .. }
+            | Error::AdapterNumber { .. }
             | Error::DeviceLimit { .. } => true,
             Error::NoAdapter { .. }
             | Error::Device { .. }
             | Error::Gpu { .. }
             | Error::WouldBlock
+            | Error::Panic(_)
             | Error::DeviceLost { .. } => false,
         }
     }
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> &str {
+    let said = payload.downcast_ref::<&str>().copied();
+    said.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic")
 }
 
 /// `Result` with this crate's [`enum@Error`].

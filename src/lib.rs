@@ -9,7 +9,7 @@
 //! use fsvae::{Checkpoint, Generator, Network};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # #[cfg(feature = "bundled")] {
+//! # #[cfg(feature = "mnist")] {
 //! // Network::open("my.safetensors")? takes a checkpoint of your own.
 //! let checkpoint = Checkpoint::bundled("mnist").expect("a shipped model")?;
 //! let network = Network::new(&checkpoint)?;
@@ -38,11 +38,13 @@
 //!
 //! - `cli` (default): the `fsvae` command line and everything it needs. A library wants
 //!   `default-features = false, features = ["threads"]`.
-//! - `threads`: the CPU backend uses all cores.
-//! - `bundled`: the trained checkpoints inside the binary, 8 MB each.
+//! - `threads`: the CPU backend uses all cores, with a pool of threads of its own; [`threads()`] says how many.
+//! - `bundled` (default): all trained checkpoints inside the binary, 8 MB each; or one by its name: `mnist`, `fashion`,
+//!   `cifar10`.
 //! - `capi`: the C interface of `include/fsvae.h`. `cargo rustc --release --lib --features capi --crate-type
 //!   cdylib,staticlib` builds the libraries.
 //! - `nvml`: `fsvae bench` reads the energy counters of NVIDIA's GPUs, where the driver is there.
+//! - `verify`: the module of that name, which finds out whether a driver computes right.
 //! - `tracing`: debug spans `fsvae.compile`, `upload`, `record`, `submit` and `readback` of the `tracing` crate.
 
 // A library has nothing to say on its own.
@@ -52,13 +54,14 @@
 mod trace;
 
 mod architecture;
-#[cfg(feature = "bundled")]
 pub mod bundled;
 #[cfg(all(feature = "capi", not(target_arch = "wasm32")))]
 pub mod capi;
 mod checkpoint;
 mod cpu;
+mod environment;
 mod error;
+mod floats;
 mod generator;
 pub mod gpu;
 mod images;
@@ -72,18 +75,26 @@ mod picture;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod roofline;
 mod stream;
+#[cfg(feature = "verify")]
+pub mod verify;
 
 #[doc = include_str!("integer_machine.md")]
 pub mod integer_machine {}
 
-/// The README's example is compiled, too.
+/// The examples of the documents are compiled, too.
 #[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-mod readme {}
+mod documents {
+    #[doc = include_str!("../README.md")]
+    mod readme {}
+    #[doc = include_str!("../docs/embedding.md")]
+    mod embedding {}
+}
 
 pub use architecture::Architecture;
 pub use checkpoint::Checkpoint;
+pub use cpu::threads::threads;
 pub use cpu::vectors::{instruction_set, instruction_sets};
+pub use environment::check_environment;
 pub use error::{CheckpointError, Error, Result};
 pub use generator::{Builder, Generator};
 pub use gpu::Gpu;
@@ -94,3 +105,18 @@ pub use network::{LayerFacts, Network};
 pub use picture::read_picture;
 pub use stream::{ImageStream, Progress, StreamOptions};
 pub use {image, wgpu};
+
+// Any thread may have them and look at them. In browsers what wgpu gives stays on its thread.
+#[cfg(not(target_arch = "wasm32"))]
+const _: () = {
+    const fn on_any_thread<T: Send + Sync>() {}
+    on_any_thread::<Checkpoint<'_>>();
+    on_any_thread::<Network>();
+    on_any_thread::<Builder<'_>>();
+    on_any_thread::<Generator>();
+    on_any_thread::<ImageStream>();
+    on_any_thread::<Gpu>();
+    on_any_thread::<Images>();
+    on_any_thread::<Latents>();
+    on_any_thread::<Error>();
+};

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use crate::architecture::{Architecture, decoder_name};
 use crate::checkpoint::{Checkpoint, Tensor};
+use crate::cpu::parallel::{for_each_chunk, in_pool};
 use crate::error::{CheckpointError, Result};
+use crate::floats::in_default_state;
 
 /// Firing threshold V_th of every neuron before rounding.
 const THRESHOLD: f64 = 0.2;
@@ -34,7 +36,7 @@ pub struct Network {
     pub(crate) decoder_input: SpikingLayer,
     pub(crate) decoder: Vec<SpikingLayer>,
     pub(crate) readout: Readout,
-    facts: Vec<LayerFacts>,
+    pub(crate) facts: Vec<LayerFacts>,
 }
 
 /// One layer of leaky integrate-and-fire neurons (integer machine, sections 3 and 4).
@@ -131,13 +133,18 @@ impl Network {
     }
 
     /// Folds and rounds a checkpoint. All layers are checked, those of the encoder and the
-    /// posterior too.
+    /// posterior too. The integers are the same whatever rounding mode the calling thread is in, and whether or not
+    /// it flushes subnormal numbers to zero.
     ///
     /// # Errors
     /// [`CheckpointError::Range`] if the weights of an output channel cannot be rounded within
     /// the contract's bounds.
     pub fn new(checkpoint: &Checkpoint<'_>) -> Result<Self> {
         trace!("fsvae.round");
+        in_default_state(|| in_pool(|| Network::round(checkpoint)))
+    }
+
+    fn round(checkpoint: &Checkpoint<'_>) -> Result<Self> {
         let architecture = checkpoint.architecture().clone();
         let depth = architecture.depth();
         let mut facts = Vec::new();
@@ -275,6 +282,38 @@ impl<'a> Folded<'a> {
             }
         }
     }
+
+    /// One output channel, rounded; `None` if no exponent will do. `row` is room for its weights.
+    fn channel(&self, output: usize, kind: Kind, row: &mut Vec<f64>) -> Option<Channel> {
+        self.row(output, row);
+        let mut peak = 1.0;
+        if kind == Kind::Image {
+            row.iter_mut().for_each(|weight| *weight /= 255.0);
+            peak = 255.0;
+        }
+        let bias = self.bias[output];
+        let exponent = exponent(row, bias, peak)?;
+        let scale = power_of_two(exponent);
+        let guarded = if kind == Kind::Image { power_of_two(exponent + GUARD_BITS) } else { scale };
+        Some(Channel {
+            weights: row.iter().map(|weight| (weight * guarded).round_ties_even() as i32).collect(),
+            bias: (bias * scale).round_ties_even() as i32,
+            threshold: (THRESHOLD * scale).floor() as i32,
+            exponent,
+        })
+    }
+}
+
+/// Output channels that a thread rounds at once.
+const CHANNELS: usize = 8;
+
+/// An output channel of a spiking layer.
+struct Channel {
+    /// `[inputs, taps]`
+    weights: Vec<i32>,
+    bias: i32,
+    threshold: i32,
+    exponent: u8,
 }
 
 fn spiking_layer(
@@ -285,31 +324,29 @@ fn spiking_layer(
 ) -> Result<(SpikingLayer, LayerFacts)> {
     let folded = Folded::new(checkpoint, name, Some(alpha), kind)?;
     let fan_in = folded.inputs * folded.taps;
-    let peak = if kind == Kind::Image { 255.0 } else { 1.0 };
+    let mut channels: Vec<Option<Channel>> = (0..folded.outputs).map(|_| None).collect();
+    for_each_chunk(&mut channels, CHANNELS, |chunk, channels| {
+        let mut row = Vec::with_capacity(fan_in);
+        for (output, channel) in (chunk * CHANNELS..).zip(channels) {
+            *channel = folded.channel(output, kind, &mut row);
+        }
+    });
     let mut weights = Vec::with_capacity(folded.outputs * fan_in);
     let mut biases = Vec::with_capacity(folded.outputs);
     let mut thresholds = Vec::with_capacity(folded.outputs);
     let mut exponents = Vec::with_capacity(folded.outputs);
-    let mut row = Vec::with_capacity(fan_in);
-    for output in 0..folded.outputs {
-        folded.row(output, &mut row);
-        if kind == Kind::Image {
-            row.iter_mut().for_each(|weight| *weight /= 255.0);
-        }
-        let bias = folded.bias[output];
-        let Some(exponent) = exponent(&row, bias, peak) else {
+    for (output, channel) in channels.into_iter().enumerate() {
+        let Some(channel) = channel else {
             return Err(checkpoint.error(CheckpointError::Range {
                 tensor: format!("{name}.weight"),
                 channel: output,
                 bound: "no exponent from 28 down to 8 keeps the current below 3 * 2^29 - 2^16",
             }));
         };
-        let scale = power_of_two(exponent);
-        let guarded = if kind == Kind::Image { power_of_two(exponent + GUARD_BITS) } else { scale };
-        weights.extend(row.iter().map(|weight| (weight * guarded).round_ties_even() as i32));
-        biases.push((bias * scale).round_ties_even() as i32);
-        thresholds.push((THRESHOLD * scale).floor() as i32);
-        exponents.push(exponent);
+        weights.extend(channel.weights);
+        biases.push(channel.bias);
+        thresholds.push(channel.threshold);
+        exponents.push(channel.exponent);
     }
     let Folded { inputs, outputs, taps, .. } = folded;
     let layer =
@@ -388,10 +425,11 @@ fn readout(checkpoint: &Checkpoint<'_>) -> Result<Readout> {
 /// The 255 thresholds of the image's `tanh`: a pixel is the number of them that `m`, with 16
 /// fractional bits, has reached. `libm` computes the same bits on every platform.
 pub(crate) fn pixel_thresholds() -> [i32; 255] {
-    std::array::from_fn(|j| {
+    let threshold = |j| {
         let level = (2 * (j + 1) - 1) as f64 / 255.0 - 1.0;
         (libm::atanh(level) * 65536.0).ceil() as i32
-    })
+    };
+    in_default_state(|| std::array::from_fn(threshold))
 }
 
 #[cfg(all(test, feature = "bundled"))]

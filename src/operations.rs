@@ -11,6 +11,7 @@ use std::ops::RangeBounds;
 use crate::cpu::conv_transpose_lif::{self, conv_transpose_lif};
 use crate::cpu::layer::Layer;
 use crate::cpu::linear_lif::{self, linear_lif};
+use crate::cpu::parallel::in_pool;
 use crate::cpu::spikes::Spikes;
 use crate::cpu::vectors::Processor;
 use crate::error::Result;
@@ -45,7 +46,7 @@ pub fn generation(
     let prepared = Prepared::new(network);
     let mut layers: Vec<LayerOperations> = Vec::new();
     for z in latents.words().chunks(architecture.latent_channels) {
-        for (at, (name, work)) in prepared.count(network, z).into_iter().enumerate() {
+        for (at, (name, work)) in in_pool(|| prepared.count(network, z)).into_iter().enumerate() {
             if layers.len() == at {
                 layers.push(LayerOperations { name, additions: 0.0, dense: work.dense });
             }
@@ -164,11 +165,9 @@ mod tests {
     /// exact, the additions as near as the spikes of so few images are.
     #[test]
     fn counts_are_those_of_the_model_cards() {
-        for (model, card) in [
-            ("mnist", include_str!("../assets/mnist.md")),
-            ("fashion", include_str!("../assets/fashion.md")),
-            ("cifar10", include_str!("../assets/cifar10.md")),
-        ] {
+        for (model, card) in
+            [("mnist", fsvae_mnist::CARD), ("fashion", fsvae_fashion::CARD), ("cifar10", fsvae_cifar10::CARD)]
+        {
             let layers = generation(&bundled(model), 7, 0..256).expect("counts");
             assert_eq!(layers.len(), 9, "{model}");
             let (mut found, mut stated) = (0.0, 0.0);

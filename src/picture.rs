@@ -1,10 +1,15 @@
 //! Pictures of any kind to pixels of the model's kind.
 
+#[cfg(feature = "cli")]
+mod tiff;
+mod whole;
+
 use std::io::Cursor;
 
+use image::error::{DecodingError, ImageFormatHint};
 use image::imageops::FilterType;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageReader, ImageResult, Limits};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, ImageResult, Limits};
 
 use crate::architecture::Architecture;
 
@@ -18,15 +23,34 @@ const LARGEST_BYTES: u64 = 8 * (LARGEST_SIDE as u64).pow(2);
 ///
 /// # Errors
 /// The decoder's; pictures of more than 8192 pixels a side are refused by its limits, without
-/// decoding them.
+/// decoding them; files that were cut are refused, though part of the picture could be shown.
 pub fn read_picture(bytes: &[u8]) -> ImageResult<DynamicImage> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(LARGEST_SIDE);
     limits.max_image_height = Some(LARGEST_SIDE);
     limits.max_alloc = Some(LARGEST_BYTES);
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
+    match reader.format() {
+        None if ImageFormat::Tga.reading_enabled() && is_tga(bytes) => reader.set_format(ImageFormat::Tga),
+        Some(format) if !whole::is_whole(bytes, format) => {
+            let cut =
+                DecodingError::new(ImageFormatHint::Exact(format), "the file was cut, its end is missing");
+            return Err(ImageError::Decoding(cut));
+        }
+        _ => {}
+    }
     reader.limits(limits.clone());
-    let mut decoder = reader.into_decoder()?;
+    #[cfg(feature = "cli")]
+    let is_tiff = reader.format() == Some(ImageFormat::Tiff);
+    let decoder = reader.into_decoder();
+    #[cfg(feature = "cli")]
+    if is_tiff
+        && let Err(ImageError::Unsupported(_)) = &decoder
+        && let Some(picture) = tiff::read(bytes, &limits)?
+    {
+        return Ok(picture);
+    }
+    let mut decoder = decoder?;
     let (width, height) = decoder.dimensions();
     limits.check_dimensions(width, height)?;
     limits.reserve(decoder.total_bytes())?;
@@ -34,7 +58,27 @@ pub fn read_picture(bytes: &[u8]) -> ImageResult<DynamicImage> {
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut picture = DynamicImage::from_decoder(decoder)?;
     picture.apply_orientation(orientation);
+    #[cfg(feature = "cli")]
+    if is_tiff {
+        picture = tiff::over_black(bytes, picture);
+    }
     Ok(picture)
+}
+
+/// TGA has no signature, and `image` does not guess it: a header in which every field is one of those that
+/// the format has. No text and no other format's signature passes for one.
+fn is_tga(bytes: &[u8]) -> bool {
+    let Some(header) = bytes.first_chunk::<18>() else { return false };
+    let [_, map_type, kind, _, _, _, _, map_depth, _, _, _, _, w0, w1, h0, h1, depth, descriptor] = *header;
+    let fits = match kind {
+        // Indexed, plain and run-length encoded.
+        1 | 9 => map_type == 1 && [15, 16, 24, 32].contains(&map_depth) && [8, 16].contains(&depth),
+        2 | 10 => map_type <= 1 && [15, 16, 24, 32].contains(&depth),
+        3 | 11 => map_type <= 1 && [8, 16].contains(&depth),
+        _ => false,
+    };
+    // Two bits for interleaving are no longer used, four count the bits of alpha.
+    fits && (w0 | w1) != 0 && (h0 | h1) != 0 && descriptor & 0xc0 == 0 && descriptor & 0x0f <= 8
 }
 
 impl Architecture {
@@ -49,12 +93,19 @@ impl Architecture {
         if (picture.width(), picture.height()) != (side, side) {
             picture = picture.resize_exact(side, side, FilterType::Triangle);
         }
-        if self.image_channels == 1 {
-            picture.into_luma8().into_raw()
-        } else {
-            picture.into_rgb8().into_raw()
-        }
+        if self.image_channels == 1 { grey(picture) } else { picture.into_rgb8().into_raw() }
     }
+}
+
+/// Luma in integers: `image` computes it in floating point, fused on some machines and not on others.
+fn grey(picture: DynamicImage) -> Vec<u8> {
+    if !picture.color().has_color() {
+        return picture.into_luma8().into_raw();
+    }
+    let luma = |&[r, g, b]: &[u8; 3]| {
+        ((2126 * u32::from(r) + 7152 * u32::from(g) + 722 * u32::from(b) + 5000) / 10_000) as u8
+    };
+    picture.into_rgb8().as_chunks::<3>().0.iter().map(luma).collect()
 }
 
 fn over_black(picture: &DynamicImage) -> DynamicImage {
@@ -116,12 +167,39 @@ mod tests {
     }
 
     #[test]
+    fn colours_become_their_luma_to_the_nearest() {
+        let colours = [([255, 255, 255], 255), ([255, 0, 0], 54), ([0, 255, 0], 182), ([0, 0, 255], 18)];
+        for (colour, luma) in colours {
+            let picture = image::RgbImage::from_pixel(4, 4, image::Rgb(colour));
+            assert_eq!(architecture(1).fit(&picture.into()), [luma; 16], "{colour:?}");
+        }
+    }
+
+    #[test]
     fn sixteen_bits_are_rounded() {
         // 0x80ff / 257 is 128.49, 0x8101 / 257 is 128.5.
         for (level, expected) in [(0, 0), (0x80ff, 128), (0x8101, 129), (0xffff, 255)] {
             let deep = image::ImageBuffer::<image::Luma<u16>, _>::from_pixel(4, 4, image::Luma([level]));
             assert_eq!(architecture(1).fit(&DynamicImage::ImageLuma16(deep)), [expected; 16]);
         }
+    }
+
+    /// `cli` has the decoder; the header is known without it.
+    #[test]
+    fn a_tga_is_known_by_its_header() {
+        let header = |map, kind, depth, descriptor| {
+            [0, map, kind, 0, 0, 0, 0, 24 * map, 0, 0, 0, 0, 8, 0, 8, 0, depth, descriptor]
+        };
+        for (map, kind, depth) in [(0, 2, 24), (0, 10, 32), (0, 3, 8), (0, 11, 8), (1, 1, 8), (0, 2, 16)] {
+            assert!(is_tga(&header(map, kind, depth, 0x20)), "{kind}");
+        }
+        for (map, kind, depth, descriptor) in
+            [(0, 1, 8, 0), (0, 0, 24, 0), (0, 4, 24, 0), (0, 2, 23, 0), (2, 2, 24, 0), (0, 2, 24, 0x80)]
+        {
+            assert!(!is_tga(&header(map, kind, depth, descriptor)), "{map} {kind} {depth} {descriptor}");
+        }
+        assert!(!is_tga(&header(0, 2, 24, 0)[..17]));
+        assert!(!is_tga(&[0; 100]));
     }
 
     #[test]

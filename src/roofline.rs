@@ -2,8 +2,10 @@
 //! that the speed of a layer can be held against.
 
 use std::hint::black_box;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::cpu::parallel::on_threads;
 use crate::cpu::vectors::{Processor, Vectors, Work};
 pub use crate::gpu::roofline::measure as gpu;
 
@@ -74,21 +76,17 @@ pub fn cpu(target: Duration) -> Peaks {
     };
     let bytes = {
         let part = COPY_BYTES as usize / 4 / threads;
-        let mut buffers: Vec<_> = (0..threads).map(|_| (vec![1_u32; part], vec![2_u32; part])).collect();
+        let buffers: Vec<_> =
+            (0..threads).map(|_| Mutex::new((vec![1_u32; part], vec![2_u32; part]))).collect();
         let work = |n: u32| f64::from(n) * (2 * 4 * part * threads) as f64;
-        let run = |n: u32| -> Result<Duration, std::convert::Infallible> {
-            let start = Instant::now();
-            std::thread::scope(|scope| {
-                for (source, target) in &mut buffers {
-                    scope.spawn(move || {
-                        for _ in 0..n {
-                            target.copy_from_slice(black_box(source));
-                            black_box(&mut *target);
-                        }
-                    });
+        let run = |n: u32| {
+            on_all_threads(threads, |thread| {
+                let (source, target) = &mut *buffers[thread].lock().unwrap_or_else(PoisonError::into_inner);
+                for _ in 0..n {
+                    target.copy_from_slice(black_box(source));
+                    black_box(&mut *target);
                 }
-            });
-            Ok(start.elapsed())
+            })
         };
         rate(target, 1 << 10, work, run).unwrap_or_else(|never| match never {})
     };
@@ -97,12 +95,7 @@ pub fn cpu(target: Duration) -> Peaks {
 
 fn on_all_threads(threads: usize, work: impl Fn(usize) + Sync) -> Result<Duration, std::convert::Infallible> {
     let start = Instant::now();
-    std::thread::scope(|scope| {
-        for thread in 0..threads {
-            let work = &work;
-            scope.spawn(move || work(thread));
-        }
-    });
+    on_threads(threads, work);
     Ok(start.elapsed())
 }
 

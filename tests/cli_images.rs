@@ -154,12 +154,14 @@ fn encode_then_decode_is_reconstruct_on_every_backend() {
         };
         assert_eq!(z(&file), z(first), "{backend:?}");
     }
-    // The grid has a default name, and another model is pointed out.
+    // The grid has a default name, and another model is refused unless it is asked for.
     let other = RandomModel { rng: 2, ..TINY };
     std::fs::write(directory.path().join("tiny.safetensors"), other.bytes()).expect("written");
     let output = run(directory.path(), "decode", &["z.safetensors"]);
+    assert_eq!(output.status.code(), Some(2));
+    let output = run(directory.path(), "decode", &["z.safetensors", "--any-model"]);
     assert!(output.status.success());
-    assert!(messages(&output)[0].contains("made with another model, tiny"), "{:?}", messages(&output));
+    assert!(messages(&output)[0].contains("latents of another model, tiny ("), "{:?}", messages(&output));
     assert!(directory.path().join("decoded.png").exists());
 }
 

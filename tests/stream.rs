@@ -238,15 +238,3 @@ fn streams_on_the_cpu_end_their_threads() {
     }
     panic!("{} threads are alive", threads());
 }
-
-#[test]
-fn what_wgpu_can_share_between_threads_we_can() {
-    fn send<T: Send>() {}
-    fn sync<T: Sync>() {}
-    send::<Gpu>();
-    sync::<Gpu>();
-    send::<Generator>();
-    send::<ImageStream>();
-    send::<Network>();
-    sync::<Network>();
-}

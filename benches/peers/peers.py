@@ -137,7 +137,7 @@ def arguments():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("what", choices=["check", "serve", "versions"])
     a.add_argument("name", nargs="?", choices=NAMES, help="the peer")
-    a.add_argument("--model", default=str(HERE.parent.parent / "assets" / "mnist.safetensors"), help="a checkpoint")
+    a.add_argument("--model", default=str(HERE.parent.parent / "assets" / "mnist" / "mnist.safetensors"), help="a checkpoint")
     a.add_argument("--batch", type=int, default=64)
     a.add_argument("--threads", type=int, default=1)
     a.add_argument("--device", default="cpu", help="cpu or cuda")

@@ -210,7 +210,7 @@ def arguments():
     a.add_argument("--device", default="cpu", help="cpu or cuda, for the peers")
     a.add_argument("--batches", help="sizes (default: 1,64; with cuda 1,256)")
     a.add_argument("--threads", help="numbers of threads (default: 1,2; with cuda 1)")
-    a.add_argument("--model", default=str(ROOT / "assets" / "mnist.safetensors"), help="a checkpoint")
+    a.add_argument("--model", default=str(ROOT / "assets" / "mnist" / "mnist.safetensors"), help="a checkpoint")
     a.add_argument("--pass-model", action="store_true", help="pass --model to the Rust program too (implied by another model)")
     a.add_argument("--fsvae", metavar="COMMAND", help="the Rust program to time (default: cargo run --release --example peer)")
     a.add_argument("--cli", metavar="COMMAND", default="cargo run --release --quiet --", help="the fsvae command line that checks compare with")

@@ -1,74 +1,90 @@
-//! Pictures one after the other: a GIF, an APNG, or a file for each.
+//! Pictures one after the other: a GIF, an APNG, frames, or a file for each.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use fsvae::image::codecs::gif::{GifEncoder, Repeat};
-use fsvae::image::{Delay, DynamicImage, Frame, ImageError, ImageFormat};
+use fsvae::image::{Delay, DynamicImage, Frame, ImageError};
 
 use super::Failure;
-use super::output::{Target, format};
+use super::formats::Format;
+use super::output::{Files, Numbered, Pattern, Placeholder, Target, format};
 
-/// Stands for the number of the picture.
-const STEP: &str = "{step}";
 /// How long a picture is shown, and the last one.
 const DELAY: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(1500)];
 
 pub(super) enum Animation {
-    Gif(Target),
-    Apng(Target),
-    Files { pattern: String, format: ImageFormat },
+    /// All in one file.
+    Whole(Target, Format),
+    Files(Numbered, Format),
+}
+
+/// Of the pictures of an animation.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    pub(super) pictures: u64,
+    pub(super) width: u64,
+    pub(super) height: u64,
 }
 
 impl Animation {
-    /// The kind that a path names; `None` if it names none.
-    pub(super) fn of_path(path: &Path) -> Result<Option<Self>, Failure> {
-        let extension = path.extension().map(std::ffi::OsStr::to_ascii_lowercase);
-        if let Some(pattern) = path.to_str().filter(|path| path.contains(STEP)) {
-            let format = format(path)?;
-            Target::new(path)?;
-            return Ok(Some(Animation::Files { pattern: pattern.into(), format }));
+    /// The kind that a path and `--format` name; `None` if they name a single picture.
+    pub(super) fn of_path(
+        files: &mut Files,
+        path: &Path,
+        asked: Option<Format>,
+        of_stdout: Format,
+        shape: Shape,
+    ) -> Result<Option<Self>, Failure> {
+        let pattern = Pattern::new(path, Some(Placeholder::Step))?;
+        let format = format(path, asked, of_stdout)?;
+        if !pattern.is_plain() {
+            format.check(path, shape.width, shape.height)?;
+            let numbered = files.pattern(pattern, 0, shape.pictures.saturating_sub(1))?;
+            return Ok(Some(Animation::Files(numbered, format)));
         }
-        match extension.as_ref().and_then(|extension| extension.to_str()) {
-            Some("gif") => Ok(Some(Animation::Gif(Target::new(path)?))),
-            Some("apng") => Ok(Some(Animation::Apng(Target::new(path)?))),
-            _ => Ok(None),
+        if !format.is_frames() && ![Format::Gif, Format::Apng].contains(&format) {
+            return Ok(None);
         }
+        format.check(path, shape.width, shape.height)?;
+        Ok(Some(Animation::Whole(files.plain(path, &pattern, true)?, format)))
     }
 
-    /// [`Animation::of_path`], where it must be one.
-    pub(super) fn new(path: &Path) -> Result<Self, Failure> {
-        Animation::of_path(path)?.ok_or_else(|| {
+    /// [`Animation::of_path`], where it must be one. On standard output a GIF, unless told otherwise.
+    pub(super) fn new(
+        files: &mut Files,
+        path: &Path,
+        asked: Option<Format>,
+        shape: Shape,
+    ) -> Result<Self, Failure> {
+        Animation::of_path(files, path, asked, Format::Gif, shape)?.ok_or_else(|| {
             let path = path.display();
-            Failure::Input(format!("{path}: expected an animation: .gif, .apng, or {STEP} in the name"))
+            Failure::Input(format!("{path}: expected an animation: .gif, .apng, or {{step}} in the name"))
         })
     }
 
     /// Writes pictures of the same size.
     pub(super) fn write(self, pictures: &[DynamicImage]) -> Result<String, Failure> {
         match self {
-            Animation::Gif(target) => {
-                let text = target.path().display().to_string();
-                let bytes =
-                    gif(pictures).map_err(|source| Failure::Encode { place: text.clone(), source })?;
-                target.write(&bytes)?;
+            Animation::Whole(target, format) => {
+                let text = target.shown();
+                let bytes = match format {
+                    Format::Gif => gif(pictures),
+                    Format::Apng => apng(pictures).map_err(|error| ImageError::IoError(error.into())),
+                    _ => pictures
+                        .iter()
+                        .map(|picture| format.encode(picture))
+                        .collect::<Result<Vec<_>, _>>()
+                        .map(|all| all.concat()),
+                };
+                target.write(&bytes.map_err(|source| Failure::Encode { place: text.clone(), source })?)?;
                 Ok(text)
             }
-            Animation::Apng(target) => {
-                let text = target.path().display().to_string();
-                let bytes = apng(pictures).map_err(|error| {
-                    let source = ImageError::IoError(error.into());
-                    Failure::Encode { place: text.clone(), source }
-                })?;
-                target.write(&bytes)?;
-                Ok(text)
-            }
-            Animation::Files { pattern, format } => {
+            Animation::Files(numbered, format) => {
                 for (step, picture) in pictures.iter().enumerate() {
-                    let path = PathBuf::from(pattern.replace(STEP, &step.to_string()));
-                    Target::new(&path)?.write_image(picture, format)?;
+                    numbered.target(step as u64)?.write_image(picture, format)?;
                 }
-                Ok(pattern)
+                Ok(numbered.shown())
             }
         }
     }

@@ -26,8 +26,8 @@ pub(super) struct Arguments {
     /// Where to compute; the images are the same
     #[arg(long, value_enum, default_value_t = Backend::Auto)]
     backend: Backend,
-    /// Use the first GPU adapter whose name contains this text (see `fsvae devices`)
-    #[arg(long, value_name = "TEXT")]
+    /// Use this GPU adapter: its number in `fsvae devices`, or a part of its name or PCI address
+    #[arg(long, value_name = "N|TEXT")]
     adapter: Option<String>,
     /// Images that are computed at once [default: 256 on a GPU, 64 on the CPU and software adapters]; decides
     /// speed and memory, never pixels
@@ -66,6 +66,12 @@ impl Arguments {
         let most = usize::try_from(count).ok().and_then(NonZeroUsize::new).unwrap_or(NonZeroUsize::MAX);
         let builder = Generator::builder(network).at_most(most);
         let builder = self.batch.map_or(builder, |batch| builder.batch(batch));
+        if let Err(error) = fsvae::check_environment() {
+            match self.backend {
+                Backend::Cpu => return Err(error.into()),
+                Backend::Auto | Backend::Gpu => say(error.to_string()),
+            }
+        }
         match (self.backend, &self.adapter) {
             (Backend::Cpu, None) => Ok(on_cpu(builder)),
             (Backend::Cpu, Some(_)) => {
@@ -73,6 +79,13 @@ impl Arguments {
             }
             (Backend::Auto, None) => {
                 let adapters = pollster::block_on(gpu::adapters());
+                // Without an adapter it is the reason below.
+                if let (false, Err(error)) = (adapters.is_empty(), gpu::check_environment()) {
+                    say(error.to_string());
+                }
+                if let Some(name) = gpu::adapter_name_from_env() {
+                    tell_others(&adapters, &name);
+                }
                 let running = gpu::auto_adapter(&adapters).and_then(|adapter| {
                     self.on_gpu(builder, network, adapter, count).map_err(|error| error.to_string())
                 });
@@ -82,11 +95,12 @@ impl Arguments {
                 }))
             }
             (_, name) => {
+                gpu::check_environment()?;
                 let adapters = pollster::block_on(gpu::adapters());
-                let adapter = match name.clone().or_else(gpu::adapter_name_from_env) {
-                    Some(name) => gpu::find_adapter(&adapters, &name)?,
-                    None => gpu::first_adapter(&adapters)?,
-                };
+                let adapter = gpu::choose_adapter(&adapters, name.as_deref())?;
+                if let Some(name) = name.clone().or_else(gpu::adapter_name_from_env) {
+                    tell_others(&adapters, &name);
+                }
                 Ok(self.on_gpu(builder, network, adapter, count)?)
             }
         }
@@ -104,6 +118,26 @@ impl Arguments {
         let variant = self.kernels.variant(&gpu, network, count);
         let generator = pollster::block_on(builder.variant(variant).gpu(&gpu))?;
         Ok(Running { generator, _kernels: kernels })
+    }
+}
+
+/// Says so if a name is of more than one adapter.
+fn tell_others(adapters: &[wgpu::Adapter], name: &str) {
+    let Ok(found) = gpu::matching_adapters(adapters, name) else { return };
+    if let [first, others @ ..] = &found[..]
+        && !others.is_empty()
+    {
+        let labels = gpu::labels(adapters);
+        let list = |numbers: &[usize]| {
+            let phrases = numbers.iter().map(|&number| format!("{number}: {}", labels[number]));
+            phrases.collect::<Vec<_>>().join(", ")
+        };
+        say(format!(
+            "\"{name}\" is in the names of {} adapters; running on {}; not on {}",
+            found.len(),
+            list(&[*first]),
+            list(others)
+        ));
     }
 }
 

@@ -2,24 +2,28 @@
 
 use std::path::PathBuf;
 
-use super::output::Output;
+use super::output::{Files, FormatArgument, Output};
 use super::report::{images, print_digests};
 use super::say::say;
 use super::{Failure, backend, latents_file, model};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// A safetensors file of `fsvae encode` or `fsvae generate --latents`
+    /// A safetensors file of `fsvae encode` or `fsvae generate --latents`, or - for standard input
     #[arg(value_name = "LATENTS")]
     latents: PathBuf,
     #[command(flatten)]
     model: model::Arguments,
     #[command(flatten)]
     backend: backend::Arguments,
-    /// Image file for all of them as a grid [default: decoded.png], or with {index} in its name for
-    /// one file an image, counted from 0; its extension is the format
+    #[command(flatten)]
+    any_model: latents_file::AnyModel,
+    /// Image file for all of them as a grid [default: decoded.png], or with {index} or {index:06} in its path for
+    /// one file an image, counted from 0; its extension is the format; - is standard output
     #[arg(long, value_name = "PATH")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    format: FormatArgument,
     /// Print "INDEX SHA256" of each image's raw pixels; without --out no image is written
     #[arg(long)]
     digests: bool,
@@ -28,13 +32,22 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (network, identity) = arguments.model.network_and_identity()?;
     let architecture = network.architecture();
-    let latents = latents_file::read(&arguments.latents, architecture, &identity)?;
+    let maker = arguments.any_model.maker(&identity);
+    let latents = latents_file::read(&arguments.latents, architecture, &maker)?;
     let count = latents.len() as u64;
     let side = architecture.image_side();
+    let latents_file = Some(arguments.latents.as_path());
+    let mut files = Files::new(arguments.model.file().into_iter().chain(latents_file));
+    if arguments.digests {
+        files.stdout("digests")?;
+    }
     let default = (!arguments.digests).then(|| PathBuf::from("decoded.png"));
     let mut output = match arguments.out.clone().or(default) {
         None => Output::None,
-        Some(path) => Output::new(&path, count, (side, side, architecture.image_channels))?,
+        Some(path) => {
+            let size = (side, side, architecture.image_channels);
+            Output::new(files, &path, arguments.format.format, 0, count, size)?
+        }
     };
     let mut generator = arguments.backend.generator(&network, count)?;
     let decoded = generator.decode(&latents)?;

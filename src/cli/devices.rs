@@ -1,24 +1,22 @@
 //! `fsvae devices`.
 
-use std::path::PathBuf;
-
 use fsvae::gpu::Variant;
-use fsvae::{Architecture, Gpu, Network, gpu, instruction_set, instruction_sets, wgpu};
+use fsvae::{Architecture, Gpu, gpu, instruction_set, instruction_sets, wgpu};
 use serde::Serialize;
 
 use super::Failure;
-use super::model::open;
+use super::model::Model;
 use super::report::{print, print_json};
+use super::say::say;
 use super::tuning::{Found, found, make};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Find out which variant of the kernels is fastest on each adapter, and remember it
+    /// Find out which variant of the kernels is fastest for the model on each adapter, and remember it
     #[arg(long)]
     calibrate: bool,
-    /// The model it is found out with: a checkpoint file, or a bundled model
-    #[arg(long, value_name = "PATH|NAME", default_value = "mnist")]
-    model: PathBuf,
+    #[command(flatten)]
+    model: Model,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -33,11 +31,19 @@ struct Devices {
 
 #[derive(Debug, Serialize)]
 struct Device {
+    /// What `--adapter` takes.
+    number: usize,
     name: String,
     backend: String,
     #[serde(rename = "type")]
     kind: String,
     driver: String,
+    /// Null where the driver does not tell.
+    pci_bus_id: Option<String>,
+    vendor: u32,
+    device: u32,
+    #[serde(skip)]
+    pci: String,
     subgroup_sizes: [u32; 2],
     timestamp_query: bool,
     max_storage_buffer_binding_size: u64,
@@ -50,13 +56,18 @@ struct Device {
 }
 
 impl Device {
-    fn new(adapter: &wgpu::Adapter, architecture: &Architecture) -> Self {
+    fn new(number: usize, adapter: &wgpu::Adapter, architecture: &Architecture) -> Self {
         let (info, limits) = (adapter.get_info(), adapter.limits());
         Device {
+            number,
             name: info.name.trim().into(),
             backend: info.backend.to_string(),
             kind: format!("{:?}", info.device_type),
             driver: format!("{} {}", info.driver, info.driver_info).trim().into(),
+            pci_bus_id: Some(info.device_pci_bus_id.clone()).filter(|bus| !bus.is_empty()),
+            vendor: info.vendor,
+            device: info.device,
+            pci: gpu::pci(&info),
             subgroup_sizes: [info.subgroup_min_size, info.subgroup_max_size],
             timestamp_query: adapter.features().contains(wgpu::Features::TIMESTAMP_QUERY),
             max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
@@ -70,7 +81,12 @@ impl Device {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let network = Network::new(&open(&arguments.model)?)?;
+    let network = arguments.model.network()?;
+    for problem in [fsvae::check_environment(), gpu::check_environment()] {
+        if let Err(problem) = problem {
+            say(problem.to_string());
+        }
+    }
     let adapters = pollster::block_on(gpu::adapters());
     let mut failed = Vec::new();
     if arguments.calibrate {
@@ -83,7 +99,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let auto = gpu::auto_adapter(&adapters);
     let devices = Devices {
         auto: auto.as_ref().ok().and_then(|chosen| adapters.iter().position(|adapter| adapter == *chosen)),
-        adapters: adapters.iter().map(|adapter| Device::new(adapter, network.architecture())).collect(),
+        adapters: (adapters.iter().enumerate())
+            .map(|(number, adapter)| Device::new(number, adapter, network.architecture()))
+            .collect(),
     };
     if arguments.json {
         print_json(&devices)?;
@@ -99,17 +117,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 fn table(devices: &Devices, why_cpu: &str) -> String {
     let mut text = String::new();
-    for (i, device) in devices.adapters.iter().enumerate() {
+    for device in &devices.adapters {
         let [least, most] = device.subgroup_sizes;
-        let mark = if devices.auto == Some(i) { "*" } else { " " };
+        let mark = if devices.auto == Some(device.number) { "*" } else { " " };
         text += &format!(
-            "{mark} {} ({}), {}\n    driver              {}\n    storage binding     {} MiB, {} bindings\n    \
+            "{mark} {}: {} ({}), {}\n    driver              {}\n    PCI                 {}\n    storage binding     {} MiB, {} bindings\n    \
              workgroup           {} invocations, {} KiB\n    subgroups           {least} to {most}\n    \
              timestamps          {}\n    kernels             {}\n",
+            device.number,
             device.name,
             device.backend,
             device.kind,
             device.driver,
+            device.pci,
             device.max_storage_buffer_binding_size >> 20,
             device.max_storage_buffers_per_shader_stage,
             device.max_compute_invocations_per_workgroup,
@@ -125,7 +145,7 @@ fn table(devices: &Devices, why_cpu: &str) -> String {
     let suffix = if devices.auto.is_none() { why_cpu } else { "" };
     let others = instruction_sets().join(", ");
     text + &format!(
-        "{mark} CPU backend{suffix}\n    instructions        {} (FSVAE_CPU chooses: {others})\n\n* is what --backend auto takes\n",
+        "{mark} CPU backend{suffix}\n    instructions        {} (FSVAE_CPU chooses: {others})\n\n* is what --backend auto takes; numbers are what --adapter takes\n",
         instruction_set()
     )
 }

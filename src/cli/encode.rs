@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use fsvae::Latents;
 
-use super::output::Target;
+use super::output::Files;
 use super::report::{images, progress};
 use super::say::say;
 use super::{Failure, backend, input, latents_file, model};
@@ -17,7 +17,7 @@ pub(super) struct Arguments {
     model: model::Arguments,
     #[command(flatten)]
     backend: backend::Arguments,
-    /// Safetensors file for the latents: `z`, u8 [n, T, C], 0 or 1
+    /// Safetensors file for the latents: `z`, u8 [n, T, C], 0 or 1; - is standard output
     #[arg(long, value_name = "PATH")]
     out: PathBuf,
 }
@@ -27,7 +27,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let architecture = network.architecture().clone();
     let inputs = arguments.inputs.read(&architecture)?;
     let (count, seed) = (inputs.names.len() as u64, arguments.model.seed);
-    let target = Target::new(&arguments.out)?;
+    let mut files = Files::new(arguments.model.file().into_iter().chain(inputs.paths()));
+    let target = files.target(&arguments.out)?;
     let mut generator = arguments.backend.generator(&network, count)?;
     drop(network);
     let progress = progress(count);
@@ -38,8 +39,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         progress.set_position(latents.len() as u64);
     }
     progress.finish_and_clear();
+    let (path, name) = (target.shown(), generator.backend_name());
     latents_file::write(target, &latents, &identity)?;
-    let (path, name) = (arguments.out.display(), generator.backend_name());
     say(format!("wrote {path} (latents): {}, seed {seed}, made on {name}", images(count)));
     inputs.all_read()
 }

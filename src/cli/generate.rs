@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use fsvae::image::DynamicImage;
 use fsvae::{Generator, Latents};
 
-use super::animation::Animation;
-use super::output::{Output, Target, grid_count};
+use super::animation::{Animation, Shape};
+use super::output::{Files, FormatArgument, Output, grid_count, grid_shape, is_stdout};
 use super::report::{images, print_digests, progress};
 use super::say::say;
 use super::{Failure, backend, latents_file, model};
@@ -16,25 +16,27 @@ pub(super) struct Arguments {
     #[command(flatten)]
     model: model::Arguments,
     /// Index of the first image
-    #[arg(long, value_name = "I", default_value_t = 0)]
+    #[arg(long, value_name = "I", default_value_t = 0, value_parser = super::model::number)]
     first: u64,
     /// How many images
     #[arg(long, value_name = "K", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..))]
     count: u64,
     #[command(flatten)]
     backend: backend::Arguments,
-    /// Image file for all of them as a grid [default: fsvae.png], or with {index} in its name for
-    /// one file an image; its extension is the format
+    /// Image file for all of them as a grid [default: fsvae.png], or with {index} or {index:06} in its path for
+    /// one file an image; its extension is the format; - is standard output
     #[arg(long, value_name = "PATH")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    format: FormatArgument,
     /// Print "INDEX SHA256" of each image's raw pixels; without --out no image is written
     #[arg(long)]
     digests: bool,
-    /// Also keep the drawn latents, for `fsvae decode`, in this safetensors file
+    /// Also keep the drawn latents, for `fsvae decode`, in this safetensors file, or - for standard output
     #[arg(long, value_name = "PATH")]
     latents: Option<PathBuf>,
-    /// Write the grid as it is after each time step: a .gif or .apng, or with {step} in its name one
-    /// file a step; without --out no other image is written
+    /// Write the grid as it is after each time step: a .gif or .apng, or with {step} or {step:02} in its path one
+    /// file a step; without --out no other image is written. With - it is what --format says [default: gif]
     #[arg(long, value_name = "PATH")]
     animate: Option<PathBuf>,
 }
@@ -53,17 +55,21 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let architecture = network.architecture().clone();
     let side = architecture.image_side();
     let size = (side, side, architecture.image_channels);
-    let quiet = arguments.digests || arguments.animate.is_some();
-    let default = (!quiet).then(|| PathBuf::from("fsvae.png"));
-    let mut output = match arguments.out.clone().or(default) {
-        None => Output::None,
-        Some(path) => Output::new(&path, count, size)?,
-    };
+    let mut files = Files::new(arguments.model.file());
+    if arguments.digests {
+        files.stdout("digests")?;
+    }
+    // --format is of what goes to standard output, if anything does.
+    let format = arguments.format.format;
+    let animated_on_stdout = arguments.animate.as_deref().is_some_and(is_stdout);
     let animation = match &arguments.animate {
         None => None,
         Some(path) => {
-            grid_count(path, count.saturating_mul(architecture.time_steps as u64), size)?;
-            Some(Animation::new(path)?)
+            let steps = architecture.time_steps as u64;
+            grid_count(path, count.saturating_mul(steps), size)?;
+            let (columns, rows) = grid_shape(count);
+            let shape = Shape { pictures: steps, width: columns * side as u64, height: rows * side as u64 };
+            Some(Animation::new(&mut files, path, format.filter(|_| animated_on_stdout), shape)?)
         }
     };
     let kept = match &arguments.latents {
@@ -75,8 +81,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 let path = path.display();
                 Failure::Input(format!("{path}: the latents of {count} images are too large for one file"))
             })?;
-            Some(Target::new(path)?)
+            Some(files.target(path)?)
         }
+    };
+    let kept_on_stdout = arguments.latents.as_deref().is_some_and(is_stdout);
+    let quiet = arguments.digests || animation.is_some() || kept_on_stdout;
+    let default = (!quiet).then(|| PathBuf::from("fsvae.png"));
+    let mut output = match arguments.out.clone().or(default) {
+        None => Output::None,
+        Some(path) => Output::new(files, &path, format.filter(|_| !animated_on_stdout), first, count, size)?,
     };
 
     let mut generator = arguments.backend.generator(&network, count)?;
@@ -109,7 +122,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         say(format!("wrote {written}: {}, seed {seed}, made on {name}", images(count)));
     };
     if let Some(target) = kept {
-        let text = format!("{} (latents)", target.path().display());
+        let text = format!("{} (latents)", target.shown());
         latents_file::write(target, &latents, &identity)?;
         say_written(text);
     }

@@ -8,12 +8,12 @@ use indicatif::HumanBytes;
 use serde::Serialize;
 
 use super::report::{print, print_json};
+use super::say::one_line;
 use super::{Failure, model};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// A checkpoint file, or a bundled model: mnist, fashion, cifar10
-    #[arg(value_name = "MODEL")]
+    #[arg(value_name = "MODEL", help = model::what())]
     model: PathBuf,
     /// As JSON
     #[arg(long)]
@@ -68,7 +68,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     });
     let memory = gpu::memory(&network);
     let info = Info {
-        model: checkpoint.origin().into(),
+        model: one_line(checkpoint.origin()),
         file_bytes: checkpoint.file_bytes(),
         parameters: checkpoint.parameters(),
         time_steps: architecture.time_steps,

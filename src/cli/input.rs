@@ -1,5 +1,6 @@
 //! Images from files, folders and standard input.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,8 @@ use clap::Args;
 use fsvae::{Architecture, read_picture};
 
 use super::Failure;
+use super::folder::Found;
+use super::frames::{InputFormat, split};
 use super::say::say;
 
 /// Bytes of an image or latents file.
@@ -15,14 +18,17 @@ const LARGEST_FILE: u64 = 1 << 30;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Image files, folders of images, or - for standard input. The n-th image that can be read, folders
-    /// in the order of their file names, has index FIRST + n. A picture of another size is resized
+    /// Image files, folders of images (with the folders in them), or - for standard input. The n-th image
+    /// that can be read, folders in the order of their names, has index FIRST + n. A picture of another size is resized
     /// (bilinear filter), colours become what the model has, alpha is laid over black
     #[arg(value_name = "IMAGE", required = true)]
     images: Vec<PathBuf>,
     /// Index of the first image
-    #[arg(long, value_name = "I", default_value_t = 0)]
+    #[arg(long, value_name = "I", default_value_t = 0, value_parser = super::model::number)]
     pub(super) first: u64,
+    /// What the files hold
+    #[arg(long, value_enum, default_value_t = InputFormat::Pictures)]
+    input_format: InputFormat,
 }
 
 /// Images as a network takes them.
@@ -31,11 +37,18 @@ pub(super) struct Inputs {
     pub(super) names: Vec<String>,
     /// u8 `[n, side, side, channels]`
     pub(super) pixels: Vec<u8>,
-    /// Files that could not be read.
+    /// Files and folders that could not be read.
     pub(super) bad: usize,
+    /// All files, those too.
+    files: Vec<PathBuf>,
 }
 
 impl Inputs {
+    /// All files that were read.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(PathBuf::as_path)
+    }
+
     /// Fails at the end of a command that left out bad files.
     pub(super) fn all_read(&self) -> Result<(), Failure> {
         match self.bad {
@@ -49,27 +62,35 @@ impl Inputs {
 impl Arguments {
     /// Reads everything. A file that is not an image is named and left out, unless it is the only one.
     pub(super) fn read(&self, architecture: &Architecture) -> Result<Inputs, Failure> {
-        let mut files = Vec::new();
+        let mut found = Found::default();
         for path in &self.images {
             if path.is_dir() {
-                files.extend(folder(path)?);
+                found.add(path)?;
             } else {
-                files.push(path.clone());
+                found.pictures.push(path.clone());
             }
         }
-        let mut inputs = Inputs { names: Vec::new(), pixels: Vec::new(), bad: 0 };
+        let alone = found.pictures.len() + found.unreadable.len() == 1;
+        found.passed_over().iter().for_each(say);
+        found.unreadable.iter().for_each(|folder| say(format!("left out: {folder}")));
+        let bad = found.unreadable.len();
+        let mut inputs = Inputs { names: Vec::new(), pixels: Vec::new(), bad, files: Vec::new() };
         let mut resized = None;
-        for file in &files {
-            match read(file, architecture) {
-                Ok(Picture { pixels, size }) => {
-                    let side = architecture.image_side() as u32;
-                    if size != (side, side) {
-                        resized.get_or_insert((file, size, 0)).2 += 1;
+        for file in &found.pictures {
+            match read_all(file, self.input_format, architecture) {
+                Ok(pictures) => {
+                    let several = pictures.len() > 1;
+                    for (at, Picture { pixels, size }) in pictures.into_iter().enumerate() {
+                        let side = architecture.image_side() as u32;
+                        if size != (side, side) {
+                            resized.get_or_insert((file, size, 0)).2 += 1;
+                        }
+                        let which = if several { format!(", picture {at}") } else { String::new() };
+                        inputs.names.push(format!("{}{which}", file.display()));
+                        inputs.pixels.extend(pixels);
                     }
-                    inputs.names.push(file.display().to_string());
-                    inputs.pixels.extend(pixels);
                 }
-                Err(failure) if files.len() == 1 => return Err(failure),
+                Err(failure) if alone => return Err(failure),
                 Err(failure) => {
                     say(format!("left out: {failure}"));
                     inputs.bad += 1;
@@ -79,7 +100,7 @@ impl Arguments {
         if inputs.names.is_empty() {
             return Err(Failure::Input(format!(
                 "none of {} files is an image that can be read",
-                files.len()
+                found.pictures.len()
             )));
         }
         let count = inputs.names.len() as u64;
@@ -88,34 +109,17 @@ impl Arguments {
             let text = format!("--first {first} with {count} images goes past the last index, {largest}");
             return Err(Failure::Input(text));
         }
-        if let Some((file, (width, height), count)) = resized {
+        if let Some((file, (width, height), count)) = &resized {
             let side = architecture.image_side();
-            let others = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+            let others = if *count > 1 { format!(" and {} more", count - 1) } else { String::new() };
             say(format!(
                 "resized to {side} x {side} (bilinear): {} ({width} x {height}){others}",
                 file.display()
             ));
         }
+        inputs.files = found.pictures;
         Ok(inputs)
     }
-}
-
-/// The files of a folder by name, without hidden ones and folders in it.
-fn folder(path: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let unreadable = |source| Failure::Input(format!("{}: cannot read the folder: {source}", path.display()));
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        let hidden = entry.file_name().to_string_lossy().starts_with('.');
-        if !hidden && entry.path().is_file() {
-            files.push(entry.path());
-        }
-    }
-    if files.is_empty() {
-        return Err(Failure::Input(format!("{}: the folder holds no files", path.display())));
-    }
-    files.sort_unstable();
-    Ok(files)
 }
 
 /// A whole file, or standard input for `-`. Files that are too large for anything here, or that never
@@ -143,15 +147,32 @@ pub(super) struct Picture {
     pub(super) size: (u32, u32),
 }
 
-pub(super) fn read(path: &Path, architecture: &Architecture) -> Result<Picture, Failure> {
-    let named = |problem: String| Failure::Input(format!("{}: {problem}", path.display()));
+/// The pictures of a file or stream.
+fn read_all(path: &Path, format: InputFormat, architecture: &Architecture) -> Result<Vec<Picture>, Failure> {
     let bytes = read_file(path)?;
-    let picture = read_picture(&bytes).map_err(|error| {
+    if format != InputFormat::Pictures {
+        let side = architecture.image_side() as u32;
+        let frames = format.raw(path, &bytes, architecture)?;
+        return Ok(frames
+            .iter()
+            .map(|frame| Picture { pixels: architecture.fit(frame), size: (side, side) })
+            .collect());
+    }
+    // A file is one picture; some cameras put others behind it, which are not meant.
+    let files = if path.is_file() { vec![&bytes[..]] } else { split(&bytes) };
+    files.into_iter().map(|bytes| decode(bytes, path.display(), architecture)).collect()
+}
+
+/// A picture from its bytes. What format they are in is told by them alone; `name` is for messages.
+pub(super) fn decode(
+    bytes: &[u8],
+    name: impl Display,
+    architecture: &Architecture,
+) -> Result<Picture, Failure> {
+    let picture = read_picture(bytes).map_err(|error| {
         let text = error.to_string();
-        named(format!(
-            "not an image that can be read: {}",
-            text.split_whitespace().collect::<Vec<_>>().join(" ")
-        ))
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        Failure::Input(format!("{name}: not an image that can be read: {words}"))
     })?;
     Ok(Picture { pixels: architecture.fit(&picture), size: (picture.width(), picture.height()) })
 }

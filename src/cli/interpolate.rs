@@ -2,18 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use fsvae::image::ImageFormat;
 use fsvae::{Generator, Grid, Latents};
 
-use super::animation::Animation;
-use super::model::Identity;
-use super::output::{Target, format, grid_count};
+use super::animation::{Animation, Shape};
+use super::formats::Format;
+use super::output::{Files, FormatArgument, Target, format, grid_count};
 use super::say::say;
 use super::{Failure, backend, input, latents_file, model};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Where it starts: an index (latents that `generate` draws), an image file, or a latents file
+    /// Where it starts: an index (latents that `generate` draws), an image file, a latents file, or - for either on
+    /// standard input
     #[arg(value_name = "A")]
     from: String,
     /// Where it ends
@@ -26,15 +26,19 @@ pub(super) struct Arguments {
     model: model::Arguments,
     #[command(flatten)]
     backend: backend::Arguments,
-    /// A strip as an image file, or an animation: .gif, .apng, or with {step} in its name one file a
-    /// step
+    #[command(flatten)]
+    any_model: latents_file::AnyModel,
+    /// A strip as an image file, or an animation: .gif, .apng, or with {step} or {step:03} in its path one file a
+    /// step; - is standard output
     #[arg(long, value_name = "PATH", default_value = "interpolated.png")]
     out: PathBuf,
+    #[command(flatten)]
+    format: FormatArgument,
 }
 
 enum Output {
     Animation(Animation),
-    Strip(ImageFormat, Target),
+    Strip(Format, Target),
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -42,14 +46,23 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let architecture = network.architecture().clone();
     let (side, channels) = (architecture.image_side(), architecture.image_channels);
     let steps = grid_count(&arguments.out, arguments.steps, (side, side, channels))?;
-    let output = match Animation::of_path(&arguments.out)? {
+    let path = &arguments.out;
+    let mut files = Files::new(arguments.model.file().into_iter().chain(arguments.inputs()));
+    let asked = arguments.format.format;
+    let shape = Shape { pictures: arguments.steps, width: side as u64, height: side as u64 };
+    let output = match Animation::of_path(&mut files, path, asked, Format::Png, shape)? {
         Some(animation) => Output::Animation(animation),
-        None => Output::Strip(format(&arguments.out)?, Target::new(&arguments.out)?),
+        None => {
+            let format = format(path, asked, Format::Png)?;
+            format.check(path, arguments.steps * side as u64, side as u64)?;
+            Output::Strip(format, files.target(path)?)
+        }
     };
 
     let mut generator = arguments.backend.generator(&network, arguments.steps)?;
     let seed = arguments.model.seed;
-    let mut end = |text: &str, index| latents(&mut generator, text, seed, index, &identity);
+    let maker = arguments.any_model.maker(&identity);
+    let mut end = |text: &str, index| latents(&mut generator, text, seed, index, &maker);
     let (from, to) = (end(&arguments.from, 0)?, end(&arguments.to, 1)?);
     let mut all = Latents::interpolate(&from, &to, seed, 0, steps)?;
     for step in 1..steps {
@@ -64,12 +77,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Output::Strip(format, target) => {
             let mut grid = Grid::with_columns(images.len(), images.len(), side, side, channels);
             images.iter().for_each(|image| grid.add(image.pixels));
+            let text = target.shown();
             target.write_image(&grid.finish(), format)?;
-            arguments.out.display().to_string()
+            text
         }
     };
     say(format!("wrote {written}: {steps} steps, seed {seed}, made on {}", generator.backend_name()));
     Ok(())
+}
+
+impl Arguments {
+    /// The ends that are files.
+    fn inputs(&self) -> impl Iterator<Item = &Path> {
+        [&self.from, &self.to].into_iter().filter(|end| model::number(end).is_err()).map(Path::new)
+    }
 }
 
 /// The latents of one end. An image is encoded with the given index.
@@ -78,19 +99,21 @@ fn latents(
     end: &str,
     seed: u64,
     index: u64,
-    model: &Identity,
+    model: &latents_file::Maker<'_>,
 ) -> Result<Latents, Failure> {
-    if let Ok(index) = end.parse::<u64>() {
+    if let Ok(index) = model::number(end) {
         return Ok(generator.sample_latents(seed, index..=index)?);
     }
     let path = Path::new(end);
     let architecture = generator.architecture().clone();
-    if path.extension().is_some_and(|extension| extension == "safetensors") {
-        let latents = latents_file::read(path, &architecture, model)?;
+    let bytes = input::read_file(path)?;
+    let named = path.extension().is_some_and(|extension| extension == "safetensors");
+    if named || latents_file::is_one(&bytes) {
+        let latents = latents_file::parse(path, &bytes, &architecture, model)?;
         // A file may hold many; the first speaks for it.
         let first = latents.words()[..latents.channels()].to_vec();
         return Ok(Latents::from_words(latents.time_steps(), latents.channels(), first)?);
     }
-    let picture = input::read(path, &architecture)?;
+    let picture = input::decode(&bytes, path.display(), &architecture)?;
     Ok(generator.encode(&picture.pixels, seed, index)?)
 }

@@ -2,15 +2,20 @@
 //! (Vulkan). `FSVAE_CACHE_DIR` names another directory; empty, it turns this off.
 //!
 //! The file is 32 bytes of SHA-256 and then the driver's data. A file that cannot be read, is damaged or of another
-//! driver is ignored and replaced; a directory that cannot be written costs time and nothing else.
+//! driver is ignored and replaced; a directory that cannot be written costs time and nothing else. If the user named it,
+//! a line says so.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use fsvae::{Gpu, wgpu};
 use sha2::{Digest, Sha256};
 
+use super::say::say;
+
 const DIGEST: usize = 32;
+const VARIABLE: &str = "FSVAE_CACHE_DIR";
 
 /// Keeps what was compiled when it is dropped.
 #[derive(Debug)]
@@ -49,15 +54,14 @@ impl Drop for KernelCache {
         if let Some(data) = self.cache.get_data()
             && self.found.as_ref() != Some(&data)
         {
-            // The next run compiles again, then.
-            let _ = write(&self.path, &sealed(&data));
+            keep(&self.path, &sealed(&data));
         }
     }
 }
 
 /// Where things are kept between runs, if anywhere.
 pub(super) fn directory() -> Option<PathBuf> {
-    match std::env::var_os("FSVAE_CACHE_DIR") {
+    match std::env::var_os(VARIABLE) {
         None => Some(dirs::cache_dir()?.join("fsvae")),
         Some(directory) if directory.is_empty() => None,
         Some(directory) => Some(directory.into()),
@@ -79,8 +83,20 @@ fn read(path: &Path) -> Option<Vec<u8>> {
     (Sha256::digest(data)[..] == *digest).then(|| data.to_vec())
 }
 
+/// Writes a file for the next run, which computes it again if that fails.
+pub(super) fn keep(path: &Path, data: &[u8]) {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    let failed = write(path, data).err().filter(|_| std::env::var_os(VARIABLE).is_some());
+    if let Some(error) = failed.filter(|_| !SAID.swap(true, Ordering::Relaxed)) {
+        let directory = path.parent().unwrap_or(path).display();
+        say(format!(
+            "{VARIABLE}: expected a directory that can be written to, or nothing at all, found {directory}: {error}"
+        ));
+    }
+}
+
 /// Writes beside, then renames.
-pub(super) fn write(path: &Path, data: &[u8]) -> std::io::Result<()> {
+fn write(path: &Path, data: &[u8]) -> std::io::Result<()> {
     let Some(directory) = path.parent() else { return Ok(()) };
     std::fs::create_dir_all(directory)?;
     let mut file = tempfile::NamedTempFile::new_in(directory)?;

@@ -6,28 +6,47 @@
 mod animation;
 mod backend;
 mod bench;
+mod completions;
 mod decode;
 mod devices;
 mod encode;
+mod folder;
+mod formats;
+mod frames;
 mod generate;
 mod info;
 mod input;
 mod interpolate;
 mod kernel_cache;
 mod latents_file;
+mod man;
 mod model;
 mod output;
+mod progress;
 mod reconstruct;
 mod report;
 mod say;
+mod signals;
+mod standard_error;
 mod tuning;
+mod usage;
+mod verify;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+const ENVIRONMENT: &str = "\
+Environment:
+  WGPU_BACKEND           Graphics interfaces to look for GPUs with: vulkan, gl, metal, dx12; several with commas
+  WGPU_ADAPTER_NAME      What --adapter takes, for all commands
+  FSVAE_CPU              Instruction set of the CPU backend (see `fsvae devices`)
+  RAYON_NUM_THREADS      Threads of the CPU backend
+  FSVAE_CACHE_DIR        Where compiled kernels and calibrations are kept; empty: nowhere
+  FSVAE_DRIVER_MESSAGES  1 shows what graphics drivers write to standard error";
+
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 100)]
+#[command(version, about, max_term_width = 100, after_long_help = ENVIRONMENT)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -51,6 +70,12 @@ enum Command {
     Devices(devices::Arguments),
     /// Measure the CPU and every adapter, after comparing their images
     Bench(Box<bench::Arguments>),
+    /// Print what a shell needs to complete commands and options
+    Completions(completions::Arguments),
+    /// Write manual pages, one a command
+    Man(man::Arguments),
+    /// Check whether the CPU and every adapter compute right; prints a verdict in one line each
+    Verify(verify::Arguments),
 }
 
 /// Why a command ended early.
@@ -81,6 +106,14 @@ impl Failure {
         }
     }
 
+    /// Says what it is.
+    fn tell(&self) -> ExitCode {
+        if !matches!(self, Failure::Closed) {
+            say::say(self.to_string());
+        }
+        ExitCode::from(self.code())
+    }
+
     fn code(&self) -> u8 {
         match self {
             Failure::Closed => 0,
@@ -92,6 +125,16 @@ impl Failure {
 }
 
 pub(crate) fn main() -> ExitCode {
+    standard_error::take();
+    std::panic::set_hook(Box::new(|panic| {
+        let text = panic.to_string().replace('\n', " ");
+        say::say(format!("this is a bug of fsvae: {text}"));
+        let trace = std::backtrace::Backtrace::capture();
+        if trace.status() == std::backtrace::BacktraceStatus::Captured {
+            say::say_all(format!("{trace}\n"));
+        }
+        say::finish();
+    }));
     let code = run();
     say::finish();
     code
@@ -100,8 +143,9 @@ pub(crate) fn main() -> ExitCode {
 fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return usage(&error),
+        Err(error) => return usage::refuse(error),
     };
+    signals::listen();
     let result = match arguments.command {
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Reconstruct(arguments) => reconstruct::run(&arguments),
@@ -111,32 +155,12 @@ fn run() -> ExitCode {
         Command::Info(arguments) => info::run(&arguments),
         Command::Devices(arguments) => devices::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            if !matches!(failure, Failure::Closed) {
-                say::say(failure.to_string());
-            }
-            ExitCode::from(failure.code())
-        }
+        Err(failure) => failure.tell(),
     }
-}
-
-/// clap's help as it is, its errors as one line like all others.
-fn usage(error: &clap::Error) -> ExitCode {
-    use clap::error::ErrorKind::{
-        DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion, MissingSubcommand,
-    };
-    let helps = [DisplayHelp, DisplayVersion, DisplayHelpOnMissingArgumentOrSubcommand, MissingSubcommand];
-    if helps.contains(&error.kind()) {
-        // Nothing is left to do if nobody can read the help.
-        let _ = error.print();
-    } else {
-        let text = error.to_string();
-        let problem = text.split("\n\n").next().unwrap_or_default();
-        let words = problem.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>();
-        say::say(format!("{} (see --help)", words.join(" ")));
-    }
-    ExitCode::from(error.exit_code() as u8)
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::output::Output;
+use super::output::{Files, FormatArgument, Output, is_stdout};
 use super::report::{images, print, print_digests, print_json, progress};
 use super::say::say;
 use super::{Failure, backend, input, model};
@@ -17,10 +17,12 @@ pub(super) struct Arguments {
     model: model::Arguments,
     #[command(flatten)]
     backend: backend::Arguments,
-    /// Image file for all of them as a grid [default: reconstructed.png], or with {index} in its name
-    /// for one file an image; its extension is the format
+    /// Image file for all of them as a grid [default: reconstructed.png], or with {index} or {index:06} in its path
+    /// for one file an image; its extension is the format; - is standard output
     #[arg(long, value_name = "PATH")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    format: FormatArgument,
     /// Print "INDEX SHA256" of each reconstruction's raw pixels; without --out no image is written
     #[arg(long)]
     digests: bool,
@@ -56,9 +58,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (count, first, seed) = (inputs.names.len() as u64, arguments.inputs.first, arguments.model.seed);
     let default = (!arguments.digests && !arguments.json).then(|| PathBuf::from("reconstructed.png"));
     let width = if arguments.side_by_side { 2 * side } else { side };
+    let mut files = Files::new(arguments.model.file().into_iter().chain(inputs.paths()));
+    if arguments.digests || arguments.json {
+        files.stdout(if arguments.json { "JSON" } else { "digests" })?;
+    }
+    // The error goes where the pictures do not.
+    let out_is_stdout = arguments.out.as_deref().is_some_and(is_stdout);
     let mut output = match arguments.out.clone().or(default) {
         None => Output::None,
-        Some(path) => Output::new(&path, count, (width, side, channels))?,
+        Some(path) => {
+            Output::new(files, &path, arguments.format.format, first, count, (width, side, channels))?
+        }
     };
 
     let mut generator = arguments.backend.generator(&network, count)?;
@@ -99,7 +109,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.json {
         let report = Report { backend: name, seed, mean_squared_error: mean, images: lines };
         print_json(&report)?;
-    } else if arguments.digests {
+    } else if arguments.digests || out_is_stdout {
         say(text);
     } else {
         print(&(text + "\n"))?;

@@ -1,16 +1,20 @@
-//! What all commands print: digests and progress.
+//! What all commands print: results, and progress while there are none.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 
-use super::Failure;
+pub(super) use super::progress::progress;
+use super::{Failure, say};
 
 /// SHA-256 in hexadecimal.
 pub(super) fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+    hexadecimal(&Sha256::digest(bytes)[..])
+}
+
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}"); // a String takes everything
         text
     })
@@ -23,8 +27,11 @@ pub(super) fn print_digests<'a>(images: impl Iterator<Item = (u64, &'a [u8])>) -
     print(&lines)
 }
 
-/// Prints to standard output, where results go.
+/// Prints to standard output, where results go. Where that is a terminal, they are the progress to see from now on.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
+    if std::io::stdout().is_terminal() {
+        say::end_bars();
+    }
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::stdout)
 }
@@ -33,16 +40,6 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
 pub(super) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Failure::stdout(error.into()))?;
     print(&(text + "\n"))
-}
-
-/// A bar on standard error; indicatif draws none where that is not a terminal.
-pub(super) fn progress(count: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} images, {per_sec}, {eta} left");
-    let bar = ProgressBar::new(count);
-    match style {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }
 
 /// "1 image", "2 images".

@@ -1,18 +1,25 @@
 //! Messages for the person at the terminal. They never cost a result: a standard error that is closed, full or read by
 //! nobody loses the message and nothing else. clippy refuses every other way to standard error in this program.
 
-use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
+
+use super::standard_error;
 
 /// How long the end of the program waits for a reader that is slow.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Prints `fsvae: TEXT` as one line, whatever is in the text.
 pub(crate) fn say(text: impl AsRef<str>) {
-    send(Message::Line(format!("fsvae: {}\n", one_line(text.as_ref()))));
+    say_all(format!("fsvae: {}\n", one_line(text.as_ref())));
+}
+
+/// Prints a text of many lines as it is: help.
+pub(super) fn say_all(text: String) {
+    send(Message::Text(text));
 }
 
 /// Waits for what was said to be written, but not for ever.
@@ -23,12 +30,38 @@ pub(crate) fn finish() {
     }
 }
 
+/// The line below all messages is this from now on, or none for an empty text. A reader that is slow sees the last of
+/// many.
+pub(super) fn show_bar(text: String) {
+    if BARS_END.load(Ordering::Relaxed) {
+        return;
+    }
+    let unseen = lock(&NEXT_BAR).replace(text);
+    if unseen.is_none() && !send(Message::Bar) {
+        // No thread can be had, and a bar is not worth waiting for.
+        lock(&NEXT_BAR).take();
+    }
+}
+
+/// Takes the bar away for good: results follow on the same terminal.
+pub(super) fn end_bars() {
+    if !BARS_END.load(Ordering::Relaxed) {
+        show_bar(String::new());
+        BARS_END.store(true, Ordering::Relaxed);
+        finish();
+    }
+}
+
 /// Line breaks and other control characters as Rust writes them in a string: a file may be called anything.
 pub(crate) fn one_line(text: &str) -> String {
     text.trim_end().chars().fold(String::with_capacity(text.len()), |mut line, character| {
         match character {
             // Control characters, and those that turn the direction of a line.
-            '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            '\u{0}'..='\u{1f}'
+            | '\u{7f}'..='\u{9f}'
+            | '\u{200e}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}' => {
                 line.extend(character.escape_default());
             }
             _ => line.push(character),
@@ -38,23 +71,35 @@ pub(crate) fn one_line(text: &str) -> String {
 }
 
 enum Message {
-    Line(String),
+    Text(String),
+    /// [`NEXT_BAR`] is new.
+    Bar,
     Finish(Sender<()>),
 }
 
 /// A thread of its own does the writing, for a pipe that nobody empties would stop the work; without one (no thread
 /// can be had) the caller writes.
 static WRITER: Mutex<Option<Sender<Message>>> = Mutex::new(None);
+/// What the writer has not seen yet. One at most, so that nothing piles up behind a terminal that was stopped.
+static NEXT_BAR: Mutex<Option<String>> = Mutex::new(None);
+static BARS_END: AtomicBool = AtomicBool::new(false);
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// False if there is no thread.
 fn send(message: Message) -> bool {
-    let mut writer = WRITER.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut writer = lock(&WRITER);
     if writer.is_none() {
         let (sender, messages) = channel();
         let thread = thread::Builder::new().name("fsvae-messages".into());
         match thread.spawn(move || write_all(&messages)) {
             Ok(_) => *writer = Some(sender),
             Err(_) => {
-                write(&message);
+                if let Message::Text(text) = message {
+                    write(text.as_bytes());
+                }
                 return false;
             }
         }
@@ -63,15 +108,32 @@ fn send(message: Message) -> bool {
 }
 
 fn write_all(messages: &Receiver<Message>) {
-    messages.iter().for_each(|message| write(&message));
+    let mut bar = String::new();
+    for message in messages {
+        match message {
+            Message::Text(text) => write(format!("{}{text}{bar}", blank(&bar)).as_bytes()),
+            Message::Bar => {
+                let next = lock(&NEXT_BAR).take().unwrap_or_default();
+                let width = standard_error::width().saturating_sub(1);
+                let next: String = next.chars().take(width).collect();
+                if next != bar {
+                    write(format!("{}{next}", blank(&bar)).as_bytes());
+                    bar = next;
+                }
+            }
+            Message::Finish(done) => drop(done.send(())),
+        }
+    }
 }
 
-fn write(message: &Message) {
-    match message {
-        // Nobody is left to be told that nobody can be told.
-        Message::Line(line) => drop(std::io::stderr().write_all(line.as_bytes())),
-        Message::Finish(done) => drop(done.send(())),
-    }
+/// Takes a bar off its line. Spaces do so on any terminal.
+fn blank(bar: &str) -> String {
+    if bar.is_empty() { String::new() } else { format!("\r{}\r", " ".repeat(bar.chars().count())) }
+}
+
+fn write(bytes: &[u8]) {
+    // Nobody is left to be told that nobody can be told.
+    let _ = standard_error::with(|writer| writer.write_all(bytes));
 }
 
 #[cfg(test)]
@@ -81,8 +143,8 @@ mod tests {
     #[test]
     fn a_message_is_one_line_whatever_is_in_it() {
         assert_eq!(
-            one_line("a\nb\r\u{1b}[2J\u{202e}.png: größer\n"),
-            "a\\nb\\r\\u{1b}[2J\\u{202e}.png: größer"
+            one_line("a\nb\r\u{1b}[2J\u{202e}\u{200f}.png: größer\n"),
+            "a\\nb\\r\\u{1b}[2J\\u{202e}\\u{200f}.png: größer"
         );
     }
 }

@@ -9,7 +9,7 @@ use fsvae::gpu::{Calibration, Variant, calibrate, is_software};
 use fsvae::{Architecture, Gpu, Network, wgpu};
 use serde::{Deserialize, Serialize};
 
-use super::kernel_cache::{directory, fingerprint, write};
+use super::kernel_cache::{directory, fingerprint, keep};
 
 /// So many images are worth a calibration that was not made yet.
 const WORTHWHILE: u64 = 1024;
@@ -98,8 +98,7 @@ impl std::fmt::Display for Found {
 pub(super) fn make(gpu: &Gpu, network: &Network) -> fsvae::Result<Found> {
     let found = measure(gpu, network, if is_software(gpu.info()) { SOFTWARE_BATCH } else { BATCH })?;
     if let (Some(path), Ok(text)) = (path(gpu.info(), network.architecture()), serde_json::to_vec(&found)) {
-        // The next run calibrates again, then.
-        let _ = write(&path, &text);
+        keep(&path, &text);
     }
     Ok(found)
 }

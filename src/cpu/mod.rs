@@ -6,12 +6,17 @@ pub(crate) mod conv_transpose_lif;
 pub(crate) mod image_lif;
 pub(crate) mod layer;
 pub(crate) mod linear_lif;
-mod parallel;
+pub(crate) mod parallel;
+#[cfg(all(feature = "threads", not(target_arch = "wasm32")))]
+mod pool;
 pub(crate) mod readout;
 pub(crate) mod sample;
 pub(crate) mod spikes;
 #[cfg(test)]
 mod tests;
+pub(crate) mod threads;
+#[cfg(feature = "verify")]
+mod trace;
 pub(crate) mod vectors;
 
 use std::sync::OnceLock;
@@ -23,7 +28,7 @@ use conv_transpose_lif::{conv_transpose_lif, conv_transpose_rates};
 use image_lif::image_lif;
 use layer::Layer;
 use linear_lif::linear_lif;
-use parallel::for_each_chunk;
+use parallel::{for_each_chunk, in_pool};
 use readout::{PreparedReadout, readout};
 use sample::{Sampler, sample};
 use spikes::Spikes;
@@ -75,43 +80,49 @@ impl Cpu {
     /// Fills `images` with whole images, the first of index `first`. The caller sees to it that
     /// the indices do not pass `u64::MAX`; here and below.
     pub(crate) fn generate(&self, seed: u64, first: u64, images: &mut [u8]) {
-        for_each_chunk(images, self.image_bytes(), |i, image| {
-            self.decode_one(&self.sample_one(seed, first + i as u64), image);
-        });
+        let work =
+            |i: usize, image: &mut [u8]| self.decode_one(&self.sample_one(seed, first + i as u64), image);
+        in_pool(|| for_each_chunk(images, self.image_bytes(), work));
     }
 
     /// Fills `words`, `[n, C]`, with latents drawn from the prior.
     pub(crate) fn sample(&self, seed: u64, first: u64, words: &mut [u32]) {
-        for_each_chunk(words, self.network.architecture.latent_channels, |i, words| {
+        let channels = self.network.architecture.latent_channels;
+        let work = |i: usize, words: &mut [u32]| {
             words.copy_from_slice(&self.sample_one(seed, first + i as u64).to_words());
-        });
+        };
+        in_pool(|| for_each_chunk(words, channels, work));
     }
 
     /// Fills `words`, `[n, C]`, with latents of `images` drawn from the posterior.
     pub(crate) fn encode(&self, images: &[u8], seed: u64, first: u64, words: &mut [u32]) {
-        let bytes = self.image_bytes();
-        for_each_chunk(words, self.network.architecture.latent_channels, |i, words| {
-            let z = self.encode_one(&images[i * bytes..][..bytes], seed, first + i as u64);
+        let (bytes, channels) = (self.image_bytes(), self.network.architecture.latent_channels);
+        // Before the pool, whose jobs wait for nothing.
+        let encoder = self.encoder();
+        let work = |i: usize, words: &mut [u32]| {
+            let z =
+                self.encode_one(encoder, &images[i * bytes..][..bytes], seed, first + i as u64, &mut |_| ());
             words.copy_from_slice(&z.to_words());
-        });
+        };
+        in_pool(|| for_each_chunk(words, channels, work));
     }
 
     /// Fills `images` with those of the latents `words`, `[n, C]`.
     pub(crate) fn decode(&self, words: &[u32], images: &mut [u8]) {
-        for_each_chunk(images, self.image_bytes(), |i, image| {
-            self.decode_one(&self.latents(words, i), image);
-        });
+        let work = |i: usize, image: &mut [u8]| self.decode_one(&self.latents(words, i), image);
+        in_pool(|| for_each_chunk(images, self.image_bytes(), work));
     }
 
     /// Fills `pictures`, `[n, T, image]`, with the pictures after each time step.
     pub(crate) fn frames(&self, words: &[u32], pictures: &mut [u8]) {
         let moments = &self.network.readout.moments;
-        for_each_chunk(pictures, moments.len() * self.image_bytes(), |i, pictures| {
+        let work = |i: usize, pictures: &mut [u8]| {
             let (spikes, side) = self.decoder_spikes(&self.latents(words, i));
             for (moment, picture) in moments.iter().zip(pictures.chunks_mut(self.image_bytes())) {
                 readout(&self.readout, moment, &self.readout.rates(moment, &spikes), side, picture);
             }
-        });
+        };
+        in_pool(|| for_each_chunk(pictures, moments.len() * self.image_bytes(), work));
     }
 
     fn image_bytes(&self) -> usize {
@@ -135,21 +146,36 @@ impl Cpu {
         sample(&self.prior, None, draws, self.network.architecture.time_steps)
     }
 
-    fn encode_one(&self, image: &[u8], seed: u64, index: u64) -> Spikes {
-        let Network { architecture, image_layer, encoder, latent, posterior, .. } = &self.network;
-        let prepared = self.encoder.get_or_init(|| Encoder {
+    fn encoder(&self) -> &Encoder {
+        let Network { architecture, encoder, latent, posterior, .. } = &self.network;
+        self.encoder.get_or_init(|| Encoder {
             convolutions: encoder.iter().map(|layer| conv_lif::prepare(self.processor, layer)).collect(),
             latent: linear_lif::prepare(self.processor, latent),
             posterior: Sampler::new(self.processor, posterior, architecture.latent_channels),
-        });
+        })
+    }
+
+    /// `seen` is shown the spikes of every layer on the way; here and below.
+    fn encode_one(
+        &self,
+        prepared: &Encoder,
+        image: &[u8],
+        seed: u64,
+        index: u64,
+        seen: &mut dyn FnMut(&Spikes),
+    ) -> Spikes {
+        let Network { architecture, image_layer, .. } = &self.network;
         let (mut side, steps) = (architecture.image_side(), architecture.time_steps);
         let mut spikes = image_lif(image_layer, image, side, steps);
+        seen(&spikes);
         for layer in &prepared.convolutions {
             side /= 2;
             spikes = conv_lif(layer, &spikes, side);
+            seen(&spikes);
         }
         let mut encoded = Spikes::silent(1, architecture.latent_channels, steps);
         linear_lif(&prepared.latent, &spikes, &mut encoded.masks);
+        seen(&encoded);
         let draws = self.draws(seed, index, Stream::Posterior);
         sample(&prepared.posterior, Some(&encoded), draws, steps)
     }
@@ -157,26 +183,28 @@ impl Cpu {
     fn decode_one(&self, z: &Spikes, image: &mut [u8]) {
         let Some((last, layers)) = self.decoder.split_last() else { return };
         let moment = self.network.readout.last();
-        let (spikes, side) = self.decoder_layers(layers, z);
+        let (spikes, side) = self.decoder_layers(layers, z, &mut |_| ());
         let rates = conv_transpose_rates(last, &spikes, side, &moment.coefficients);
         readout(&self.readout, moment, &rates, 2 * side, image);
     }
 
     /// The spikes of the decoder's last spiking layer and the side of their map.
     fn decoder_spikes(&self, z: &Spikes) -> (Spikes, usize) {
-        self.decoder_layers(&self.decoder, z)
+        self.decoder_layers(&self.decoder, z, &mut |_| ())
     }
 
     /// The spikes after the first layers of the decoder, and the side of their map.
-    fn decoder_layers(&self, layers: &[Layer], z: &Spikes) -> (Spikes, usize) {
+    fn decoder_layers(&self, layers: &[Layer], z: &Spikes, seen: &mut dyn FnMut(&Spikes)) -> (Spikes, usize) {
         let mut spikes = Spikes::silent(4, self.decoder_input[0].outputs, z.steps);
         let words = spikes.pixel_words();
         for (layer, pixel) in self.decoder_input.iter().zip(spikes.masks.chunks_mut(words)) {
             linear_lif(layer, z, pixel);
         }
+        seen(&spikes);
         let mut side = 2;
         for layer in layers {
             spikes = conv_transpose_lif(layer, &spikes, side);
+            seen(&spikes);
             side *= 2;
         }
         (spikes, side)

@@ -6,6 +6,11 @@
 use std::fmt;
 use std::sync::OnceLock;
 
+use crate::environment;
+use crate::error::Result;
+
+const VARIABLE: &str = "FSVAE_CPU";
+
 /// Vectors of `i32`. The tokens that have this trait exist only where their instructions do.
 pub(crate) trait Vectors: Copy + Send + Sync {
     type Vector: bytemuck::Pod;
@@ -17,7 +22,8 @@ pub(crate) trait Vectors: Copy + Send + Sync {
     fn run<W: Work>(self, work: W) -> W::Output;
     fn splat(self, value: i32) -> Self::Vector;
     fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
-    /// The low halves of the products.
+    /// The low halves of the products, which only the roofline asks for.
+    #[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "no roofline in browsers"))]
     fn multiply(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// `a + b` in the lanes of the mask, `a` in the others.
     fn add_where(self, mask: Self::Mask, a: Self::Vector, b: Self::Vector) -> Self::Vector;
@@ -69,10 +75,13 @@ impl Processor {
         static CHOSEN: OnceLock<Processor> = OnceLock::new();
         *CHOSEN.get_or_init(|| {
             let all = Processor::all();
-            let named = std::env::var("FSVAE_CPU").ok();
-            let named = all.iter().find(|processor| named.as_deref() == Some(processor.name()));
-            *named.unwrap_or(&all[0])
+            let named = environment::read(VARIABLE).and_then(|name| Processor::named(&all, &name));
+            named.unwrap_or(all[0])
         })
+    }
+
+    fn named(all: &[Self], name: &str) -> Option<Self> {
+        all.iter().find(|processor| processor.name().eq_ignore_ascii_case(name)).copied()
     }
 
     /// What `FSVAE_CPU` calls it.
@@ -119,6 +128,18 @@ impl Processor {
 /// environment variable `FSVAE_CPU` names. It decides speed, never pixels.
 pub fn instruction_set() -> &'static str {
     Processor::get().name()
+}
+
+/// Whether `FSVAE_CPU`, if it is set, names one of them.
+pub(crate) fn check_environment() -> Result<()> {
+    match environment::read(VARIABLE) {
+        Some(name) if Processor::named(&Processor::all(), &name).is_none() => {
+            let expected =
+                format!("an instruction set of this processor ({})", instruction_sets().join(", "));
+            Err(environment::error(VARIABLE, expected, &name))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The instruction sets that this processor has and the CPU backend knows, the widest first.

@@ -32,6 +32,9 @@ pub struct Gpu {
     /// panic. On a borrowed device that is the application's to hear.
     stray: Option<Arc<Mutex<Option<String>>>>,
     pub(crate) pump: Arc<Pump>,
+    /// Faults that a test plants in the kernels.
+    #[cfg(test)]
+    pub(crate) planted: super::testing::Planted,
 }
 
 impl Gpu {
@@ -79,6 +82,8 @@ impl Gpu {
             info,
             pipeline_cache: None,
             stray: Some(stray),
+            #[cfg(test)]
+            planted: Default::default(),
         })
     }
 
@@ -96,6 +101,8 @@ impl Gpu {
             queue,
             pipeline_cache: None,
             stray: None,
+            #[cfg(test)]
+            planted: Default::default(),
         }
     }
 
@@ -125,6 +132,18 @@ impl Gpu {
         describe(&self.info)
     }
 
+    /// The text that is compiled for a kernel: its source, but for the faults that tests plant.
+    #[cfg(test)]
+    pub(crate) fn kernel_text(&self, kernel: &'static str, source: String) -> String {
+        self.planted.rewrite(kernel, source)
+    }
+
+    /// The text that is compiled for a kernel: its source.
+    #[cfg(not(test))]
+    pub(crate) fn kernel_text(&self, _: &'static str, source: String) -> String {
+        source
+    }
+
     pub(crate) fn lost(&self) -> Error {
         Error::DeviceLost { adapter: self.name() }
     }
@@ -139,19 +158,7 @@ impl Gpu {
         #[cfg(target_arch = "wasm32")]
         return false;
         #[cfg(not(target_arch = "wasm32"))]
-        {
-            let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-            let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
-            let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some("fsvae.probe"),
-                size: 4,
-                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            });
-            buffer.map_async(wgpu::MapMode::Read, .., |_| ());
-            let objects = pollster::block_on(validation.pop()).is_some();
-            pollster::block_on(memory.pop()).is_none() && objects
-        }
+        objects(&self.device)
     }
 
     pub(crate) fn objection(&self, message: String) -> Error {
@@ -168,7 +175,7 @@ impl Gpu {
         // Scopes belong to this thread: all are closed before the first await.
         let (internal, validation, memory) = (internal.pop(), validation.pop(), memory.pop());
         let verdict = Box::pin(async { memory.await.or(validation.await).or(internal.await) });
-        (result, Verdict { gpu: self.clone(), scopes: verdict })
+        (result, Verdict { gpu: self.clone(), scopes: Mutex::new(verdict) })
     }
 
     /// Runs `work` and waits for the verdict.
@@ -191,6 +198,22 @@ impl Gpu {
     }
 }
 
+/// Whether a device objects to a buffer of 4 bytes.
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) fn objects(device: &wgpu::Device) -> bool {
+    let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+    let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let buffer = device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("fsvae.probe"),
+        size: 4,
+        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    buffer.map_async(wgpu::MapMode::Read, .., |_| ());
+    let objects = pollster::block_on(validation.pop()).is_some();
+    pollster::block_on(memory.pop()).is_none() && objects
+}
+
 /// What makes some calls faster or better informed, where an adapter has it; nothing needs it.
 pub fn optional_features() -> wgpu::Features {
     wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE
@@ -210,14 +233,16 @@ type Scopes = Pin<Box<dyn Future<Output = Option<wgpu::Error>>>>;
 /// Whether the device objected to some work, known at once on native backends and later in browsers.
 pub(crate) struct Verdict {
     gpu: Gpu,
-    scopes: Scopes,
+    /// Never locked: with it a verdict is `Sync`, and so is what holds one.
+    scopes: Mutex<Scopes>,
 }
 
 impl Future for Verdict {
     type Output = Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
-        let objection = ready!(self.scopes.as_mut().poll(context)).as_ref().map(one_line);
+        let scopes = self.scopes.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let objection = ready!(scopes.as_mut().poll(context)).as_ref().map(one_line);
         Poll::Ready(match objection.or_else(|| self.gpu.take_stray()) {
             None => Ok(()),
             Some(_) if self.gpu.is_lost() => Err(self.gpu.lost()),

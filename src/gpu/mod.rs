@@ -6,12 +6,14 @@ mod calibrate;
 mod device;
 pub(crate) mod drive;
 mod engine;
-mod kernels;
+pub(crate) mod kernels;
 mod limits;
 mod memory;
 mod model;
-mod plan;
+pub(crate) mod plan;
 mod pump;
+#[cfg(feature = "verify")]
+pub(crate) mod readback;
 mod record;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod roofline;
@@ -22,7 +24,8 @@ mod timing;
 mod variant;
 
 pub use adapters::{
-    adapter_name_from_env, adapters, auto_adapter, describe, find_adapter, first_adapter, is_software,
+    adapter_name_from_env, adapters, auto_adapter, check_environment, choose_adapter, describe, find_adapter,
+    first_adapter, is_software, labels, matching_adapters, pci,
 };
 #[cfg(not(target_arch = "wasm32"))]
 pub use calibrate::{Calibration, calibrate};

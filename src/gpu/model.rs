@@ -9,6 +9,8 @@ use super::kernels::{
 };
 use super::variant::Variant;
 use crate::architecture::Architecture;
+#[cfg(all(feature = "threads", not(target_arch = "wasm32")))]
+use crate::cpu::parallel::on_threads;
 use crate::error::Result;
 use crate::network::{Network, SpikingLayer};
 use crate::philox::Stream;
@@ -162,27 +164,20 @@ async fn compile<const N: usize>(
     gpu: &Gpu,
     kernels: [(&Kernel, &[(&str, u32)]); N],
 ) -> Result<[wgpu::ComputePipeline; N]> {
-    let one = |kernel: &Kernel, constants: &[(&str, u32)]| {
+    let one = |n: usize| {
+        let (kernel, constants) = kernels[n];
         trace!("fsvae.compile");
         gpu.watch(|| kernel.pipeline(gpu, constants))
     };
-    #[cfg(feature = "threads")]
-    let made = std::thread::scope(|scope| {
-        kernels
-            .map(|(kernel, constants)| scope.spawn(move || one(kernel, constants)))
-            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    });
-    #[cfg(not(feature = "threads"))]
-    let made = kernels.map(|(kernel, constants)| one(kernel, constants));
-    let mut verdicts = Vec::with_capacity(N);
-    let pipelines = made.map(|(pipeline, verdict)| {
-        verdicts.push(verdict);
-        pipeline
-    });
+    #[cfg(all(feature = "threads", not(target_arch = "wasm32")))]
+    let made = on_threads(N, one);
+    #[cfg(not(all(feature = "threads", not(target_arch = "wasm32"))))]
+    let made = (0..N).map(one);
+    let (pipelines, verdicts): (Vec<_>, Vec<_>) = made.into_iter().unzip();
     for verdict in verdicts {
         verdict.await?;
     }
-    Ok(pipelines)
+    pipelines.try_into().map_or_else(|_| unreachable!("a pipeline for each kernel"), Ok)
 }
 
 /// The checkpoint flattens the 2x2 map channel, y, x; the kernels' maps are pixel by pixel.

@@ -73,6 +73,8 @@ pub(crate) struct Pump {
 #[cfg(not(target_arch = "wasm32"))]
 struct Native {
     poll: Box<PollDevice>,
+    /// Whether the device can still be used, asked after a panic.
+    objects: Box<dyn Fn() -> bool + Send + Sync>,
     end: Arc<End>,
     /// Made by [`Gpu::request`](crate::Gpu::request): ours to poll.
     owned: bool,
@@ -83,7 +85,7 @@ struct Native {
 #[cfg(not(target_arch = "wasm32"))]
 struct Thread {
     submissions: mpsc::Sender<Option<wgpu::SubmissionIndex>>,
-    /// None if the process has too many threads: tasks are then woken by whoever polls.
+    /// None if the process has too many threads.
     handle: Option<JoinHandle<()>>,
 }
 
@@ -98,8 +100,9 @@ impl Pump {
     pub(crate) fn new(device: &wgpu::Device, owned: bool, end: Arc<End>) -> Self {
         #[cfg(not(target_arch = "wasm32"))]
         {
-            let device = device.clone();
-            Pump::polling(Box::new(move |how| device.poll(how)), owned, end)
+            let (polled, probed) = (device.clone(), device.clone());
+            let objects = move || super::device::objects(&probed);
+            Pump::polling(Box::new(move |how| polled.poll(how)), Box::new(objects), owned, end)
         }
         #[cfg(target_arch = "wasm32")]
         {
@@ -109,8 +112,13 @@ impl Pump {
     }
 
     #[cfg(not(target_arch = "wasm32"))]
-    fn polling(poll: Box<PollDevice>, owned: bool, end: Arc<End>) -> Self {
-        let native = Native { poll, end: end.clone(), owned, closing: AtomicBool::new(false) };
+    fn polling(
+        poll: Box<PollDevice>,
+        objects: Box<dyn Fn() -> bool + Send + Sync>,
+        owned: bool,
+        end: Arc<End>,
+    ) -> Self {
+        let native = Native { poll, objects, end: end.clone(), owned, closing: AtomicBool::new(false) };
         Pump { end, native: Arc::new(native), thread: Mutex::new(None) }
     }
 
@@ -153,9 +161,15 @@ impl Pump {
         #[cfg(not(target_arch = "wasm32"))]
         if self.native.owned {
             let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-            // Nobody listens only where there is no thread.
-            let thread = thread.get_or_insert_with(|| Thread::start(self.native.clone()));
-            let _ = thread.submissions.send(submission.cloned());
+            let sent = thread
+                .get_or_insert_with(|| Thread::start(self.native.clone()))
+                .submissions
+                .send(submission.cloned());
+            drop(thread);
+            // Nobody listens where no thread could be had. A task that is held up is better than one that is never woken.
+            if let Err(mpsc::SendError(submission)) = sent {
+                self.native.wait_until_done(submission.as_ref());
+            }
         }
         #[cfg(target_arch = "wasm32")]
         let _ = submission;
@@ -194,13 +208,24 @@ impl Native {
         self.ask(wgpu::PollType::Wait { submission_index, timeout: Some(SLICE) })
     }
 
+    /// Until the submission is done, nobody will ever know, or the pump is gone.
+    fn wait_until_done(&self, submission: Option<&wgpu::SubmissionIndex>) {
+        loop {
+            if self.closing.load(Ordering::SeqCst) || self.wait_a_slice(submission) {
+                return;
+            }
+        }
+    }
+
     fn ask(&self, how: wgpu::PollType) -> bool {
         if self.end.has_come() {
             return true;
         }
-        // wgpu's locks are not poisoned by a panic, and nothing is asked of the device after one.
+        // wgpu's locks are not poisoned by a panic.
         match catch_unwind(AssertUnwindSafe(|| (self.poll)(how))) {
             Ok(polled) => !matches!(polled, Err(wgpu::PollError::Timeout)),
+            // Callbacks and wakers of an application run in there, too: if it was one of them, the others are still awaited.
+            Err(_) if !(self.objects)() => false,
             Err(_) => {
                 self.end.comes();
                 true
@@ -212,10 +237,10 @@ impl Native {
 #[cfg(not(target_arch = "wasm32"))]
 impl Thread {
     fn start(native: Arc<Native>) -> Self {
-        let (submissions, listener) = mpsc::channel();
+        let (submissions, listener) = mpsc::channel::<Option<wgpu::SubmissionIndex>>();
         let run = move || {
             for submission in listener {
-                while !native.closing.load(Ordering::SeqCst) && !native.wait_a_slice(submission.as_ref()) {}
+                native.wait_until_done(submission.as_ref());
             }
         };
         let handle = std::thread::Builder::new().name("fsvae-pump".into()).spawn(run);
@@ -226,6 +251,7 @@ impl Thread {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicUsize;
+    use std::task::{Context, Poll, Waker};
 
     use super::*;
 
@@ -234,7 +260,7 @@ mod tests {
         owned: bool,
         answer: impl Fn(wgpu::PollType) -> Result<wgpu::PollStatus, wgpu::PollError> + Send + Sync + 'static,
     ) -> Pump {
-        Pump::polling(Box::new(answer), owned, Arc::default())
+        Pump::polling(Box::new(answer), Box::new(|| true), owned, Arc::default())
     }
 
     /// Runs `work` and fails if it hangs.
@@ -319,6 +345,50 @@ mod tests {
             pump.wake_after(None);
             drop(pump);
         });
+    }
+
+    #[test]
+    fn where_no_thread_can_be_had_the_caller_waits() {
+        ends(|| {
+            let slot: Arc<Mutex<Option<Sender>>> = Arc::default();
+            let taken = slot.clone();
+            let polls = AtomicUsize::new(0);
+            let pump = pump(true, move |_| {
+                if polls.fetch_add(1, Ordering::SeqCst) < 2 {
+                    return Err(wgpu::PollError::Timeout);
+                }
+                taken.lock().expect("a lock").take().into_iter().for_each(|sender| sender.say(true));
+                Ok(wgpu::PollStatus::QueueEmpty)
+            });
+            let (submissions, _) = mpsc::channel();
+            *pump.thread.lock().expect("a lock") = Some(Thread { submissions, handle: None });
+            let (sender, signal) = pump.signal();
+            *slot.lock().expect("a lock") = Some(sender);
+            pump.wake_after(None);
+            assert_eq!(signal.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(true));
+        });
+    }
+
+    /// wgpu calls the callbacks of whoever shares the device, and one of them is wrong.
+    #[test]
+    fn a_callback_that_panics_is_not_the_devices_end() {
+        for owned in [true, false] {
+            ends(move || {
+                let slot: Arc<Mutex<Option<Sender>>> = Arc::default();
+                let taken = slot.clone();
+                let polls = AtomicUsize::new(0);
+                let answer = move |_| {
+                    assert!(polls.fetch_add(1, Ordering::SeqCst) > 0, "in a test: an application's callback");
+                    taken.lock().expect("a lock").take().into_iter().for_each(|sender| sender.say(true));
+                    Ok(wgpu::PollStatus::QueueEmpty)
+                };
+                let pump = Pump::polling(Box::new(answer), Box::new(|| false), owned, Arc::default());
+                let (sender, signal) = pump.signal();
+                *slot.lock().expect("a lock") = Some(sender);
+                assert!(pump.wait(&signal, None));
+                assert!(!pump.is_lost());
+            });
+        }
     }
 
     #[test]

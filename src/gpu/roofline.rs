@@ -126,15 +126,16 @@ fn time(gpu: &Gpu, passes: &[&Pass]) -> Result<Duration> {
         return Ok(times.iter().sum());
     }
     let start = Instant::now();
+    let (sender, done) = gpu.pump.signal();
     gpu.checked_now(|| {
         let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         for pass in passes {
             pass.record(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()), 1);
         }
         gpu.queue().submit([encoder.finish()]);
+        gpu.queue().on_submitted_work_done(move || sender.say(true));
     })?;
-    gpu.device().poll(wgpu::PollType::wait_indefinitely()).map_err(|_| gpu.lost())?;
-    Ok(start.elapsed())
+    if gpu.pump.wait(&done, None) { Ok(start.elapsed()) } else { Err(gpu.lost()) }
 }
 
 #[cfg(test)]

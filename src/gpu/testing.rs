@@ -1,12 +1,13 @@
 //! What the kernels' tests share: every adapter's device, random layers and spike trains, buffers.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use proptest::prelude::*;
 
 use super::adapters::{adapters, describe};
 use super::device::Gpu;
 use super::kernels::Pass;
+pub(crate) use super::kernels::grouped;
 use super::variant::Variant;
 use crate::network::SpikingLayer;
 
@@ -26,6 +27,32 @@ pub(crate) fn gpus() -> &'static [Gpu] {
         };
         adapters.iter().map(open).collect()
     })
+}
+
+/// Changes to the kernels' text: faults, to see whether they are found.
+#[derive(Clone, Default)]
+pub(crate) struct Planted(Option<Arc<Rewrite>>);
+
+type Rewrite = dyn Fn(&'static str, String) -> String + Send + Sync;
+
+impl Planted {
+    #[cfg(feature = "verify")]
+    pub(crate) fn new(rewrite: impl Fn(&'static str, String) -> String + Send + Sync + 'static) -> Self {
+        Planted(Some(Arc::new(rewrite)))
+    }
+
+    pub(crate) fn rewrite(&self, kernel: &'static str, source: String) -> String {
+        match &self.0 {
+            Some(rewrite) => rewrite(kernel, source),
+            None => source,
+        }
+    }
+}
+
+impl std::fmt::Debug for Planted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Planted").field(&self.0.is_some()).finish()
+    }
 }
 
 /// Every variant of the layers' kernels on every adapter.
@@ -60,12 +87,6 @@ pub(crate) fn run(gpu: &Gpu, pass: &Pass, images: usize, results: &wgpu::Buffer)
     gpu.device.poll(wgpu::PollType::wait_indefinitely()).expect("finished");
     pollster::block_on(gpu.checked(|| ())).expect("no fault");
     bytemuck::cast_slice(&readback.get_mapped_range(..).expect("mapped")).to_vec()
-}
-
-/// Words of `channels` channels each, with channels filled up to groups of four.
-pub(crate) fn grouped(words: &[u32], channels: usize) -> Vec<u32> {
-    let fill = vec![0; channels.next_multiple_of(4) - channels];
-    words.chunks(channels).flat_map(|words| [words, &fill].concat()).collect()
 }
 
 /// Spike trains over `steps` time steps: silent, saturated, sparse or anything.

@@ -65,6 +65,9 @@ pub struct Progress {
 /// - Nothing is made before the first call. Then so many batches as the options say are in flight: a slow consumer
 ///   stops the device, and memory stays the same.
 /// - Dropping it cancels what is in flight and does not wait.
+/// - Any thread may take them, one of a thread pool, too: what is waited for never needs the thread that waits. If the
+///   thread that works ahead on the CPU panics, there is an [`Error::Panic`](crate::Error::Panic) to take; where no
+///   thread can be had, images are made when they are asked for.
 /// - After an error nothing comes, unless [`ImageStream::rebuild`] goes on where it stopped.
 #[derive(Debug)]
 pub struct ImageStream {
@@ -138,7 +141,7 @@ impl ImageStream {
     /// How far it is.
     pub fn progress(&self) -> Progress {
         let remaining = match &self.producer {
-            Producer::Cpu(worker) => worker.to_begin(),
+            Producer::Cpu(worker) => worker.to_begin(self.to_deliver),
             Producer::Gpu(_) => self.to_submit.remaining,
         };
         Progress {
@@ -195,7 +198,7 @@ impl ImageStream {
         }
         self.submit();
         let done = match &mut self.producer {
-            Producer::Cpu(worker) => Ok(ready!(worker.poll(context))),
+            Producer::Cpu(worker) => ready!(worker.poll(self.to_deliver, context)),
             Producer::Gpu(engine) => {
                 let mut pixels = Vec::new();
                 ready!(engine.poll_collect(context, &mut pixels)).map(|()| pixels)
@@ -222,7 +225,7 @@ impl Iterator for ImageStream {
         }
         self.submit();
         let done = match &mut self.producer {
-            Producer::Cpu(worker) => Ok(worker.wait()),
+            Producer::Cpu(worker) => worker.wait(self.to_deliver),
             Producer::Gpu(engine) => {
                 let mut pixels = Vec::new();
                 engine.collect(&mut pixels).map(|()| pixels)

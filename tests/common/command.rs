@@ -3,19 +3,20 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// The command in an empty directory of its own, without the variables that choose an adapter and without
-/// the user's cache.
+/// The command in an empty directory of its own, without the variables that choose what it runs on and
+/// without the user's cache.
 pub fn fsvae(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fsvae"));
     command.current_dir(directory).env_remove("WGPU_BACKEND").env_remove("WGPU_ADAPTER_NAME");
+    command.env_remove("FSVAE_CPU").env_remove("RAYON_NUM_THREADS").env_remove("FSVAE_DRIVER_MESSAGES");
     command.env("FSVAE_CACHE_DIR", "");
     command
 }
 
-/// What it said on standard error, without what graphics drivers say there.
+/// What it said on standard error. What graphics drivers say there is not heard.
 pub fn messages(output: &Output) -> Vec<String> {
     let text = String::from_utf8_lossy(&output.stderr);
-    text.lines().filter(|line| !line.contains("XDG_RUNTIME_DIR")).map(Into::into).collect()
+    text.lines().map(Into::into).collect()
 }
 
 /// Expects one line on standard error with all of `parts`, the exit code, silence on standard

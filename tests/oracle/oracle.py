@@ -111,8 +111,8 @@ class Machine:
         m = (p[:, 1:H + 1, 1:H + 1] + B[:, None, None]) >> 18
         return np.moveaxis(np.searchsorted(s.pix, m, side="right").astype(np.uint8), 0, -1)   # (H, W, channels)
     def generate(s, seed, index): return s.decode(s.sample(s.prior, index, seed, 0))
-    def encode(s, img):
-        """img: (H, W, channels) uint8 -> latent input spikes (T, C)."""
+    def encode(s, img, trace=None):
+        """img: (H, W, channels) uint8 -> latent input spikes (T, C). trace takes the spikes (T, O, H, W) of each layer."""
         v = 2 * np.moveaxis(img.astype(np.int64), -1, 0) - 255
         def conv(y, W):
             H = y.shape[-1]; p = np.pad(y, [(0, 0)] * (y.ndim - 2) + [(1, 1), (1, 1)]); acc = 0
@@ -121,8 +121,10 @@ class Machine:
             return acc
         W, B, th, _ = s.enc[0]; x = (conv(v, W) >> 8) + B[:, None, None]
         y = lif(np.broadcast_to(np.moveaxis(x, 0, -1), (s.T, *np.moveaxis(x, 0, -1).shape)), th); y = np.moveaxis(y, -1, 1)
+        if trace is not None: trace.append(y)
         for W, B, th, _ in s.enc[1:]:
             y = np.moveaxis(lif(np.moveaxis(conv(y, W) + B[:, None, None], 1, -1), th), -1, 1)
+            if trace is not None: trace.append(y)
         W, B, th, _ = s.latent
         return lif(y.reshape(s.T, -1) @ W.T + B, th)
     def reconstruct(s, img, seed, index=0): return s.decode(s.sample(s.post, index, seed, 1, s.encode(img)))

@@ -1,6 +1,6 @@
 """Prints the rows that the tests compare with, made by the oracle.
 
-    python tests/oracle/rows.py DIRECTORY tests/conformance.rows src/network.rows
+    python tests/oracle/rows.py DIRECTORY tests/conformance.rows src/network.rows src/verify/layers.rows
 
 DIRECTORY holds the random models, written by
 FSVAE_WRITE_MODELS=DIRECTORY cargo test --release --test conformance -- --ignored
@@ -9,6 +9,9 @@ tests/conformance.rows: MODEL generate SEED INDEX IMAGE and MODEL reconstruct:IN
 where IMAGE is the SHA-256 of the u8 pixels and Z that of the latent spikes, u8 [T, C].
 src/network.rows: MODEL LAYER SHA256 of the layer's weights, biases, thresholds and exponents as
 little-endian int64 in the checkpoint's order of axes, outputs first.
+src/verify/layers.rows: MODEL LAYER SHA256 of what every layer gives for two images, encoded (noise and ramp) and
+generated, indices 0 and 1 of seed 7: spike trains as little-endian u32 [images, y, x, channels], bit t = time step t;
+of the last layer u8 pixels.
 """
 import hashlib, os, sys
 
@@ -41,7 +44,34 @@ def inputs(machine, side, channels):
         yield f"sample{index}", machine.generate(0, index)
 
 
-def rows(name, path, draws, conformance, network):
+def words(spikes):
+    """(T, channels, H, W) or (T, channels) to u32 [H, W, channels]."""
+    steps = np.left_shift(1, np.arange(len(spikes)), dtype=np.int64)
+    return np.moveaxis(np.tensordot(steps, spikes, 1), 0, -1).astype("<u4")
+
+
+def layers(name, machine, size, file):
+    """What every layer gives, of two images."""
+    patterns, found = dict(inputs(machine, *size)), {}
+    n = len(machine.enc)
+    for index, pattern in enumerate(("noise", "ramp")):
+        trace = []
+        encoded = machine.encode(patterns[pattern], trace)
+        z = machine.sample(machine.post, index, 7, 1, encoded)
+        keep = [(f"encoder.{i}", words(layer)) for i, layer in enumerate(trace)]
+        keep += [("before_latent_layer", words(encoded)), ("posterior", words(z))]
+        trace, z = [], machine.sample(machine.prior, index, 7, 0)
+        image = machine.decode(z, trace)
+        keep += [("prior", words(z)), ("decoder_input", words(trace[0].reshape(machine.T, machine.h, 2, 2)))]
+        keep += [(f"decoder.{i}" if i < n - 1 else "final_layer.0", words(layer)) for i, layer in enumerate(trace[1:])]
+        keep += [("final_layer.1", image)]
+        for layer, numbers in keep:
+            found.setdefault(layer, []).append(numbers)
+    for layer, numbers in found.items():
+        print(name, layer, digest(np.stack(numbers)), file=file)
+
+
+def rows(name, path, draws, conformance, network, known):
     tensors = load_file(path)
     machine = Machine(tensors)
     for seed, index in draws:
@@ -57,21 +87,22 @@ def rows(name, path, draws, conformance, network):
     print(name, "spike rates of the encoder's output and z", np.mean(rates, 0).round(2), file=sys.stderr)
 
     n = len(machine.enc)
-    layers = {f"encoder.{i}": layer for i, layer in enumerate(machine.enc)}
-    layers["before_latent_layer"] = machine.latent
-    layers |= {f"posterior.layers.{i}": layer for i, layer in enumerate(machine.post)}
-    layers |= {f"prior.layers.{i}": layer for i, layer in enumerate(machine.prior)}
-    layers["decoder_input"] = machine.dec_in
-    layers |= {f"decoder.{i}" if i < n - 1 else "final_layer.0": layer for i, layer in enumerate(machine.dec)}
-    layers["final_layer.1"] = (*machine.fin, machine.K, machine.pix)
+    integers = {f"encoder.{i}": layer for i, layer in enumerate(machine.enc)}
+    integers["before_latent_layer"] = machine.latent
+    integers |= {f"posterior.layers.{i}": layer for i, layer in enumerate(machine.post)}
+    integers |= {f"prior.layers.{i}": layer for i, layer in enumerate(machine.prior)}
+    integers["decoder_input"] = machine.dec_in
+    integers |= {f"decoder.{i}" if i < n - 1 else "final_layer.0": layer for i, layer in enumerate(machine.dec)}
+    integers["final_layer.1"] = (*machine.fin, machine.K, machine.pix)
     if isinstance(name, str):
-        for layer, parts in layers.items():
+        layers(name, machine, machine.generate(0, 0).shape[::2], known)
+        for layer, parts in integers.items():
             numbers = np.concatenate([np.asarray(part, "<i8").ravel() for part in parts])
             print(name, layer, digest(numbers), file=network)
 
 
-with open(sys.argv[2], "w") as conformance, open(sys.argv[3], "w") as network:
+with open(sys.argv[2], "w") as conformance, open(sys.argv[3], "w") as network, open(sys.argv[4], "w") as known:
     for name in ("mnist", "fashion", "cifar10"):
-        rows(name, f"{HERE}/../../assets/{name}.safetensors", SHIPPED, conformance, network)
+        rows(name, f"{HERE}/../../assets/{name}/{name}.safetensors", SHIPPED, conformance, network, known)
     for i in range(len(os.listdir(sys.argv[1]))):
-        rows(i, f"{sys.argv[1]}/{i}.safetensors", RANDOM, conformance, network)
+        rows(i, f"{sys.argv[1]}/{i}.safetensors", RANDOM, conformance, network, known)

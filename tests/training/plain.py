@@ -80,6 +80,39 @@ def mmd(q, p, tau=2.0):
     return total / len(q)
 
 
+class Drawn(torch.autograd.Function):
+    """Whether a rate is above a uniform number; the derivative is taken as 1 where they differ by less than 0.5."""
+
+    @staticmethod
+    def forward(ctx, rate, uniform):
+        ctx.save_for_backward(rate, uniform)
+        return (rate > uniform).to(rate.dtype)
+
+    @staticmethod
+    def backward(ctx, grad):
+        rate, uniform = ctx.saved_tensors
+        return grad * ((rate - uniform).abs() < WINDOW), None
+
+
+def gaussian_mmd(a, b):
+    """Five kernels, pair by pair."""
+    both = torch.cat([a, b])
+    distance = ((both[:, None] - both[None]) ** 2).sum(2)
+    n = len(both)
+    middle = distance.detach().sum() / (n * (n - 1))
+    kernel = sum(torch.exp(-distance / (middle * factor)) for factor in (0.25, 0.5, 1, 2, 4))
+    m = len(a)
+    return kernel[:m, :m].mean() + kernel[m:, m:].mean() - kernel[:m, m:].mean() - kernel[m:, :m].mean()
+
+
+def esvae_loss(net, images, uniform, normal, weight):
+    """MSE and MMD of an ESVAE, given what is drawn."""
+    rates = encode(net, images).mean(0)
+    z = torch.stack([Drawn.apply(rates, u) for u in uniform])
+    prior = torch.sigmoid(normal @ net.sample_layer[0].weight.T + net.sample_layer[0].bias)
+    return (decode(net, z) - images).square().mean() + weight * gaussian_mmd(rates, prior)
+
+
 def loss(net, images, draws, previous_q, previous_p):
     """MSE and MMD, given which neurons are drawn and what posterior and prior see as the last step's z."""
     q = stack(net.posterior, torch.cat([encode(net, images), previous_q], 2))

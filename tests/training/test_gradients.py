@@ -24,9 +24,9 @@ def kernels(request):
     lif.KERNELS.clear()
 
 
-def network_and_images(size, dtype, batch=6):
+def network_and_images(size, dtype, batch=6, family=network.FSVAE):
     torch.manual_seed(1)
-    net = network.FSVAE(**size).to(dtype).train()
+    net = family(**size).to(dtype).train()
     with torch.no_grad():
         for name, value in net.named_parameters():
             if ".bn." in name:  # away from 1 and 0, of both signs, and firing now and then
@@ -71,6 +71,31 @@ def test_gradients_equal_the_plain_network_in_double(size, kernels):
     biases = {n for n, _ in net.named_parameters() if n.endswith(".bias") and ".bn." not in n} - {"final_layer.1.bias"}
     assert set(plain_gradients) - biases == set(fused), "a parameter without gradient"
     assert len(fused) > 20
+    for name, gradient in fused.items():
+        scale = plain_gradients[name].abs().max()
+        assert (gradient - plain_gradients[name]).abs().max() <= 1e-9 * scale, name
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_gradients_of_esvae_equal_the_plain_network_in_double(size, kernels):
+    size = {name: value for name, value in size.items() if name != "k"}
+    net, images = network_and_images(size, torch.float64, family=network.ESVAE)
+    weight, generator = 0.3, torch.Generator().manual_seed(3)
+    uniform = torch.rand(net.steps, len(images), net.latent, generator=generator, dtype=torch.float64)
+    normal = torch.randn(len(images), net.latent, generator=generator).double()
+
+    expected = plain.esvae_loss(net, images, uniform, normal, weight)
+    expected.backward()
+    plain_gradients = gradients(net)
+    net.zero_grad(set_to_none=True)
+
+    reconstructed, q, p = net(images, torch.Generator().manual_seed(3), dtype=torch.float64)
+    found = (reconstructed - images).square().mean() + weight * network.gaussian_mmd(q, p)
+    found.backward()
+
+    assert abs(found.item() - expected.item()) < 1e-12
+    fused = gradients(net)
+    assert {"sample_layer.0.weight", "sample_layer.0.bias"} <= set(fused)
     for name, gradient in fused.items():
         scale = plain_gradients[name].abs().max()
         assert (gradient - plain_gradients[name]).abs().max() <= 1e-9 * scale, name

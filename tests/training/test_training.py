@@ -70,13 +70,15 @@ def wait_for(process, what):
     raise AssertionError("it did not happen within a minute")
 
 
-def test_it_learns_and_writes_everything(run, data, tmp_path):
+@pytest.mark.parametrize("family", ["fsvae", "esvae"])
+def test_it_learns_and_writes_everything(family, run, data, tmp_path):
     out = tmp_path / "m.safetensors"
-    done = run("--data", data, "--out", out, "--images", 3000, *SMALL, "--lr", 3e-3)
+    small = ["--family", family, *SMALL]
+    done = run("--data", data, "--out", out, "--images", 3000, *small, "--lr", 3e-3)
     with open(tmp_path / "m.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert int(rows[-1]["images"]) == 3000 and "reconstruction MSE" in done
-    first = run("--data", data, "--out", tmp_path / "first.safetensors", "--images", 8, *SMALL)
+    first = run("--data", data, "--out", tmp_path / "first.safetensors", "--images", 8, *small)
     mse = lambda text: float(text.split("images ")[-1].split()[0].strip(","))
     assert mse(done) < 0.6 * mse(first)
     for name in ("samples", "reconstructions"):
@@ -84,9 +86,11 @@ def test_it_learns_and_writes_everything(run, data, tmp_path):
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_killed_and_resumed_is_uninterrupted(run, data, tmp_path):
+@pytest.mark.parametrize("family", ["fsvae", "esvae"])
+def test_killed_and_resumed_is_uninterrupted(family, run, data, tmp_path):
     """kill -9 in the middle, twice; then the weights are those of one run, bit for bit."""
-    recipe = ["--data", data, "--images", 2400, "--flip", "--ema", 0.9, "--warmup", 300, "--short", 2, 0.5, *SMALL]
+    recipe = ["--data", data, "--images", 2400, "--flip", "--ema", 0.9, "--warmup", 300, "--short", 2, 0.5,
+              "--family", family, *SMALL]
     whole, broken = tmp_path / "whole.safetensors", tmp_path / "broken.safetensors"
     run(*recipe, "--out", whole)
     state = tmp_path / "broken.state"

@@ -8,6 +8,7 @@ use super::schema::{Measured, Outcome, Report};
 use super::statistics::{Summary, median};
 use super::text::{columns, digits, si, time};
 use crate::cli::Failure;
+use crate::cli::output::Files;
 use crate::cli::report::print;
 
 #[derive(Debug, clap::Args)]
@@ -38,7 +39,8 @@ struct Speed {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let output = arguments.plot.as_deref().map(Output::new).transpose()?;
+    let mut files = Files::new(arguments.files.iter().map(PathBuf::as_path));
+    let output = arguments.plot.as_deref().map(|path| Output::new(&mut files, path)).transpose()?;
     let mut reports: Vec<Report> = Vec::new();
     for path in &arguments.files {
         let report = Report::read(path)?;
@@ -78,6 +80,7 @@ impl<'a> Row<'a> {
         let outcome = match &result.outcome {
             Outcome::Wrong { .. } => Err("WRONG"),
             Outcome::Failed { .. } => Err("failed"),
+            Outcome::Interrupted(_) => Err("interrupted"),
             Outcome::Ok(scores) => best(&scores.throughput).ok_or("not measured").map(|point| Speed {
                 images_per_second: images_per_second(point),
                 batch: point.batch,

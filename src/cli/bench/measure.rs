@@ -7,6 +7,8 @@ use fsvae::gpu::Variant;
 use fsvae::{Generator, Gpu, Images, Network, StreamOptions, instruction_set, wgpu};
 use indicatif::ProgressBar;
 
+use super::keep::Keeper;
+
 use super::energy::Meters;
 use super::place::{Place, generator};
 use super::sampling::{nanoseconds, sample, warm_up};
@@ -47,6 +49,7 @@ struct Session<'a> {
     meters: Meters,
     verified: Verified,
     progress: &'a ProgressBar,
+    keeper: &'a Keeper,
     name: String,
 }
 
@@ -56,8 +59,10 @@ pub(super) fn measure(
     effort: &Effort,
     reference: &mut Reference,
     progress: &ProgressBar,
+    keeper: &Keeper,
 ) -> Outcome {
-    match scores(place, network, effort, reference, progress) {
+    keeper.begin(place);
+    match scores(place, network, effort, reference, progress, keeper) {
         Ok(scores) => Outcome::Ok(Box::new(scores)),
         Err(Unfit::Wrong(reason)) => Outcome::Wrong { reason },
         Err(Unfit::Failed(error)) => Outcome::Failed { reason: error.to_string() },
@@ -70,6 +75,7 @@ fn scores(
     effort: &Effort,
     reference: &mut Reference,
     progress: &ProgressBar,
+    keeper: &Keeper,
 ) -> Result<Scores, Unfit> {
     let name = place.name();
     progress.set_message(format!("{name}: opening"));
@@ -83,9 +89,10 @@ fn scores(
     progress.set_message(format!("{name}: comparing images"));
     let expected = match place {
         Place::Cpu => reference.known().to_vec(),
-        Place::Gpu(_) => reference.expected()?,
+        Place::Gpu(..) => reference.expected()?,
     };
     let verified = verify(&expected, |seed, index| Ok(single.generate(seed, index..=index)?.into_bytes()))?;
+    keeper.so_far(|partial| (partial.verified, partial.cold_start_ns) = (verified, nanoseconds(cold_start)));
 
     progress.set_message(format!("{name}: choosing kernels"));
     let calibration = match &gpu {
@@ -102,7 +109,8 @@ fn scores(
     }
 
     let meters = Meters::new(gpu.as_ref());
-    let mut session = Session { network, gpu, variant, effort, reference, meters, verified, progress, name };
+    let mut session =
+        Session { network, gpu, variant, effort, reference, meters, verified, progress, keeper, name };
     let latency = session.latency(&mut single)?;
     drop(single);
     let throughput = session.throughput()?;
@@ -146,6 +154,9 @@ impl Session<'_> {
         warm_up(self.effort.warm_up, &mut run)?;
         let samples = sample(self.effort.point, &mut run)?;
         self.check(last)?;
+        self.keeper.so_far(|partial| {
+            (partial.verified, partial.latency_ns) = (self.verified, samples.clone());
+        });
         Ok(samples)
     }
 
@@ -165,6 +176,9 @@ impl Session<'_> {
             let Some(point) = self.point(batch)? else { break };
             fruitless = if images_per_second(&point) < WORTHWHILE * before { fruitless + 1 } else { 0 };
             points.push(point);
+            self.keeper.so_far(|partial| {
+                (partial.verified, partial.throughput) = (self.verified, points.clone());
+            });
             if self.effort.until_best && fruitless == 2 {
                 break;
             }

@@ -2,13 +2,14 @@
 
 mod compare;
 mod energy;
+mod keep;
 mod measure;
 #[cfg(feature = "nvml")]
 mod nvml;
-mod place;
+pub(super) mod place;
 mod plot;
 mod sampling;
-mod schema;
+pub(super) mod schema;
 mod statistics;
 mod table;
 mod text;
@@ -19,11 +20,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use fsvae::operations;
-use indicatif::{ProgressBar, ProgressStyle};
 
-use super::output::Target;
-use super::report::print;
+use super::output::{Files, is_stdout};
+use super::progress::spinner;
 use super::{Failure, model};
+use keep::{Keeper, Places};
 use measure::{Effort, measure};
 use place::Backends;
 use schema::{Layer, Machine, Measured, Model, Operations, Options, Outcome, Report};
@@ -63,8 +64,8 @@ pub(super) struct Arguments {
     /// What to measure
     #[arg(long, value_enum, default_value_t = Backends::All)]
     backend: Backends,
-    /// Only the adapters whose name contains this text (see `fsvae devices`)
-    #[arg(long, value_name = "TEXT")]
+    /// Only this adapter, by its number in `fsvae devices`, or those whose name or PCI address contains this text
+    #[arg(long, value_name = "N|TEXT")]
     adapter: Option<String>,
     /// Batches to measure, such as 1,64,256 [default: 1,4,16,... up to the best]
     #[arg(long, value_name = "B,B,...", value_delimiter = ',')]
@@ -72,7 +73,8 @@ pub(super) struct Arguments {
     /// Seconds instead of minutes: does it work, not how fast it is
     #[arg(long)]
     quick: bool,
-    /// Also write everything that was measured, all samples, into this file
+    /// Also write everything that was measured, all samples, into this file; with - it goes to standard output instead
+    /// of the table. Ctrl-C ends the measurement and keeps what there is
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Also draw throughput and kernel times into this file, .svg or .png
@@ -117,10 +119,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(Action::Compare(arguments)) = &arguments.action {
         return compare::run(arguments);
     }
-    let json = arguments.json.as_deref().map(Target::new).transpose()?;
-    let plot = arguments.plot.as_deref().map(plot::Output::new).transpose()?;
+    let mut files = Files::new(arguments.model.file());
+    let json_on_stdout = arguments.json.as_deref().is_some_and(is_stdout);
+    let places = Places {
+        table: !json_on_stdout,
+        json: arguments.json.as_deref().map(|path| files.text_target(path)).transpose()?,
+        plot: arguments.plot.as_deref().map(|path| plot::Output::new(&mut files, path)).transpose()?,
+    };
     let (network, identity) = arguments.model.network_and_identity()?;
-    let places = place::places(arguments.backend, arguments.adapter.as_deref())?;
+    let backends = place::places(arguments.backend, arguments.adapter.as_deref())?;
     let effort = arguments.effort();
 
     let progress = spinner();
@@ -134,16 +141,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     });
     let operations = Operations { images, layers: layers.collect() };
     let mut reference = Reference::new(&network, &identity.digest, effort.seed, images);
-    let mut results = Vec::new();
-    for place in &places {
-        let outcome = measure(place, &network, &effort, &mut reference, &progress);
-        if matches!(place, place::Place::Cpu) && matches!(outcome, Outcome::Wrong { .. }) {
-            reference.distrust_cpu();
-        }
-        results.push(Measured { backend: place.name(), adapter: place.adapter(), outcome });
-    }
-    progress.finish_and_clear();
-
     let report = Report {
         schema: schema::SCHEMA.into(),
         version: schema::VERSION,
@@ -158,16 +155,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             warm_up_seconds: effort.warm_up.as_secs_f64(),
         },
         operations,
-        results,
+        results: Vec::new(),
     };
-    print(&table::table(&report))?;
-    if let Some(target) = json {
-        target.write(&report.to_json()?)?;
+    let keeper = Keeper::new(report, places);
+    for place in &backends {
+        let outcome = measure(place, &network, &effort, &mut reference, &progress, &keeper);
+        if matches!(place, place::Place::Cpu) && matches!(outcome, Outcome::Wrong { .. }) {
+            reference.distrust_cpu();
+        }
+        keeper.end(Measured { backend: place.name(), adapter: place.adapter(), outcome });
     }
-    if let Some(output) = plot {
-        output.write(&plot::charts(&report))?;
-    }
-    verdict(&report)
+    progress.finish_and_clear();
+    verdict(&keeper.deliver()?)
 }
 
 /// An error if a backend is not scored.
@@ -177,19 +176,10 @@ fn verdict(report: &Report) -> Result<(), Failure> {
             Outcome::Ok(_) => None,
             Outcome::Wrong { .. } => Some(format!("{} is WRONG", result.backend)),
             Outcome::Failed { .. } => Some(format!("{} failed", result.backend)),
+            Outcome::Interrupted(_) => Some(format!("{} was interrupted", result.backend)),
         })
         .collect();
     if unfit.is_empty() { Ok(()) } else { Err(Failure::Partial(unfit.join(", "))) }
-}
-
-/// On standard error; indicatif draws none where that is not a terminal. It moves with its messages, and no thread of
-/// its own disturbs what is timed.
-fn spinner() -> ProgressBar {
-    let spinner = ProgressBar::new_spinner();
-    match ProgressStyle::with_template("{msg}") {
-        Ok(style) => spinner.with_style(style),
-        Err(_) => spinner,
-    }
 }
 
 fn machine() -> Machine {
@@ -206,6 +196,8 @@ fn machine() -> Machine {
 
 #[cfg(test)]
 mod tests {
+    use indicatif::ProgressBar;
+
     use super::*;
 
     /// The report of one backend that is measured in no time.
@@ -224,7 +216,9 @@ mod tests {
         };
         let sha256 = crate::cli::report::digest(checkpoint.as_bytes());
         let mut reference = reference(Reference::new(&network, &sha256, 3, 1));
-        let outcome = measure(&place::Place::Cpu, &network, &effort, &mut reference, &ProgressBar::hidden());
+        let progress = ProgressBar::hidden();
+        let keeper = Keeper::default();
+        let outcome = measure(&place::Place::Cpu, &network, &effort, &mut reference, &progress, &keeper);
         Report {
             schema: schema::SCHEMA.into(),
             version: schema::VERSION,

@@ -8,9 +8,10 @@ use fsvae::{Generator, Gpu, Network, wgpu};
 
 use super::schema::Adapter;
 use crate::cli::Failure;
+use crate::cli::say::say;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Backends {
+pub(in crate::cli) enum Backends {
     /// The CPU and every adapter
     All,
     /// Every adapter, software adapters too; an error if there is none
@@ -20,14 +21,19 @@ pub(super) enum Backends {
 }
 
 /// One backend, not opened yet.
-pub(super) enum Place {
+pub(in crate::cli) enum Place {
     Cpu,
-    Gpu(wgpu::Adapter),
+    /// And its label.
+    Gpu(wgpu::Adapter, String),
 }
 
-/// Those that were asked for. A name is of the adapters that contain it, and of them only.
-pub(super) fn places(backends: Backends, name: Option<&str>) -> Result<Vec<Place>, Failure> {
+/// Those that were asked for: the adapter of this number, or those whose names contain a text, and no others.
+pub(in crate::cli) fn places(backends: Backends, name: Option<&str>) -> Result<Vec<Place>, Failure> {
     let mut places = Vec::new();
+    if backends != Backends::Gpu {
+        // It would be of another instruction set than the user thinks.
+        fsvae::check_environment()?;
+    }
     match (backends, name) {
         (Backends::Cpu, Some(_)) => {
             return Err(Failure::Input("--adapter names a GPU, so it does not go with --backend cpu".into()));
@@ -37,35 +43,47 @@ pub(super) fn places(backends: Backends, name: Option<&str>) -> Result<Vec<Place
         (Backends::All, Some(_)) | (Backends::Gpu, _) => {}
     }
     let adapters = pollster::block_on(gpu::adapters());
-    let name = name.map(str::to_owned).or_else(gpu::adapter_name_from_env);
-    match &name {
-        Some(name) => drop(gpu::find_adapter(&adapters, name)?),
-        None if backends == Backends::Gpu => drop(gpu::first_adapter(&adapters)?),
-        None => {}
+    match gpu::check_environment() {
+        Err(error) if backends == Backends::All && name.is_none() => say(error.to_string()),
+        checked => checked?,
     }
-    let wanted = name.unwrap_or_default().to_lowercase();
-    let matches =
-        |adapter: &wgpu::Adapter| gpu::describe(&adapter.get_info()).to_lowercase().contains(&wanted);
-    places.extend(adapters.into_iter().filter(matches).map(Place::Gpu));
+    let labels = gpu::labels(&adapters);
+    let chosen = match name.map(str::to_owned).or_else(gpu::adapter_name_from_env) {
+        Some(text) => {
+            // For its error, which says what the name came from.
+            gpu::choose_adapter(&adapters, name)?;
+            gpu::matching_adapters(&adapters, &text)?
+        }
+        None => {
+            if backends == Backends::Gpu {
+                gpu::first_adapter(&adapters)?;
+            }
+            (0..adapters.len()).collect()
+        }
+    };
+    let adapters = adapters.into_iter().zip(labels).enumerate();
+    let chosen = adapters.filter(|(number, _)| chosen.contains(number));
+    places.extend(chosen.map(|(_, (adapter, label))| Place::Gpu(adapter, label)));
     Ok(places)
 }
 
 impl Place {
-    pub(super) fn name(&self) -> String {
+    pub(in crate::cli) fn name(&self) -> String {
         match self {
             Place::Cpu => "CPU".into(),
-            Place::Gpu(adapter) => gpu::describe(&adapter.get_info()),
+            Place::Gpu(_, label) => label.clone(),
         }
     }
 
-    pub(super) fn adapter(&self) -> Option<Adapter> {
-        let Place::Gpu(adapter) = self else { return None };
+    pub(in crate::cli) fn adapter(&self) -> Option<Adapter> {
+        let Place::Gpu(adapter, _) = self else { return None };
         let info = adapter.get_info();
         Some(Adapter {
             name: info.name.trim().into(),
             api: info.backend.to_string(),
             kind: format!("{:?}", info.device_type),
             driver: format!("{} {}", info.driver, info.driver_info).trim().into(),
+            pci: Some(gpu::pci(&info)),
         })
     }
 
@@ -73,7 +91,7 @@ impl Place {
     pub(super) fn open(&self, network: &Network) -> fsvae::Result<Option<Gpu>> {
         match self {
             Place::Cpu => Ok(None),
-            Place::Gpu(adapter) => {
+            Place::Gpu(adapter, _) => {
                 pollster::block_on(Gpu::request(adapter, &gpu::required_limits(network))).map(Some)
             }
         }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use fsvae::image::{DynamicImage, ImageFormat, RgbImage};
+use fsvae::image::{DynamicImage, RgbImage};
 use plotters::backend::{BitMapBackend, DrawingBackend, SVGBackend};
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
@@ -14,7 +14,8 @@ use super::schema::{Outcome, Report};
 use super::statistics::median;
 use super::text::{si, time};
 use crate::cli::Failure;
-use crate::cli::output::Target;
+use crate::cli::formats::Format as Picture;
+use crate::cli::output::{Files, Target};
 
 /// Bars under each other, on one scale.
 pub(super) struct Chart {
@@ -41,6 +42,7 @@ pub(super) fn charts(report: &Report) -> Vec<Chart> {
         match &result.outcome {
             Outcome::Wrong { .. } => not_scored("WRONG"),
             Outcome::Failed { .. } => not_scored("failed"),
+            Outcome::Interrupted(_) => not_scored("interrupted"),
             Outcome::Ok(scores) => match best(&scores.throughput) {
                 None => not_scored("not measured"),
                 Some(point) => {
@@ -92,7 +94,7 @@ enum Format {
 }
 
 impl Output {
-    pub(super) fn new(path: &Path) -> Result<Self, Failure> {
+    pub(super) fn new(files: &mut Files, path: &Path) -> Result<Self, Failure> {
         let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
         let format = match extension.as_deref() {
             Some("svg") => Format::Svg,
@@ -104,16 +106,16 @@ impl Output {
                 )));
             }
         };
-        Ok(Output { target: Target::new(path)?, format })
+        Ok(Output { target: files.target(path)?, format })
     }
 
     pub(super) fn write(self, charts: &[Chart]) -> Result<(), Failure> {
-        let place = self.target.path().display().to_string();
+        let place = self.target.shown();
         let failure = |problem: String| Failure::Write { place, source: std::io::Error::other(problem) };
         match self.format {
             Format::Svg => self.target.write(svg(charts).map_err(failure)?.as_bytes()),
             Format::Png => {
-                self.target.write_image(&DynamicImage::from(png(charts).map_err(failure)?), ImageFormat::Png)
+                self.target.write_image(&DynamicImage::from(png(charts).map_err(failure)?), Picture::Png)
             }
         }
     }

@@ -75,13 +75,16 @@ pub(super) struct Measured {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Adapter {
+pub(in crate::cli) struct Adapter {
     pub(super) name: String,
     /// `Vulkan`, `Metal`, `Dx12`, `Gl`
     pub(super) api: String,
     #[serde(rename = "type")]
     pub(super) kind: String,
     pub(super) driver: String,
+    /// Place on the PCI bus where it is known, vendor and device; missing in older files.
+    #[serde(default)]
+    pub(super) pci: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -93,6 +96,8 @@ pub(super) enum Outcome {
     Wrong { reason: String },
     /// It could not be measured.
     Failed { reason: String },
+    /// The program was told to end: what had been measured until then.
+    Interrupted(Partial),
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -109,6 +114,16 @@ pub(super) struct Scores {
     /// Null where the device has no timestamps.
     pub(super) kernels: Option<Kernels>,
     pub(super) peaks: Peaks,
+}
+
+/// As of [`Scores`], as far as one came.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Partial {
+    pub(super) verified: Verified,
+    pub(super) cold_start_ns: u64,
+    /// Empty if that was not done.
+    pub(super) latency_ns: Vec<u64>,
+    pub(super) throughput: Vec<Point>,
 }
 
 /// How many images were compared.

@@ -1,7 +1,7 @@
 //! What a report says, on one page.
 
 use super::measure::{best, images_per_second};
-use super::schema::{Energy, Kernels, Measured, Operations, Outcome, Point, Report, Scores};
+use super::schema::{Energy, Kernels, Measured, Operations, Outcome, Partial, Point, Report, Scores};
 use super::statistics::{Summary, median};
 use super::text::{columns, digits, si, time};
 
@@ -32,6 +32,7 @@ pub(super) fn table(report: &Report) -> String {
             Outcome::Ok(_) => {}
             Outcome::Wrong { reason } => text += &format!("{backend}: WRONG, not scored: {reason}\n"),
             Outcome::Failed { reason } => text += &format!("{backend}: failed, not scored: {reason}\n"),
+            Outcome::Interrupted(partial) => text += &interrupted(backend, partial),
         }
     }
     for result in &report.results {
@@ -43,6 +44,18 @@ pub(super) fn table(report: &Report) -> String {
         text += "\n--quick: this shows that all works, not how fast it is.\n";
     }
     text
+}
+
+/// What there is of a backend whose measurement was interrupted.
+fn interrupted(backend: &str, partial: &Partial) -> String {
+    let mut text = format!("{backend}: interrupted; cold start {}", time(partial.cold_start_ns as f64));
+    if let Some(Summary { median, .. }) = Summary::of(&partial.latency_ns) {
+        text += &format!(", latency {}", time(median));
+    }
+    for point in &partial.throughput {
+        text += &format!(", {} images/s at {}", rate(point), point.batch);
+    }
+    text + "\n"
 }
 
 fn summary(backend: &str, scores: &Scores) -> Vec<String> {

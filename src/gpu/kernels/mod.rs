@@ -5,11 +5,11 @@ pub(crate) mod conv_lif;
 pub(crate) mod conv_transpose_lif;
 pub(crate) mod image_lif;
 pub(crate) mod linear_lif;
-#[cfg(test)]
-mod philox_words;
+#[cfg(any(test, feature = "verify"))]
+pub(crate) mod philox_words;
 pub(crate) mod readout;
 #[cfg(test)]
-mod reflection;
+pub(crate) mod reflection;
 pub(crate) mod rgba;
 pub(crate) mod sample;
 pub(crate) mod tiles;
@@ -36,7 +36,7 @@ pub(crate) enum Binding {
 
 /// What the layers' kernels have in common.
 const LIF: &str = include_str!("../../../shaders/lif.wgsl");
-const GATHER: &str = include_str!("../../../shaders/gather.wgsl");
+pub(crate) const GATHER: &str = include_str!("../../../shaders/gather.wgsl");
 
 /// The constants in front of a layer's kernel.
 pub(crate) fn layer_constants(time_steps: usize, variant: Variant) -> [(&'static str, u32); 2] {
@@ -67,10 +67,15 @@ impl Kernel {
 
     /// Compiles the kernel.
     pub(crate) fn pipeline(&self, gpu: &Gpu, constants: &[(&str, u32)]) -> wgpu::ComputePipeline {
+        self.compile(gpu, gpu.kernel_text(self.name, self.source(constants)))
+    }
+
+    /// Compiles a text with the kernel's entry point and bindings.
+    pub(crate) fn compile(&self, gpu: &Gpu, source: String) -> wgpu::ComputePipeline {
         let label = self.label();
         let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(&label),
-            source: wgpu::ShaderSource::Wgsl(self.source(constants).into()),
+            source: wgpu::ShaderSource::Wgsl(source.into()),
         });
         let entries: Vec<_> =
             self.bindings.iter().zip(0..).map(|(binding, at)| layout_entry(*binding, at)).collect();
@@ -171,6 +176,13 @@ fn layout_entry(binding: Binding, at: u32) -> wgpu::BindGroupLayoutEntry {
         },
     };
     wgpu::BindGroupLayoutEntry { binding: at, visibility: wgpu::ShaderStages::COMPUTE, ty, count: None }
+}
+
+/// Words of `channels` channels each, with channels filled up to groups of four.
+#[cfg(any(test, feature = "verify"))]
+pub(crate) fn grouped(words: &[u32], channels: usize) -> Vec<u32> {
+    let fill = vec![0; channels.next_multiple_of(4) - channels];
+    words.chunks(channels).flat_map(|words| [words, &fill].concat()).collect()
 }
 
 /// A buffer with contents that never change.

@@ -13,7 +13,7 @@ use crate::gpu::roofline;
 use crate::gpu::variant::Variant;
 
 /// Every kernel with some constants that it may be compiled with.
-fn kernels() -> Vec<(&'static Kernel, Vec<(&'static str, u32)>)> {
+pub(crate) fn kernels() -> Vec<(&'static Kernel, Vec<(&'static str, u32)>)> {
     let mut kernels = vec![(&philox_words::KERNEL, vec![])];
     kernels.extend([&roofline::ADD, &roofline::MULTIPLY_ADD, &roofline::COPY].map(|kernel| (kernel, vec![])));
     for channels in [1, 3] {
@@ -49,7 +49,7 @@ fn sampler(steps: u32, latent: u32, encoded: u32) -> Vec<(&'static str, u32)> {
     ]
 }
 
-fn validated(kernel: &Kernel, constants: &[(&str, u32)]) -> (Module, ModuleInfo) {
+pub(crate) fn validated(kernel: &Kernel, constants: &[(&str, u32)]) -> (Module, ModuleInfo) {
     let source = kernel.source(constants);
     let module = naga::front::wgsl::parse_str(&source)
         .unwrap_or_else(|error| panic!("{}", error.emit_to_string_with_path(&source, kernel.name)));

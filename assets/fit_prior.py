@@ -1,0 +1,129 @@
+"""Fits the sample layer of a trained ESVAE to what its encoder makes of the training images; minutes, no convolution
+but one pass of the encoder.
+
+    python assets/fit_prior.py faces.safetensors --data faces16.npz --out faces-fitted.safetensors
+
+While the whole network trains, nothing but a small term ties the prior's rates to the encoder's, so samples are less
+coherent than reconstructions. The prior is a logit-normal distribution: rates r = sigmoid(W n + b), n from N(0, I). Its
+first two moments can be those of the encoder's rates exactly: b and the variance of each channel from the mean and
+variance of its rates, the correlation of each pair of channels from the covariance of theirs. W is the symmetric root of
+the covariance found, without what is negative in it.
+"""
+import argparse
+import sys
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+import pictures
+from evaluate import load, tensors
+from network import ESVAE
+from pictures import InputError
+from train import replace
+
+# A logit beyond these is a channel that is always or never on.
+LOGIT, WIDEST = 12.0, 12.0
+ROUNDS = 60
+
+
+def quadrature(points):
+    """Nodes and weights of the mean over N(0, 1)."""
+    x, w = np.polynomial.hermite_e.hermegauss(points)
+    return torch.from_numpy(x), torch.from_numpy(w / w.sum())
+
+
+def bisect(f, low, high, target):
+    """x with f(x) = target, elementwise, for f that grows."""
+    for _ in range(ROUNDS):
+        middle = (low + high) / 2
+        above = f(middle) > target
+        low, high = torch.where(above, low, middle), torch.where(above, middle, high)
+    return (low + high) / 2
+
+
+def marginals(mean, variance):
+    """Location and width of logit-normal distributions of these means and variances."""
+    x, w = quadrature(80)
+    moment = lambda b, s, power: ((b[:, None] + s[:, None] * x).sigmoid() ** power * w).sum(1)
+    location = lambda s: bisect(lambda b: moment(b, s, 1), torch.full_like(mean, -LOGIT * 3), torch.full_like(mean, LOGIT * 3), mean)
+    width = bisect(lambda s: moment(location(s), s, 2), torch.zeros_like(mean), torch.full_like(mean, WIDEST), variance + mean**2)
+    return location(width), width
+
+
+def correlations(b, s, covariance):
+    """The correlation of each pair of logits that gives their rates this covariance."""
+    x, w = quadrature(24)
+    i, j = torch.triu_indices(len(b), len(b), 1)
+    mean = ((b[:, None] + s[:, None] * x).sigmoid() * w).sum(1)
+
+    def covariance_at(rho):
+        # Two normal numbers of correlation rho, the second given the first.
+        first = (b[i, None] + s[i, None] * x).sigmoid() * w
+        given = rho[:, None, None] * x[:, None] + (1 - rho**2).clamp_min(0).sqrt()[:, None, None] * x
+        second = ((b[j, None, None] + s[j, None, None] * given).sigmoid() * w).sum(2)
+        return (first * second).sum(1) - mean[i] * mean[j]
+
+    result = torch.eye(len(b), dtype=b.dtype)
+    for part in torch.arange(len(i)).split(4096):
+        i_all, j_all = i, j
+        i, j = i_all[part], j_all[part]
+        rho = bisect(covariance_at, torch.full((len(part),), -1.0, dtype=b.dtype), torch.ones(len(part), dtype=b.dtype), covariance[i, j])
+        result[i, j] = result[j, i] = rho
+        i, j = i_all, j_all
+    return result
+
+
+def fit(counts, steps):
+    """Weight `[C, C]` and bias `[C]` of the sample layer for spike counts `[N, C]` of `steps` steps."""
+    r = counts.double() / steps
+    mean = r.mean(0).clamp(1e-4, 1 - 1e-4)
+    covariance = torch.cov(r.T)
+    # The widest distribution there is has rates of 0 and 1 only.
+    variance = torch.minimum(covariance.diagonal().clamp_min(1e-12), 0.98 * mean * (1 - mean))
+    b, s = marginals(mean, variance)
+    rho = correlations(b, s, covariance)
+    values, vectors = torch.linalg.eigh(rho)
+    root = vectors * values.clamp_min(1e-6).sqrt()
+    root = root / root.norm(dim=1, keepdim=True)  # each channel keeps its width
+    values, vectors = torch.linalg.eigh(root @ root.T)
+    symmetric = vectors @ (values.clamp_min(0).sqrt()[:, None] * vectors.T)
+    return s[:, None] * symmetric, b
+
+
+@torch.inference_mode()
+def counts(net, images):
+    """The encoder's spikes of each channel, summed over time: `[N, C]`, 0 to T."""
+    encoded = []
+    for i in range(0, len(images), 250):
+        x = torch.from_numpy(images[i:i + 250]).float() / 127.5 - 1
+        encoded.append(net.encode(x).sum(0))
+    return torch.cat(encoded)
+
+
+def main(arguments=None):
+    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    a.add_argument("model", help="checkpoint of an ESVAE, .safetensors")
+    a.add_argument("--data", required=True, help="as train.py's; its part `train` is encoded")
+    a.add_argument("--out", required=True, help="checkpoint to write, .safetensors; may be the same file")
+    a = a.parse_args(arguments)
+    net = load(a.model)
+    if not isinstance(net, ESVAE):
+        raise InputError(f"{a.model}: expected an ESVAE, found an FSVAE: its prior is a network of spiking neurons")
+    images = pictures.read(a.data, "train", net.side, net.channels == 1)
+    if images.shape[1:] != (net.channels, net.side, net.side):
+        raise InputError(f"{a.data}: the model wants {net.channels} x {net.side} x {net.side}, found {' x '.join(map(str, images.shape[1:]))}")
+    weight, bias = fit(counts(net, images), net.steps)
+    found = tensors(a.model)
+    for name, value in (("sample_layer.0.weight", weight), ("sample_layer.0.bias", bias)):
+        found[name] = value.to(found[name].dtype)
+    replace(a.out, lambda path: save_file(found, path))
+    print(f"{a.out}: sample layer fitted to the rates of {len(images)} images")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2)

@@ -1,0 +1,84 @@
+//! What the pickle of a `.pth` may hold.
+
+use safetensors::tensor::Dtype;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Value<'a> {
+    /// None, a truth value, a float, a set: anything that is of no use here.
+    Plain,
+    Int(i64),
+    Text(&'a str),
+    /// Its items are passed over.
+    List,
+    Tuple(usize),
+    Dict(usize),
+    Tensor(usize),
+    Storage(Storage<'a>),
+    Global(Global),
+}
+
+/// What may be called or named.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Global {
+    OrderedDict,
+    Size,
+    /// Makes something of no use here out of plain arguments.
+    Opaque,
+    RebuildTensor,
+    RebuildParameter,
+    Storage(Dtype),
+}
+
+impl Global {
+    /// The only globals that are let in; every other is refused.
+    pub(super) fn named(module: &str, name: &str) -> Option<Self> {
+        Some(match (module, name) {
+            ("collections", "OrderedDict") => Global::OrderedDict,
+            ("torch", "Size") => Global::Size,
+            ("collections", "Counter") | ("__builtin__", "set") | ("torch", "device") => Global::Opaque,
+            ("torch._utils", "_rebuild_tensor_v2") => Global::RebuildTensor,
+            ("torch._utils", "_rebuild_parameter") => Global::RebuildParameter,
+            ("torch", "FloatStorage") => Global::Storage(Dtype::F32),
+            ("torch", "HalfStorage") => Global::Storage(Dtype::F16),
+            ("torch", "BFloat16Storage") => Global::Storage(Dtype::BF16),
+            ("torch", "DoubleStorage") => Global::Storage(Dtype::F64),
+            ("torch", "LongStorage") => Global::Storage(Dtype::I64),
+            ("torch", "IntStorage") => Global::Storage(Dtype::I32),
+            ("torch", "ShortStorage") => Global::Storage(Dtype::I16),
+            ("torch", "CharStorage") => Global::Storage(Dtype::I8),
+            ("torch", "ByteStorage") => Global::Storage(Dtype::U8),
+            ("torch", "BoolStorage") => Global::Storage(Dtype::BOOL),
+            ("torch", "float32" | "float16" | "bfloat16" | "float64" | "int64" | "int32" | "bool") => {
+                Global::Opaque
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// A record of the archive, as elements of one type.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Storage<'a> {
+    pub(super) dtype: Dtype,
+    pub(super) key: &'a str,
+    pub(super) elements: i64,
+}
+
+/// A view of a storage; sizes and strides are tuples.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View<'a> {
+    pub(super) storage: Storage<'a>,
+    pub(super) offset: i64,
+    pub(super) sizes: usize,
+    pub(super) strides: usize,
+}
+
+/// Everything a pickle made.
+#[derive(Debug)]
+pub(super) struct Pickle<'a> {
+    pub(super) top: Value<'a>,
+    pub(super) tuples: Vec<Vec<Value<'a>>>,
+    /// Dictionaries and tensors under keys that are text; all other entries are passed over.
+    pub(super) dicts: Vec<Vec<(&'a str, Value<'a>)>>,
+    pub(super) tensors: Vec<View<'a>>,
+}

@@ -1,0 +1,121 @@
+//! What has been measured until now, which is not lost when the program is told to end.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::place::Place;
+use super::schema::{Adapter, Measured, Outcome, Partial, Report};
+use super::{plot, table};
+use crate::cli::output::Target;
+use crate::cli::report::print;
+use crate::cli::{Failure, say, signals};
+
+/// Longer than a signal needs to end the program.
+const LONG: Duration = Duration::from_secs(10);
+
+/// Where a report goes.
+#[derive(Default)]
+pub(super) struct Places {
+    /// Whether as a table to standard output.
+    pub(super) table: bool,
+    pub(super) json: Option<Target>,
+    pub(super) plot: Option<plot::Output>,
+}
+
+#[derive(Clone, Default)]
+pub(super) struct Keeper {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Until it is delivered.
+    report: Option<(Report, Places)>,
+    /// The backend that is being measured.
+    running: Option<Running>,
+}
+
+struct Running {
+    backend: String,
+    adapter: Option<Adapter>,
+    /// None until its images are compared: of a backend that may be wrong nothing counts.
+    partial: Option<Partial>,
+}
+
+impl Keeper {
+    /// Keeps a report that grows, and delivers it should the program be told to end.
+    pub(super) fn new(report: Report, places: Places) -> Self {
+        let state = State { report: Some((report, places)), running: None };
+        let keeper = Keeper { state: Arc::new(Mutex::new(state)) };
+        let kept = keeper.clone();
+        signals::on_end(move || kept.deliver_interrupted());
+        keeper
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A backend's turn.
+    pub(super) fn begin(&self, place: &Place) {
+        self.state().running =
+            Some(Running { backend: place.name(), adapter: place.adapter(), partial: None });
+    }
+
+    /// Notes what is known of that backend.
+    pub(super) fn so_far(&self, note: impl FnOnce(&mut Partial)) {
+        if let Some(running) = &mut self.state().running {
+            note(running.partial.get_or_insert_default());
+        }
+    }
+
+    /// A backend is done.
+    pub(super) fn end(&self, measured: Measured) {
+        let mut state = self.state();
+        state.running = None;
+        if let Some((report, _)) = &mut state.report {
+            report.results.push(measured);
+        }
+    }
+
+    /// Prints and writes the whole report.
+    pub(super) fn deliver(&self) -> Result<Report, Failure> {
+        signals::forget_wish();
+        let Some((report, places)) = self.state().report.take() else {
+            // Told to end just now: another thread has delivered it, and ends the program.
+            std::thread::sleep(LONG);
+            return Err(Failure::Partial("interrupted".into()));
+        };
+        write(&report, places)?;
+        Ok(report)
+    }
+
+    /// Prints and writes what there is, if that is anything.
+    fn deliver_interrupted(&self) {
+        let mut state = self.state();
+        let Some((mut report, places)) = state.report.take() else { return };
+        if let Some(Running { backend, adapter, partial: Some(partial) }) = state.running.take() {
+            report.results.push(Measured { backend, adapter, outcome: Outcome::Interrupted(partial) });
+        }
+        if report.results.is_empty() {
+            return;
+        }
+        match write(&report, places) {
+            Ok(()) => say::say("interrupted: this is what was measured until now"),
+            Err(failure) => say::say(failure.to_string()),
+        }
+    }
+}
+
+fn write(report: &Report, places: Places) -> Result<(), Failure> {
+    if places.table {
+        print(&table::table(report))?;
+    }
+    if let Some(target) = places.json {
+        target.write(&report.to_json()?)?;
+    }
+    if let Some(output) = places.plot {
+        output.write(&plot::charts(report))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! The pictures of a folder and of all folders in it.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use fsvae::image::{ImageFormat, guess_format};
+
+use super::Failure;
+
+/// Links that cross each other make many paths of few folders.
+const MOST_LINKS: usize = 10_000;
+/// Formats of photos that are not read. Such a file is no chaff beside the pictures: it is missed.
+const UNREAD: [&str; 5] = ["avif", "heic", "heif", "jp2", "jxl"];
+/// How many names are given of those that are passed over.
+const NAMED: usize = 3;
+
+/// What was found, in the order of the names, folders where their name stands.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) pictures: Vec<PathBuf>,
+    /// Files that are no pictures.
+    pub(super) others: Vec<PathBuf>,
+    /// Folders that could not be read, and why.
+    pub(super) unreadable: Vec<String>,
+    links: usize,
+}
+
+impl Found {
+    /// Adds what is in a folder. Hidden files and folders are not looked at, nor is what macOS adds to archives.
+    pub(super) fn add(&mut self, folder: &Path) -> Result<(), Failure> {
+        let before = (self.pictures.len(), self.others.len());
+        let unreadable = |problem| Failure::Input(unreadable(folder, &problem));
+        let place = folder.canonicalize().map_err(unreadable)?;
+        let names = names(folder).map_err(unreadable)?;
+        self.walk(folder, &names, &mut vec![(place, folder.into())])?;
+        if self.pictures.len() == before.0 {
+            let others = &self.others[before.1..];
+            let holds = match others {
+                [] => "the folder holds no files".into(),
+                others => format!("the folder holds no pictures, {}", list(others)),
+            };
+            return Err(Failure::Input(format!("{}: {holds}", folder.display())));
+        }
+        Ok(())
+    }
+
+    /// What is passed over, in words.
+    pub(super) fn passed_over(&self) -> Option<String> {
+        (!self.others.is_empty()).then(|| format!("passed over {}", list(&self.others)))
+    }
+
+    /// `inside` has the folders that lead here: where each really is, and how it was called.
+    fn walk(
+        &mut self,
+        folder: &Path,
+        names: &[PathBuf],
+        inside: &mut Vec<(PathBuf, PathBuf)>,
+    ) -> Result<(), Failure> {
+        for name in names {
+            let path = folder.join(name);
+            match fs::metadata(&path) {
+                Ok(kind) if kind.is_dir() => self.enter(path, inside)?,
+                Ok(kind) if !kind.is_file() => self.others.push(path),
+                // A link that leads nowhere is a picture that cannot be read, if it is called like one.
+                _ if is_picture(&path) => self.pictures.push(path),
+                _ => self.others.push(path),
+            }
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, path: PathBuf, inside: &mut Vec<(PathBuf, PathBuf)>) -> Result<(), Failure> {
+        let refused = |problem: String| Err(Failure::Input(format!("{}: {problem}", path.display())));
+        let (place, names) = match path.canonicalize().and_then(|place| Ok((place, names(&path)?))) {
+            Ok(found) => found,
+            Err(problem) => {
+                self.unreadable.push(unreadable(&path, &problem));
+                return Ok(());
+            }
+        };
+        if let Some((_, outer)) = inside.iter().find(|(outer, _)| *outer == place) {
+            return refused(format!("a loop of folders: this link leads back to {}", outer.display()));
+        }
+        self.links += usize::from(path.is_symlink());
+        if self.links > MOST_LINKS {
+            return refused(format!("more than {MOST_LINKS} links to folders"));
+        }
+        inside.push((place, path.clone()));
+        self.walk(&path, &names, inside)?;
+        inside.pop();
+        Ok(())
+    }
+}
+
+fn unreadable(folder: &Path, problem: &std::io::Error) -> String {
+    format!("{}: cannot read the folder: {problem}", folder.display())
+}
+
+fn names(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        if !name.as_encoded_bytes().starts_with(b".") && name != "__MACOSX" {
+            names.push(name.into());
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// By the name, or for a file without an extension by its first bytes.
+fn is_picture(path: &Path) -> bool {
+    let Some(extension) = path.extension() else {
+        // Two letters would take texts for bitmaps.
+        let mut start = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(16).read_to_end(&mut start));
+        let format = read.ok().and_then(|_| guess_format(&start).ok());
+        return format.is_some_and(|format| {
+            format.reading_enabled() && ![ImageFormat::Bmp, ImageFormat::Pnm].contains(&format)
+        });
+    };
+    ImageFormat::from_extension(extension).is_some_and(|format| format.reading_enabled())
+        || UNREAD.iter().any(|unread| extension.eq_ignore_ascii_case(unread))
+}
+
+/// How many, and the first few names.
+fn list(files: &[PathBuf]) -> String {
+    let names: Vec<String> = files.iter().take(NAMED).map(|file| file.display().to_string()).collect();
+    let kind = if files.len() == 1 { "file that is no picture" } else { "files that are no pictures" };
+    let more = files.len().checked_sub(NAMED).filter(|&more| more > 0);
+    let more = more.map(|more| format!(" and {more} more")).unwrap_or_default();
+    format!("{} {kind}: {}{more}", files.len(), names.join(", "))
+}

@@ -1,0 +1,159 @@
+//! Files: everything that can be wrong with a path is found before any image is made, and a file is
+//! written beside its place, then renamed, so that there is never half of one.
+
+mod files;
+mod pattern;
+mod place;
+mod target;
+mod temporary;
+
+use std::path::Path;
+
+use fsvae::Grid;
+
+pub(super) use files::{Files, Numbered};
+pub(super) use pattern::{Pattern, Placeholder};
+pub(super) use place::is_stdout;
+pub(super) use target::Target;
+pub(super) use temporary::remove_leftovers;
+
+use super::Failure;
+use super::formats::Format;
+
+/// A grid of more bytes than this is surely meant to be separate files.
+const LARGEST_GRID: usize = 1 << 30;
+
+/// Width, height and channels of a tile.
+pub(super) type Size = (usize, usize, usize);
+
+fn failure(path: &Path, source: std::io::Error) -> Failure {
+    Failure::Write { place: format!("{}: cannot write it", path.display()), source }
+}
+
+/// `--format`, the same for all commands that write pictures.
+#[derive(Debug, clap::Args)]
+pub(super) struct FormatArgument {
+    /// Format of --out, whatever its name says, and of standard output, --out - [default: png, one picture of all
+    /// images]. rgb24, gray and png-stream write image after image, as ffmpeg reads them
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(super) format: Option<Format>,
+}
+
+/// The format that was asked for, or that the name says; standard output has no name.
+pub(super) fn format(path: &Path, asked: Option<Format>, of_stdout: Format) -> Result<Format, Failure> {
+    match asked {
+        Some(format) => Ok(format),
+        None if is_stdout(path) => Ok(of_stdout),
+        None => Format::of_path(path),
+    }
+}
+
+/// Where images go.
+pub(super) enum Output {
+    /// Nowhere.
+    None,
+    /// All into one picture.
+    Grid { grid: Grid, target: Target, format: Format },
+    /// One after the other into one file.
+    Frames { target: Target, size: Size, format: Format },
+    /// Each into a file of its own.
+    Each { numbered: Numbered, size: Size, format: Format },
+}
+
+impl Output {
+    /// An output for `count` images of one size with indices from `first` on, a grid as square as can be. It is the
+    /// last of the command's files.
+    pub(super) fn new(
+        mut files: Files,
+        path: &Path,
+        format: Option<Format>,
+        first: u64,
+        count: u64,
+        size: Size,
+    ) -> Result<Self, Failure> {
+        let format = self::format(path, format, Format::Png)?;
+        let pattern = Pattern::new(path, Some(Placeholder::Index))?;
+        let (width, height, channels) = size;
+        if !pattern.is_plain() {
+            format.check(path, width as u64, height as u64)?;
+            let last = first.saturating_add(count.saturating_sub(1));
+            return Ok(Output::Each { numbered: files.last_pattern(pattern, first, last)?, size, format });
+        }
+        if format.is_frames() {
+            return Ok(Output::Frames { target: files.plain(path, &pattern, true)?, size, format });
+        }
+        let count = grid_count(path, count, size)?;
+        let (columns, rows) = grid_shape(count as u64);
+        format.check(path, columns * width as u64, rows * height as u64)?;
+        let target = files.plain(path, &pattern, true)?;
+        Ok(Output::Grid { grid: Grid::new(count, width, height, channels), target, format })
+    }
+
+    /// The next image, u8 `[height, width, channels]`.
+    pub(super) fn add(&mut self, index: u64, pixels: &[u8]) -> Result<(), Failure> {
+        match self {
+            Output::None => Ok(()),
+            Output::Grid { grid, .. } => {
+                grid.add(pixels);
+                Ok(())
+            }
+            Output::Frames { target, size, format } => {
+                let encoded = format.encode(&picture(pixels, *size));
+                target.append(&encoded.map_err(|source| Failure::Encode { place: target.shown(), source })?)
+            }
+            Output::Each { numbered, size, format } => {
+                numbered.target(index)?.write_image(&picture(pixels, *size), *format)
+            }
+        }
+    }
+
+    /// What was written, in words.
+    pub(super) fn finish(self) -> Result<Option<String>, Failure> {
+        match self {
+            Output::None => Ok(None),
+            Output::Grid { grid, target, format } => {
+                let picture = grid.finish();
+                let (width, height) = (picture.width(), picture.height());
+                let text = format!("{} ({width} x {height} pixels)", target.shown());
+                target.write_image(&picture, format)?;
+                Ok(Some(text))
+            }
+            Output::Frames { target, size: (width, height, _), format } => {
+                let text =
+                    format!("{} ({}, {width} x {height} pixels a frame)", target.shown(), format.name());
+                target.finish()?;
+                Ok(Some(text))
+            }
+            Output::Each { numbered, .. } => Ok(Some(numbered.shown())),
+        }
+    }
+}
+
+/// One image.
+fn picture(pixels: &[u8], (width, height, channels): Size) -> fsvae::image::DynamicImage {
+    let mut picture = Grid::new(1, width, height, channels);
+    picture.add(pixels);
+    picture.finish()
+}
+
+/// Columns and rows of a [`Grid`].
+pub(super) fn grid_shape(count: u64) -> (u64, u64) {
+    let root = count.isqrt();
+    let columns = (root + u64::from(root * root < count)).max(1);
+    (columns, count.div_ceil(columns))
+}
+
+/// `count`, if a grid of so many images is not too large.
+pub(super) fn grid_count(path: &Path, count: u64, (width, height, channels): Size) -> Result<usize, Failure> {
+    let count_here = usize::try_from(count).ok();
+    let fits = |&count: &usize| {
+        count.checked_mul(width * height * channels).is_some_and(|bytes| bytes <= LARGEST_GRID)
+    };
+    count_here.filter(fits).ok_or_else(|| {
+        Failure::Input(format!(
+            "{}: a grid of {count} images is too large; write {{index}} into the name for a file each, or --format rgb24 \
+             for frames",
+            path.display()
+        ))
+    })
+}

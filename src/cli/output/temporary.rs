@@ -1,0 +1,92 @@
+//! Files beside their place, and what becomes of them when the program is told to end.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tempfile::NamedTempFile;
+
+/// What is to vanish if the program ends now: temporary files, and directories as long as they are empty.
+static LEFTOVERS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+fn leftovers() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    LEFTOVERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes what is not finished. For the end of the program: no temporary file is made from here on, so that none is
+/// missed.
+pub(in crate::cli) fn remove_leftovers() {
+    let leftovers = leftovers();
+    for path in leftovers.iter().rev() {
+        if std::fs::remove_file(path).is_err() {
+            // Not if something is in it.
+            let _ = std::fs::remove_dir(path);
+        }
+    }
+    std::mem::forget(leftovers);
+}
+
+/// A file that vanishes unless it is renamed.
+pub(super) struct Temporary {
+    file: Option<NamedTempFile>,
+    path: PathBuf,
+}
+
+impl Temporary {
+    pub(super) fn new(directory: &Path) -> io::Result<Self> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".fsvae-");
+        // As any new file: the umask takes away what the user does not want.
+        #[cfg(unix)]
+        builder.permissions(<std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666));
+        let mut leftovers = leftovers();
+        // tempfile wraps its errors to name its random file, which tells nobody anything.
+        let file = builder.tempfile_in(directory).map_err(|error| io::Error::from(error.kind()))?;
+        // The working directory is the program's own, and does not change.
+        let path = file.path().to_owned();
+        leftovers.insert(path.clone());
+        Ok(Temporary { file: Some(file), path })
+    }
+
+    pub(super) fn file(&mut self) -> io::Result<&mut File> {
+        self.file.as_mut().map(NamedTempFile::as_file_mut).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Puts it where it belongs, over what is there.
+    pub(super) fn rename(&mut self, place: &Path) -> io::Result<()> {
+        let file = self.file.take().ok_or(io::ErrorKind::NotFound)?;
+        file.persist(place).map(drop).map_err(|failed| {
+            self.file = Some(failed.file);
+            failed.error
+        })
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        drop(self.file.take());
+        leftovers().remove(&self.path);
+    }
+}
+
+/// Makes a directory and those above it that are missing.
+pub(super) fn make_directories(path: &Path) -> io::Result<()> {
+    if path.as_os_str().is_empty() || path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        make_directories(parent)?;
+    }
+    let mut leftovers = leftovers();
+    match std::fs::create_dir(path) {
+        Ok(()) => {
+            leftovers.insert(path.into());
+            Ok(())
+        }
+        // Another program was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}

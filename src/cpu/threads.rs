@@ -1,0 +1,65 @@
+//! How many threads the CPU backend asks for.
+
+use std::ffi::{OsStr, OsString};
+use std::num::NonZeroUsize;
+
+use crate::error::{Error, Result};
+
+const VARIABLE: &str = "RAYON_NUM_THREADS";
+
+/// Threads that the CPU backend asks for: one for each processor that this process may use, or as many as the
+/// environment variable `RAYON_NUM_THREADS` says, where 0 is the former, too. It works with fewer where the system
+/// gives no more. One without the feature `threads` and in browsers.
+///
+/// # Errors
+/// [`Error::Environment`] if the variable is no such number. The CPU backend then takes one for each processor.
+pub fn threads() -> Result<NonZeroUsize> {
+    if !cfg!(feature = "threads") || cfg!(target_arch = "wasm32") {
+        return Ok(NonZeroUsize::MIN);
+    }
+    let asked = std::env::var_os(VARIABLE).map_or(Ok(None), |value| parse(&value))?;
+    Ok(asked.unwrap_or_else(processors))
+}
+
+/// Processors that this process may use.
+pub(super) fn processors() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+/// `None` for 0 and for nothing at all.
+fn parse(value: &OsStr) -> Result<Option<NonZeroUsize>> {
+    let number = value
+        .to_str()
+        .map(str::trim)
+        .and_then(|text| if text.is_empty() { Some(0) } else { text.parse().ok() });
+    let wrong = || Error::Environment {
+        variable: VARIABLE,
+        expected: "a number of threads, or 0 for one a processor".into(),
+        found: OsString::from(value),
+    };
+    Ok(NonZeroUsize::new(number.ok_or_else(wrong)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_threads_is_read_and_all_else_is_named() {
+        let threads = |text: &str| parse(OsStr::new(text)).map(|n| n.map(NonZeroUsize::get));
+        assert_eq!(threads("3").expect("a number"), Some(3));
+        assert_eq!(threads(" 12 ").expect("a number"), Some(12));
+        assert_eq!(threads("0").expect("a number"), None);
+        assert_eq!(threads("").expect("not set"), None);
+        for text in ["all", "-1", "2.5", "99999999999999999999", "1\n2"] {
+            let error = threads(text).expect_err(text);
+            assert!(error.is_input(), "{error}");
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "RAYON_NUM_THREADS: expected a number of threads, or 0 for one a processor, found {text:?}"
+                )
+            );
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Whole networks, layer by layer.
+
+use super::compare::{Shape, Unit};
+use super::fault::Layer;
+use super::known;
+use super::outcome::{Name, Outcome};
+use crate::architecture::{Architecture, decoder_name};
+use crate::cpu::Cpu;
+use crate::cpu::vectors::Processor;
+use crate::error::Result;
+use crate::gpu::kernels::sample::Run;
+use crate::gpu::kernels::{Pass, grouped};
+use crate::gpu::plan::{EncoderPlan, Plan, record};
+use crate::gpu::readback::submit;
+use crate::gpu::{Gpu, Model, Variant};
+use crate::network::Network;
+
+/// A network with what its layers must give.
+#[derive(Debug)]
+pub(super) struct Trial {
+    /// Its name in a report.
+    model: &'static str,
+    /// What it is, in one phrase.
+    what: String,
+    network: Network,
+    /// Pictures to encode; as many images are generated.
+    pictures: Vec<Vec<u8>>,
+    layers: Vec<Expected>,
+}
+
+/// What one layer must give for all images, encoding first.
+#[derive(Debug)]
+struct Expected {
+    name: String,
+    kernel: &'static str,
+    shape: Shape,
+    words: Vec<u32>,
+    digest: Option<&'static str>,
+}
+
+/// A network on a device.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    model: Model,
+    plan: Plan,
+    encoder: EncoderPlan,
+}
+
+impl Trial {
+    /// The layers as `processor` computes them.
+    pub(super) fn new(
+        model: &'static str,
+        what: String,
+        network: Network,
+        images: usize,
+        processor: Processor,
+    ) -> Self {
+        let architecture = network.architecture.clone();
+        let pictures: Vec<Vec<u8>> = (0..images).map(|n| known::picture(n, &architecture)).collect();
+        let traces = traces(&Cpu::on(processor, &network), &pictures);
+        let layers = layers(&architecture)
+            .into_iter()
+            .zip(traces)
+            .map(|((name, kernel, shape), words)| Expected {
+                digest: known::digest(model, &name),
+                name,
+                kernel,
+                shape,
+                words,
+            })
+            .collect();
+        Trial { model, what, network, pictures, layers }
+    }
+
+    pub(super) async fn load(&self, gpu: &Gpu, variant: Variant) -> Result<Loaded> {
+        let model = Model::new(gpu, &self.network, variant).await?;
+        let plan = gpu.checked(|| Plan::new(&model, self.pictures.len())).await??;
+        let encoder = plan.encoder(&model)?;
+        Ok(Loaded { model, plan, encoder })
+    }
+
+    /// Encoding and generation, each from its first layer to its last.
+    pub(super) async fn on_gpu(&self, loaded: &Loaded) -> Result<[Vec<Outcome>; 2]> {
+        let Loaded { model: Model { gpu, variant, .. }, plan, encoder } = loaded;
+        let images = self.pictures.len().min(plan.capacity);
+        let variant = Some(variant.name());
+        let (encoding, generation) = (plan.encoding(encoder), plan.generation());
+        let sizes: Vec<u64> =
+            self.layers.iter().map(|layer| 4 * (layer.shape.words() * images) as u64).collect();
+        let found = submit(gpu, sizes.iter().sum(), |commands, readback| {
+            gpu.queue.write_buffer(&plan.run, 0, bytemuck::bytes_of(&Run::new(known::SEED, 0)));
+            gpu.queue.write_buffer(&encoder.images, 0, &self.pictures[..images].concat());
+            let mut at = 0;
+            let mut run = |(pass, output): (&Pass, &wgpu::Buffer), size: u64| {
+                record(commands, "fsvae.verify", std::slice::from_ref(pass), images);
+                commands.copy_buffer_to_buffer(output, 0, readback, at, size);
+                at += size;
+            };
+            encoding.into_iter().chain(generation).zip(&sizes).for_each(|(stage, size)| run(stage, *size));
+        })
+        .await?;
+        let mut at = 0;
+        let found = sizes.iter().map(|&size| {
+            let start = at;
+            at += size as usize / 4;
+            found[start..at].to_vec()
+        });
+        Ok(self.outcomes(variant, images, found))
+    }
+
+    pub(super) fn on_cpu(&self, processor: Processor) -> [Vec<Outcome>; 2] {
+        let found = traces(&Cpu::on(processor, &self.network), &self.pictures);
+        self.outcomes(Some(processor.name()), self.pictures.len(), found.into_iter())
+    }
+
+    fn outcomes(
+        &self,
+        variant: Option<&'static str>,
+        images: usize,
+        found: impl Iterator<Item = Vec<u32>>,
+    ) -> [Vec<Outcome>; 2] {
+        let outcome = |layer: &Expected, found| Outcome {
+            name: Name {
+                kernel: layer.kernel,
+                variant,
+                layer: Some(Layer { model: self.model.into(), layer: layer.name.clone() }),
+                input: format!("{}, seed {}, images 0 to {}", self.what, known::SEED, images - 1),
+            },
+            shape: layer.shape,
+            expected: layer.words[..layer.shape.words() * images].to_vec(),
+            found,
+            digest: layer.digest.filter(|_| images >= known::IMAGES),
+        };
+        let mut encoding: Vec<Outcome> =
+            self.layers.iter().zip(found).map(|(layer, found)| outcome(layer, found)).collect();
+        let generation = encoding.split_off(self.network.architecture.depth() + 2);
+        [encoding, generation]
+    }
+
+    #[cfg(test)]
+    pub(super) fn tamper(&mut self, layer: &str) {
+        for expected in self.layers.iter_mut().filter(|expected| expected.name == layer) {
+            expected.words[0] ^= 1;
+        }
+    }
+}
+
+/// Name, kernel and shape of what each layer gives.
+fn layers(architecture: &Architecture) -> Vec<(String, &'static str, Shape)> {
+    let Architecture { encoder_widths, decoder_widths, image_channels, .. } = architecture;
+    let depth = architecture.depth();
+    let trains = |side, channels| Shape { side, channels, unit: Unit::Trains };
+    let latent = trains(1, architecture.latent_channels);
+    let mut layers: Vec<(String, &str, Shape)> = Vec::new();
+    for (i, &width) in encoder_widths.iter().enumerate() {
+        let kernel = if i == 0 { "image_lif" } else { "conv_lif" };
+        layers.push((format!("encoder.{i}"), kernel, trains(architecture.image_side() >> (i + 1), width)));
+    }
+    layers.push(("before_latent_layer".into(), "linear_lif", latent));
+    layers.push(("posterior".into(), "sample", latent));
+    layers.push(("prior".into(), "sample", latent));
+    layers.push(("decoder_input".into(), "linear_lif", trains(2, decoder_widths[0])));
+    for (i, &width) in decoder_widths[1..].iter().enumerate() {
+        layers.push((decoder_name(i, depth), "conv_transpose_lif", trains(4 << i, width)));
+    }
+    let image = Shape { side: architecture.image_side(), channels: *image_channels, unit: Unit::Bytes };
+    layers.push(("final_layer.1".into(), "readout", image));
+    layers
+}
+
+/// What each layer gives, for all pictures one after the other, as the kernels lay it out.
+fn traces(cpu: &Cpu, pictures: &[Vec<u8>]) -> Vec<Vec<u32>> {
+    let mut all: Vec<Vec<u32>> = Vec::new();
+    let shapes = layers(&cpu.network().architecture);
+    for (picture, index) in pictures.iter().zip(0..) {
+        let mut layers = cpu.trace_encoding(picture, known::SEED, index);
+        let (decoder, image) = cpu.trace_generation(known::SEED, index);
+        layers.extend(decoder);
+        layers.push(bytemuck::pod_collect_to_vec(&image));
+        all.resize(layers.len(), Vec::new());
+        for ((all, (.., shape)), words) in all.iter_mut().zip(&shapes).zip(layers) {
+            match shape.unit {
+                Unit::Trains => all.extend(grouped(&words, shape.channels)),
+                _ => all.extend(words),
+            }
+        }
+    }
+    all
+}
+
+#[cfg(all(test, feature = "bundled"))]
+mod tests {
+    use super::*;
+    use crate::verify::Fault;
+    use crate::verify::fault::WrongDigest;
+
+    fn trial((name, network): (&'static str, Network)) -> Trial {
+        Trial::new(name, String::new(), network, known::IMAGES, Processor::get())
+    }
+
+    fn faults(trial: &Trial) -> Vec<Fault> {
+        trial.on_cpu(Processor::get()).into_iter().flatten().filter_map(|outcome| outcome.fault()).collect()
+    }
+
+    /// Every layer of every model has a digest, and the CPU's numbers have it.
+    #[test]
+    fn the_cpu_agrees_with_the_oracle_layer_by_layer() {
+        for bundled in crate::verify::bundled().expect("bundled") {
+            let trial = trial(bundled);
+            assert!(trial.layers.iter().all(|layer| layer.digest.is_some()), "{}", trial.model);
+            assert_eq!(faults(&trial), []);
+        }
+    }
+
+    /// What the CPU and a device have wrong together is seen, and it is the CPU that is named.
+    #[test]
+    fn a_cpu_that_the_oracle_disagrees_with_is_named() {
+        let mut trial = trial(crate::verify::bundled().expect("bundled").swap_remove(0));
+        trial.tamper("decoder.1");
+        let faults = faults(&trial);
+        let [Fault::Digest(WrongDigest { layer, expected, twin, found })] = &faults[..] else {
+            panic!("{faults:?}")
+        };
+        assert_eq!((layer.model.as_str(), layer.layer.as_str()), ("mnist", "decoder.1"));
+        assert_eq!(found, expected);
+        assert_ne!(twin, expected);
+        assert_eq!(faults[0].name(), "decoder.1 of mnist on the CPU");
+    }
+
+    /// A single wrong word is found where it is.
+    #[test]
+    fn the_first_wrong_neuron_is_named() {
+        let network = crate::verify::random::Random::new(3, 0, 0).network();
+        let mut trial = Trial::new("a random network", String::new(), network, 3, Processor::get());
+        trial.tamper("decoder_input");
+        let faults = faults(&trial);
+        let [Fault::Numbers(wrong)] = &faults[..] else { panic!("{faults:?}") };
+        let difference = &wrong.difference;
+        assert_eq!((difference.image, difference.y, difference.x, difference.channel), (0, 0, 0, 0));
+        assert_eq!((difference.step, difference.wrong), (Some(0), 1));
+        assert_eq!(difference.found ^ difference.expected, 1);
+    }
+}

@@ -1,0 +1,2 @@
+mod covered;
+mod planted;

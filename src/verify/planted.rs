@@ -1,0 +1,181 @@
+//! Faults in the kernels' text, such as a driver's compiler would make: an operator, a constant, a bound. All are found,
+//! each under the name of a kernel that it is in.
+
+use super::kernels::Part;
+use super::rounds::{Check, Subject, Verification};
+use super::{Fault, Layer, Nature, Options, WrongNumbers};
+use crate::gpu::testing::{Planted, gpus};
+use crate::gpu::{Gpu, Variant};
+
+/// Kernel, or the shared file that several are made of; text; what is put in its place, once.
+const FAULTS: [(&str, &str, &str); 50] = [
+    ("lif", "-i32((spike_train >> t) & 1u)", "-i32((spike_train >> t) & 3u)"),
+    ("lif", "+= weights & vec4(mask)", "-= weights & vec4(mask)"),
+    ("lif", "let spike = potential > threshold;", "let spike = potential >= threshold;"),
+    ("lif", "select(potential >> vec4(2u), vec4(0), spike)", "select(potential >> vec4(1u), vec4(0), spike)"),
+    ("lif", "select(potential >> vec4(2u), vec4(0), spike)", "select(potential / vec4(4), vec4(0), spike)"),
+    ("lif", "select(potential >> vec4(2u), vec4(0), spike)", "select(vec4(0), potential >> vec4(2u), spike)"),
+    ("lif", "(*currents)[t] + bias", "(*currents)[t] - bias"),
+    ("lif", "t < TIME_STEPS; t++) {\n        let mask", "t < TIME_STEPS - 1u; t++) {\n        let mask"),
+    ("lif", "let potential = carry + (*currents)[t]", "let potential = (*currents)[t]"),
+    ("gather", "spike_trains[j] != 0u)", "spike_trains[j] > 1u)"),
+    ("gather", "(row + 4u * i + j)", "(row + 4u * i + (j ^ 1u))"),
+    ("gather", "j < 4u; j++", "j < 3u; j++"),
+    ("gather", "var i = 0u; i < layer.inputs; i++", "var i = 1u; i < layer.inputs; i++"),
+    ("gather", "i += 8u", "i += 9u"),
+    ("gather", "min(8u, layer.inputs - i)", "min(7u, layer.inputs - i)"),
+    ("gather", "vec4(1u, 2u, 4u, 8u), spikes_in", "vec4(1u, 2u, 4u, 4u), spikes_in"),
+    ("gather", "some.w) << (4u * g)", "some.w) << (3u * g)"),
+    ("gather", "firstTrailingBit(events)", "firstLeadingBit(events)"),
+    ("gather", "events &= events - 1u", "events &= events >> 1u"),
+    ("gather", "[input % 4u]", "[input % 2u]"),
+    ("gather", "(row + input) * layer.outputs", "(row + input + 1u) * layer.outputs"),
+    ("linear_lif", "output >= layer.outputs", "output >= layer.outputs - 1u"),
+    ("linear_lif", "gather(&currents, image * layer.inputs", "gather(&currents, 0u * layer.inputs"),
+    ("conv_lif", "tap < 9u", "tap < 8u"),
+    ("conv_lif", "tap / 3u - 1u", "tap / 3u"),
+    ("conv_lif", "a < layer.side && b < layer.side", "a < layer.side || b < layer.side"),
+    ("conv_lif", "let x = at % half", "let x = at % layer.side"),
+    ("conv_transpose_lif", "(1u + odd_row - 2u * dy)", "(1u + odd_row - dy)"),
+    ("conv_transpose_lif", "dy <= odd_row", "dy < odd_row"),
+    ("conv_transpose_lif", "b + dx < layer.side", "b + dx <= layer.side"),
+    ("conv_transpose_lif", "let odd_column = id.y & 1u", "let odd_column = id.y & 0u"),
+    ("image_lif", "0xffu) - 255", "0xffu) - 256"),
+    ("image_lif", "low >> vec4(8u)", "low >> vec4(7u)"),
+    ("image_lif", "high << vec4(8u)", "high << vec4(7u)"),
+    ("image_lif", "8u * (byte % 4u)", "8u * (byte % 2u)"),
+    ("philox", "let low = (a & 0xffffu)", "let low = (a & 0x7fffu)"),
+    ("philox", "+ (low >> 16u)", "+ (low >> 17u)"),
+    ("philox", "round < 10u", "round < 9u"),
+    ("sample", "start <= step; start += 16u", "start < step; start += 16u"),
+    ("sample", "fired_c.spikes << 8u", "fired_c.spikes << 7u"),
+    ("sample", "select(0u, 1u, low < image)", "select(0u, 0u, low < image)"),
+    ("sample", "step + 1u < TIME_STEPS", "step + 2u < TIME_STEPS"),
+    ("sample", "atomicExchange(&second_mask[m], 0u)", "atomicLoad(&second_mask[m])"),
+    ("sample", "m * QUADS + start / 4u", "m * QUADS + start / 8u"),
+    ("readout", "low >> vec4(14u)", "low >> vec4(13u)"),
+    ("readout", "level >= constants", "level > constants"),
+    ("readout", "var high = THRESHOLDS", "var high = THRESHOLDS - 1u"),
+    ("readout", "corner.x + cell % BORDERED - 1u", "corner.x + cell % BORDERED"),
+    ("rgba", "red * 0x010101u", "red * 0x010100u"),
+    ("tiles", "vec2(tile % run.columns, tile / run.columns)", "vec2(tile / run.columns, tile % run.columns)"),
+];
+
+/// A device whose compiler makes one fault, and the kernels it is in.
+fn faulty(gpu: &Gpu, (file, right, wrong): (&'static str, &'static str, &'static str)) -> (Gpu, Vec<Part>) {
+    let has = |part: &Part| is_in(file, part.kernel().name) && part.kernel().source(&[]).contains(right);
+    let mut gpu = gpu.clone();
+    gpu.planted = Planted::new(
+        move |kernel, source| {
+            if is_in(file, kernel) { source.replacen(right, wrong, 1) } else { source }
+        },
+    );
+    (gpu, Part::ALL.into_iter().filter(has).collect())
+}
+
+fn is_in(file: &str, kernel: &str) -> bool {
+    match file {
+        "lif" => kernel.ends_with("_lif"),
+        "gather" => kernel.ends_with("_lif") && kernel != "image_lif",
+        "philox" => kernel == "philox_words" || kernel == "sample",
+        kernel_file => kernel == kernel_file,
+    }
+}
+
+/// One adapter will do, and not the one that interprets.
+fn adapter() -> Option<&'static Gpu> {
+    gpus().iter().find(|gpu| !gpu.name().contains("SwiftShader"))
+}
+
+fn options() -> Options {
+    Options { words: 1 << 10, images: 2, ..Options::default() }
+}
+
+fn wrong(fault: &Fault) -> &WrongNumbers {
+    let Fault::Numbers(wrong) = fault else { panic!("not of a kernel: {fault}") };
+    wrong
+}
+
+#[test]
+fn fifty_planted_faults_are_found() {
+    let Some(gpu) = adapter() else { return };
+    let (mut found, mut missed, mut in_layers) = (0, Vec::new(), 0);
+    for (at, planted) in FAULTS.into_iter().enumerate() {
+        let (faulty, parts) = faulty(gpu, planted);
+        assert!(!parts.is_empty(), "{planted:?} is in no kernel");
+        let mut verification = Verification::of(
+            Subject::Gpu(Box::new(faulty)),
+            options(),
+            &parts.iter().copied().map(Check::Kernel).collect::<Vec<_>>(),
+        );
+        let names: Vec<&str> = parts.iter().map(|part| part.name()).collect();
+        // Kernels by themselves; the others are compiled from the same text as ever.
+        let mut by = Vec::new();
+        for &part in &parts {
+            let seen = pollster::block_on(verification.sightings(Check::Kernel(part), 0)).expect("it runs");
+            for sighting in seen {
+                let fault = wrong(&sighting.fault);
+                assert!(names.contains(&fault.kernel), "{planted:?} is named {}", sighting.fault.name());
+                by.push(sighting.fault.name());
+            }
+        }
+        // As a layer of a network, where it has an effect there.
+        let seen = pollster::block_on(verification.sightings(Check::Random, 0)).expect("it runs");
+        for sighting in &seen {
+            let WrongNumbers { kernel, layer, .. } = wrong(&sighting.fault);
+            let Some(Layer { layer, .. }) = layer else { panic!("no layer: {}", sighting.fault) };
+            assert!(is_in(planted.0, kernel), "{planted:?} is named {layer}, made by {kernel}");
+            by.push(sighting.fault.name());
+        }
+        in_layers += usize::from(!seen.is_empty());
+        println!("{at}: {planted:?}: {by:?}");
+        if by.len() > seen.len() { found += 1 } else { missed.push(planted) }
+    }
+    println!("{found} of {} found in kernels, {in_layers} of them also in a network's layers", FAULTS.len());
+    assert_eq!(missed, []);
+}
+
+/// Whole rounds, as the command line runs them: the fault is named, in the kernel and in the first layer of every model
+/// that it reaches, and is software's.
+#[test]
+fn a_round_tells_what_is_wrong_and_how() {
+    let Some(gpu) = adapter() else { return };
+    let (faulty, _) = faulty(gpu, ("conv_transpose_lif", "dy <= odd_row", "dy < odd_row"));
+    let mut verification = Verification::new(&faulty, options());
+    while verification.report().rounds == 0 {
+        let step = pollster::block_on(verification.next()).expect("it runs");
+        println!("{}: {:?}", step.check, step.faults);
+    }
+    let report = verification.report();
+    let names: Vec<String> = report.findings.iter().map(|finding| finding.fault.name()).collect();
+    let mut expected = Variant::ALL.map(|variant| format!("conv_transpose_lif ({variant})")).to_vec();
+    let network = report.findings[3].fault.name();
+    assert!(network.contains(" of a random network (events)"), "{network}");
+    expected.push(network);
+    for (model, variant) in super::model_names().iter().zip(["events", "dense", "branches"]) {
+        expected.push(format!("decoder.0 of {model} ({variant})"));
+    }
+    assert_eq!(names, expected);
+    assert!(report.findings.iter().all(|finding| finding.nature == Nature::Always));
+    let verdict = report.verdict(3.0);
+    let tail = format!("WRONG: {} and {} more, always the same: software", names[0], names.len() - 1);
+    assert!(verdict.ends_with(&tail), "{verdict}");
+}
+
+/// Every other compilation of a kernel is wrong, as if memory were: the same work comes out in two ways.
+#[test]
+fn what_is_wrong_now_and_then_is_hardware() {
+    let Some(gpu) = adapter() else { return };
+    let mut gpu = gpu.clone();
+    let compiled = std::sync::atomic::AtomicU32::new(0);
+    gpu.planted = Planted::new(move |kernel, source| {
+        let odd = compiled.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 2 == 1;
+        if kernel == "philox_words" && !odd { source.replace("round < 10u", "round < 9u") } else { source }
+    });
+    let mut verification =
+        Verification::of(Subject::Gpu(Box::new(gpu)), options(), &[Check::Kernel(Part::Philox)]);
+    let step = pollster::block_on(verification.next()).expect("it runs");
+    let [finding] = &step.faults[..] else { panic!("{step:?}") };
+    assert_eq!((finding.fault.name().as_str(), finding.nature), ("philox_words", Nature::NowAndThen));
+    assert!(verification.report().verdict(1.0).ends_with("WRONG: philox_words, now and then: hardware"));
+}

@@ -1,0 +1,187 @@
+//! Random layers, networks and inputs, that come as often as can be to the edges of what the contract allows.
+
+use crate::architecture::Architecture;
+use crate::network::{Moment, Network, Readout, SpikingLayer};
+use crate::philox::{halves, philox};
+
+/// Bound on the magnitudes of a current.
+const CURRENT: i64 = (3 << 29) - (1 << 16) - 1;
+/// Bound on the magnitudes of the readout's sum.
+const READOUT: i64 = (1 << 45) - (1 << 40);
+
+/// How large a layer's numbers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scale {
+    /// A membrane often ends exactly at its threshold.
+    Small,
+    /// As large as the contract allows.
+    Large,
+}
+
+/// Random numbers that are the same everywhere.
+#[derive(Debug)]
+pub(super) struct Random {
+    key: [u32; 2],
+    counter: [u32; 4],
+    words: [u32; 4],
+    left: usize,
+}
+
+impl Random {
+    /// Those of a seed for one of its purposes.
+    pub(super) fn new(seed: u64, purpose: u32, round: u32) -> Self {
+        Random { key: halves(seed), counter: [0, purpose, round, u32::MAX], words: [0; 4], left: 0 }
+    }
+
+    pub(super) fn word(&mut self) -> u32 {
+        if self.left == 0 {
+            self.words = philox(self.key, self.counter);
+            self.counter[0] += 1;
+            self.left = 4;
+        }
+        self.left -= 1;
+        self.words[self.left]
+    }
+
+    pub(super) fn wide(&mut self) -> u64 {
+        u64::from(self.word()) << 32 | u64::from(self.word())
+    }
+
+    /// From `least` to `most`, both included.
+    pub(super) fn between(&mut self, least: usize, most: usize) -> usize {
+        least + self.word() as usize % (most - least + 1)
+    }
+
+    /// From -`most` to `most`.
+    fn about_zero(&mut self, most: i64) -> i64 {
+        (self.wide() % (2 * most as u64 + 1)) as i64 - most
+    }
+
+    fn numbers(&mut self, count: usize, most: i64) -> Vec<i32> {
+        (0..count).map(|_| self.about_zero(most) as i32).collect()
+    }
+
+    /// Spike trains: silent, saturated, sparse or anything.
+    pub(super) fn trains(&mut self, count: usize, steps: usize) -> Vec<u32> {
+        let used = u32::MAX >> (32 - steps);
+        let mut train = || match self.word() % 7 {
+            0 | 1 => 0,
+            2 => u32::MAX,
+            3 | 4 => self.word() & self.word() & self.word(),
+            _ => self.word(),
+        };
+        (0..count).map(|_| train() & used).collect()
+    }
+
+    /// Pixels: noise with many at the ends and in the middle.
+    pub(super) fn pixels(&mut self, count: usize) -> Vec<u8> {
+        let mut pixel = || match self.word() % 8 {
+            0 => 0,
+            1 => 255,
+            2 => 127,
+            3 => 128,
+            _ => self.word() as u8,
+        };
+        (0..count).map(|_| pixel()).collect()
+    }
+
+    pub(super) fn layer(&mut self, inputs: usize, outputs: usize, taps: usize, scale: Scale) -> SpikingLayer {
+        let fan_in = inputs * taps;
+        let (weight, threshold) = match scale {
+            Scale::Small => (4, 3),
+            Scale::Large => (CURRENT / (fan_in as i64 + 1), CURRENT / (fan_in as i64 + 1) / 2),
+        };
+        SpikingLayer {
+            inputs,
+            outputs,
+            taps,
+            weights: self.numbers(outputs * fan_in, weight).into(),
+            bias: self.numbers(outputs, weight),
+            threshold: self.numbers(outputs, threshold).iter().map(|number| number.abs()).collect(),
+        }
+    }
+
+    /// A layer on pixels. With its 8 guard bits and pixels of up to 255 a weight's share of the current is as much as a
+    /// spike's in any other layer, so weights get about as large as `i32`.
+    pub(super) fn image_layer(&mut self, inputs: usize, outputs: usize, scale: Scale) -> SpikingLayer {
+        let layer = self.layer(inputs, outputs, 9, scale);
+        let factor = if scale == Scale::Small { 300 } else { 1 };
+        SpikingLayer { weights: layer.weights.iter().map(|weight| weight * factor).collect(), ..layer }
+    }
+
+    /// The three layers of a prior or posterior.
+    pub(super) fn sampler(
+        &mut self,
+        inputs: usize,
+        channels: usize,
+        neurons: usize,
+        scale: Scale,
+    ) -> [SpikingLayer; 3] {
+        [
+            self.layer(inputs, 2 * channels, 1, scale),
+            self.layer(2 * channels, 4 * channels, 1, scale),
+            self.layer(4 * channels, channels * neurons, 1, scale),
+        ]
+    }
+
+    /// Small ones stay in the middle of `tanh`, large ones have sums of 45 bits.
+    pub(super) fn readout(&mut self, inputs: usize, outputs: usize, steps: usize, scale: Scale) -> Readout {
+        let coefficient = ((1 << 17) - 1) / steps as i64;
+        let largest = READOUT / (1 << 17) / (inputs as i64 * 9 + 1);
+        let weight = if scale == Scale::Small { (largest >> 8).min(1 << 18) } else { largest };
+        let moment = |random: &mut Self, end: usize| {
+            let mut coefficients = random.numbers(end + 1, coefficient);
+            coefficients.resize(steps, 0);
+            Moment { coefficients, bias: (0..outputs).map(|_| random.about_zero(weight << 17)).collect() }
+        };
+        Readout {
+            inputs,
+            outputs,
+            weights: (0..outputs * inputs * 9).map(|_| self.about_zero(weight)).collect(),
+            moments: (0..steps).map(|end| moment(self, end)).collect(),
+        }
+    }
+
+    /// A small network of odd sizes.
+    pub(super) fn network(&mut self) -> Network {
+        let depth = self.between(1, 3);
+        let architecture = Architecture {
+            time_steps: self.between(1, 32),
+            latent_channels: self.between(1, 40),
+            neurons_per_channel: self.between(1, 30),
+            encoder_widths: (0..depth).map(|_| self.between(1, 24)).collect(),
+            decoder_widths: (0..=depth).map(|_| self.between(1, 24)).collect(),
+            image_channels: [1, 3][self.between(0, 1)],
+        };
+        self.network_of(architecture)
+    }
+
+    pub(super) fn network_of(&mut self, architecture: Architecture) -> Network {
+        let Architecture { latent_channels: latent, neurons_per_channel: neurons, image_channels, .. } =
+            architecture;
+        let (encoder, decoder) = (&architecture.encoder_widths, &architecture.decoder_widths);
+        let mut scale = Scale::Large;
+        // They take turns.
+        let mut next = || {
+            scale = if scale == Scale::Small { Scale::Large } else { Scale::Small };
+            scale
+        };
+        Network {
+            image_layer: self.image_layer(image_channels, encoder[0], next()),
+            encoder: encoder.windows(2).map(|pair| self.layer(pair[0], pair[1], 9, next())).collect(),
+            latent: self.layer(encoder[encoder.len() - 1], latent, 4, next()),
+            posterior: self.sampler(2 * latent, latent, neurons, next()),
+            prior: self.sampler(latent, latent, neurons, next()),
+            decoder_input: self.layer(latent, 4 * decoder[0], 1, next()),
+            decoder: decoder.windows(2).map(|pair| self.layer(pair[0], pair[1], 9, next())).collect(),
+            readout: self.readout(
+                decoder[decoder.len() - 1],
+                image_channels,
+                architecture.time_steps,
+                Scale::Small,
+            ),
+            facts: Vec::new(),
+            architecture,
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Pictures and folders as people have them, given to the command line.
+
+mod common;
+
+use std::fs;
+use std::io::Cursor;
+use std::path::Path;
+use std::process::Output;
+
+use common::TINY;
+use common::command::{assert_refused, fsvae, messages};
+use fsvae::image::{
+    DynamicImage, ExtendedColorType, GrayImage, ImageEncoder, ImageFormat, Luma, RgbImage, codecs,
+};
+
+fn directory() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    fs::write(directory.path().join("tiny.safetensors"), TINY.bytes()).expect("written");
+    directory
+}
+
+/// Reconstructs on the CPU with the tiny model.
+fn reconstruct(directory: &Path, arguments: &[&str]) -> Output {
+    let mut program = fsvae(directory);
+    program
+        .args(["reconstruct", "--backend", "cpu", "--model", "tiny.safetensors", "--json"])
+        .args(arguments);
+    program.output().expect("it runs")
+}
+
+/// The files that were read, in their order.
+fn files(output: &Output) -> Vec<String> {
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let file = |image: &serde_json::Value| image["file"].as_str().expect("a name").replace('\\', "/");
+    json["images"].as_array().expect("images").iter().map(file).collect()
+}
+
+fn save(directory: &Path, name: &str) {
+    let path = directory.join(name);
+    fs::create_dir_all(path.parent().expect("a folder")).expect("folders");
+    GrayImage::from_pixel(8, 8, Luma([name.len() as u8 * 9])).save(path).expect("saved");
+}
+
+/// Noise, which no format makes much shorter, so that every part of a file holds pixels.
+fn noise() -> DynamicImage {
+    let mut state = 1_u32;
+    RgbImage::from_fn(64, 64, |_, _| {
+        fsvae::image::Rgb([0; 3].map(|_: u8| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        }))
+    })
+    .into()
+}
+
+fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, format).expect("encoded");
+    bytes.into_inner()
+}
+
+/// Every format that is written, cut in its middle, its header and shortly before its end.
+#[test]
+fn a_cut_picture_is_refused_in_every_format() {
+    let directory = directory();
+    let path = directory.path();
+    let formats = ImageFormat::all().filter(|format| format.reading_enabled() && format.writing_enabled());
+    let mut seen = 0;
+    for format in formats {
+        let extension = format.extensions_str()[0];
+        for (colour, picture) in [("rgb", noise()), ("grey", noise().into_luma8().into())] {
+            // These two have no grey.
+            if colour == "grey" && [ImageFormat::Gif, ImageFormat::Qoi].contains(&format) {
+                continue;
+            }
+            let whole = encoded(&picture, format);
+            let name = &*format!("{colour}.{extension}");
+            fs::write(path.join(name), &whole).expect("written");
+            assert_eq!(files(&reconstruct(path, &[name])), [name], "whole");
+            // The last bytes of a PNG are a checksum, of a GIF a full stop.
+            let few = if [ImageFormat::Png, ImageFormat::Gif].contains(&format) { 20 } else { 1 };
+            for length in
+                [whole.len() / 20, whole.len() / 6, whole.len() / 2, whole.len() - 30, whole.len() - few]
+            {
+                fs::write(path.join(name), &whole[..length]).expect("written");
+                let output = reconstruct(path, &[name]);
+                // Names begin with g and r: before t.
+                let parts = [name, "not an image that can be read"];
+                assert_refused(&output, 2, &parts, path, &[name, "tiny.safetensors"]);
+            }
+            fs::remove_file(path.join(name)).expect("removed");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 14, "only {seen}");
+}
+
+/// JPEG's decoder makes grey of what is missing, so the file is followed to its end.
+#[test]
+fn a_jpeg_cut_anywhere_is_refused_and_one_with_more_after_it_is_not() {
+    let directory = directory();
+    let path = directory.path();
+    let mut whole = Vec::new();
+    let picture = noise().into_rgb8();
+    codecs::jpeg::JpegEncoder::new_with_quality(&mut whole, 90)
+        .write_image(&picture, 64, 64, ExtendedColorType::Rgb8)
+        .expect("encoded");
+    for missing in [1, 2, 3, 100, whole.len() / 3, whole.len() - 700] {
+        fs::write(path.join("a.jpg"), &whole[..whole.len() - missing]).expect("written");
+        let output = reconstruct(path, &["a.jpg"]);
+        assert_refused(&output, 2, &["a.jpg", "cut"], path, &["a.jpg", "tiny.safetensors"]);
+    }
+    fs::write(path.join("a.jpg"), [&whole[..], b"a film, as telephones put it there"].concat())
+        .expect("written");
+    assert!(reconstruct(path, &["a.jpg"]).status.success());
+}
+
+#[test]
+fn folders_are_walked_in_the_order_of_names() {
+    let directory = directory();
+    let path = directory.path();
+    for name in
+        ["all/b/2.png", "all/b/10.png", "all/a.png", "all/c.PNG", "all/a/deep/er.bmp", "else/where.png"]
+    {
+        save(path, name);
+    }
+    // What nobody means: hidden files and folders, and what macOS adds.
+    for name in ["all/.hidden.png", "all/.git/x.png", "all/__MACOSX/y.png"] {
+        save(path, name);
+    }
+    save(path, "without.png");
+    fs::rename(path.join("without.png"), path.join("all/without")).expect("renamed");
+    let names = ["all/a/deep/er.bmp", "all/a.png", "all/b/10.png", "all/b/2.png", "all/c.PNG", "all/without"];
+    let output = reconstruct(path, &["all"]);
+    assert_eq!(files(&output), names);
+    assert!(output.status.success());
+    assert!(messages(&output).is_empty(), "{:?}", messages(&output));
+
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("../../else", path.join("all/b/link")).expect("a link");
+        std::os::unix::fs::symlink("../else/where.png", path.join("all/z.png")).expect("a link");
+        let output = reconstruct(path, &["all"]);
+        let linked = [&names[..4], &["all/b/link/where.png"], &names[4..], &["all/z.png"]].concat();
+        assert_eq!(files(&output), linked);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn loops_are_refused() {
+    use std::os::unix::fs::symlink;
+    for (at, target) in
+        [("all/b/loop", ".."), ("all/b/loop", "."), ("all/loop", "../all"), ("else/back", "../all")]
+    {
+        let directory = directory();
+        let path = directory.path();
+        for name in ["all/b/1.png", "else/2.png"] {
+            save(path, name);
+        }
+        symlink("../else", path.join("all/else")).expect("a link");
+        symlink(target, path.join(at)).expect("a link");
+        let output = reconstruct(path, &["all"]);
+        assert_refused(
+            &output,
+            2,
+            &["loop", "leads back to all"],
+            path,
+            &["all", "else", "tiny.safetensors"],
+        );
+    }
+    // Links that multiply each other, without a loop.
+    let directory = directory();
+    let path = directory.path();
+    save(path, "0/a.png");
+    for level in 1..40 {
+        fs::create_dir(path.join(level.to_string())).expect("a folder");
+        for link in ["x", "y"] {
+            symlink(format!("../{}", level - 1), path.join(format!("{level}/{link}"))).expect("a link");
+        }
+    }
+    let output = reconstruct(path, &["39"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(messages(&output)[0].contains("more than 10000 links"), "{:?}", messages(&output));
+}
+
+#[test]
+fn what_is_no_picture_is_passed_over_in_one_line() {
+    let directory = directory();
+    let path = directory.path();
+    save(path, "photos/a.png");
+    for (name, start) in
+        [("Thumbs.db", &b"\xd0\xcf\x11\xe0"[..]), ("b/README.txt", b"P6 is a car"), ("desktop.ini", b"")]
+    {
+        fs::create_dir_all(path.join("photos/b")).expect("a folder");
+        fs::write(path.join("photos").join(name), start).expect("written");
+    }
+    let output = reconstruct(path, &["photos"]);
+    assert!(output.status.success());
+    assert_eq!(
+        messages(&output)[0].replace('\\', "/"),
+        "fsvae: passed over 3 files that are no pictures: photos/Thumbs.db, photos/b/README.txt, photos/desktop.ini"
+    );
+    assert_eq!(messages(&output).len(), 1);
+    for n in 0..4 {
+        fs::write(path.join(format!("photos/{n}.json")), "{}").expect("written");
+    }
+    let output = reconstruct(path, &["photos"]);
+    assert!(messages(&output)[0].contains("passed over 7 files"), "{:?}", messages(&output));
+    assert!(messages(&output)[0].ends_with("photos/2.json and 4 more"), "{:?}", messages(&output));
+
+    fs::remove_file(path.join("photos/a.png")).expect("removed");
+    let output = reconstruct(path, &["photos"]);
+    let parts = ["photos: the folder holds no pictures", "7 files"];
+    assert_refused(&output, 2, &parts, path, &["photos", "tiny.safetensors"]);
+}
+
+/// A broken picture, a photo of a format that is not read, a link to nothing: the rest is done, then exit code 1.
+#[test]
+fn broken_pictures_fail_after_the_rest() {
+    let directory = directory();
+    let path = directory.path();
+    for name in ["photos/a.png", "photos/z/a.png"] {
+        save(path, name);
+    }
+    for name in ["photos/empty.png", "photos/m.jpg", "photos/new.heic"] {
+        fs::write(path.join(name), "").expect("written");
+    }
+    let mut broken = 3;
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("nowhere", path.join("photos/gone.png")).expect("a link");
+        broken += 1;
+    }
+    let output = reconstruct(path, &["photos"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(files(&output), ["photos/a.png", "photos/z/a.png"]);
+    let lines = messages(&output);
+    let left_out = lines.iter().filter(|line| line.starts_with("fsvae: left out: photos")).count();
+    assert_eq!(left_out, broken, "{lines:?}");
+    assert!(lines.last().expect("a line").contains(&format!("{broken} files were left out")), "{lines:?}");
+}
+
+/// `image` does not guess TGA.
+#[test]
+fn a_tga_that_was_written_is_read() {
+    let directory = directory();
+    let path = directory.path();
+    let run = |arguments: &[&str]| {
+        let mut program = fsvae(path);
+        program.args(arguments).args(["--backend", "cpu", "--model", "tiny.safetensors"]);
+        program.output().expect("it runs")
+    };
+    assert!(run(&["generate", "--count", "1", "--out", "own.tga"]).status.success());
+    assert!(run(&["generate", "--count", "1", "--out", "own.png"]).status.success());
+    fs::copy(path.join("own.tga"), path.join("called otherwise")).expect("copied");
+    let png = run(&["reconstruct", "own.png", "--digests"]).stdout;
+    for name in ["own.tga", "called otherwise"] {
+        let output = run(&["reconstruct", name, "--digests"]);
+        assert_eq!(output.stdout, png, "{name}: {:?}", messages(&output));
+    }
+}

@@ -1,0 +1,591 @@
+//! What the command line writes, and where: formats, standard output, names with numbers, links and special files, and
+//! what is left when it is told to end.
+
+mod common;
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use common::command::{assert_refused, fsvae, messages};
+use common::{RandomModel, TINY};
+use fsvae::image;
+use fsvae::{Checkpoint, Generator, Images, Network};
+
+/// RGB like TINY.
+const RGB: RandomModel = RandomModel { channels: 3, ..TINY };
+const MODELS: [&str; 2] = ["rgb.safetensors", "tiny.safetensors"];
+
+/// A directory with two small models, a grey one and one in colour.
+fn directory() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("tiny.safetensors"), TINY.bytes()).expect("written");
+    std::fs::write(directory.path().join("rgb.safetensors"), RGB.bytes()).expect("written");
+    directory
+}
+
+fn command(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = fsvae(directory);
+    command.args(arguments);
+    if !arguments.contains(&"--model") {
+        command.args(["--model", "tiny.safetensors"]);
+    }
+    command.args(["--backend", "cpu"]);
+    command
+}
+
+fn run(directory: &Path, arguments: &[&str]) -> Output {
+    command(directory, arguments).output().expect("it runs")
+}
+
+/// What it wrote to standard output, where it must succeed.
+fn stdout(output: &Output) -> Vec<u8> {
+    assert!(output.status.success(), "{:?}", messages(output));
+    output.stdout.clone()
+}
+
+/// Runs with some bytes as standard input.
+fn piped(mut command: Command, input: &[u8]) -> Output {
+    use std::io::Write;
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut pipe = child.stdin.take().expect("a pipe");
+    let input = input.to_vec();
+    let writer = std::thread::spawn(move || pipe.write_all(&input));
+    let output = child.wait_with_output().expect("it ends");
+    drop(writer.join());
+    output
+}
+
+fn images(model: &RandomModel, count: u64) -> Images {
+    let bytes = model.bytes();
+    let network = Network::new(&Checkpoint::from_bytes(&bytes).expect("a checkpoint")).expect("valid");
+    Generator::builder(&network).cpu().generate(0, 0..count).expect("images")
+}
+
+/// The entries of a directory but for the models.
+fn listing(directory: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(directory)
+        .expect("the directory")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .filter(|name| !MODELS.contains(&name.as_str()))
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+/// Refused before anything is made, with a line that has all of `parts`.
+fn refused(directory: &Path, arguments: &[&str], parts: &[&str]) {
+    let before = listing(directory);
+    let mut files: Vec<&str> = MODELS.into_iter().chain(before.iter().map(String::as_str)).collect();
+    files.sort_unstable();
+    assert_refused(&run(directory, arguments), 2, parts, directory, &files);
+}
+
+const EXTENSIONS: [&str; 17] = [
+    "png", "apng", "jpg", "jpeg", "bmp", "gif", "webp", "tif", "tiff", "tga", "qoi", "pbm", "pgm", "ppm",
+    "pnm", "pam", "PNG",
+];
+
+#[test]
+fn what_is_written_can_be_read() {
+    let directory = directory();
+    for (model, reference) in MODELS.into_iter().zip([&RGB, &TINY]) {
+        let expected = images(reference, 1);
+        let expected = expected.get(0).expect("an image");
+        for extension in EXTENSIONS {
+            let name = format!("x.{extension}");
+            stdout(&run(directory.path(), &["generate", "--count", "1", "--model", model, "--out", &name]));
+            let output = run(
+                directory.path(),
+                &["encode", &name, "--model", model, "--out", &format!("{extension}.safetensors")],
+            );
+            assert!(output.status.success(), "{model} {extension}: {:?}", messages(&output));
+            let bytes = std::fs::read(directory.path().join(&name)).expect("a file");
+            // TGA has no mark that tells it.
+            let Ok(picture) = fsvae::read_picture(&bytes) else { continue };
+            let (found, wanted) = (picture.to_rgb8().into_raw(), expected.to_rgb().into_raw());
+            let lossy = match extension {
+                "jpg" | "jpeg" => true,
+                "gif" => reference.channels == 3,
+                "pgm" => reference.channels == 3,
+                "pbm" => true,
+                _ => false,
+            };
+            if !lossy {
+                assert_eq!(found, wanted, "{model} {extension}");
+            }
+            assert_eq!((picture.width(), picture.height()), (8, 8));
+        }
+    }
+    let magic = |name: &str| std::fs::read(directory.path().join(name)).expect("a file")[..2].to_vec();
+    let netpbm = ["x.pbm", "x.pgm", "x.ppm", "x.pnm", "x.pam"].map(magic);
+    assert_eq!(netpbm, [b"P4", b"P5", b"P6", b"P5", b"P7"]);
+}
+
+#[test]
+fn pictures_that_are_too_large_for_their_format_are_refused_at_once() {
+    let directory = directory();
+    for (name, largest) in [("s.jpg", 65535_u64), ("s.jpeg", 65535), ("s.webp", 16383), ("s.tga", 65535)] {
+        let steps = (largest / 8 + 1).to_string();
+        refused(
+            directory.path(),
+            &["interpolate", "0", "1", "--steps", &steps, "--out", name],
+            &[name, &format!("at most {largest} pixels a side")],
+        );
+    }
+    // A grid of 2048 x 2048 tiles of 8 pixels is too much for WebP, and so is its animation.
+    let count = (2048 * 2048).to_string();
+    refused(directory.path(), &["generate", "--count", &count, "--out", "g.webp"], &["g.webp", "16383"]);
+    refused(
+        directory.path(),
+        &["generate", "--count", &count, "--animate", "{step}.webp"],
+        &["{step}.webp", "16383"],
+    );
+}
+
+#[test]
+fn numbers_in_names() {
+    let directory = directory();
+    std::fs::create_dir(directory.path().join("d")).expect("a directory");
+    let plain = |number: u64| {
+        let first = number.to_string();
+        stdout(&run(
+            directory.path(),
+            &["generate", "--first", &first, "--count", "1", "--out", "plain.png"],
+        ));
+        std::fs::read(directory.path().join("plain.png")).expect("a file")
+    };
+    for (pattern, files) in [
+        ("d/{index:03}.png", ["d/009.png", "d/010.png"]),
+        ("d/{index}/{index:06}.png", ["d/9/000009.png", "d/10/000010.png"]),
+        ("d/{{x}}{index:01}%%d.png", ["d/{x}9%d.png", "d/{x}10%d.png"]),
+    ] {
+        stdout(&run(directory.path(), &["generate", "--first", "9", "--count", "2", "--out", pattern]));
+        for (file, number) in files.iter().zip([9, 10]) {
+            assert_eq!(std::fs::read(directory.path().join(file)).expect(file), plain(number), "{file}");
+        }
+    }
+    stdout(&run(directory.path(), &["generate", "--count", "2", "--animate", "d/s{step:03}.png"]));
+    assert!(directory.path().join(format!("d/s{:03}.png", TINY.steps - 1)).exists());
+    stdout(&run(directory.path(), &["interpolate", "0", "1", "--steps", "3", "--out", "d/i{step:02}.png"]));
+    assert!(directory.path().join("d/i02.png").exists());
+}
+
+#[test]
+fn other_placeholders_are_refused_by_name() {
+    let directory = directory();
+    for (arguments, named) in [
+        (["generate", "--out", "a-{index:5}.png"], "`{index:5}`"),
+        (["generate", "--out", "a-%05d.png"], "`%05d`"),
+        (["generate", "--out", "a-%d.png"], "`%d`"),
+        (["generate", "--out", "a-{}.png"], "`{}`"),
+        (["generate", "--out", "a-{step}.png"], "`{step}`"),
+        (["generate", "--out", "{n}/a-{index}.png"], "`{n}`"),
+        (["generate", "--animate", "a-{index}.png"], "`{index}`"),
+        (["generate", "--latents", "z-{index}.safetensors"], "`{index}`"),
+        (["bench", "--json", "b-{index}.json"], "`{index}`"),
+        (["bench", "--plot", "b-%d.png"], "`%d`"),
+    ] {
+        refused(directory.path(), &arguments, &[named]);
+    }
+    refused(directory.path(), &["interpolate", "0", "1", "--out", "{index}.png"], &["`{index}`", "{step}"]);
+    refused(
+        directory.path(),
+        &["generate", "--out", "missing/{index}.png"],
+        &["directory missing does not exist"],
+    );
+}
+
+#[test]
+fn frames_and_pictures_on_standard_output() {
+    let directory = directory();
+    let count = 5;
+    let (grey, colour) = (images(&TINY, count), images(&RGB, count));
+    let generate = |arguments: &[&str]| {
+        stdout(&run(directory.path(), &[&["generate", "--count", "5", "--out", "-"], arguments].concat()))
+    };
+    assert_eq!(generate(&["--format", "gray"]), grey.as_bytes());
+    assert_eq!(generate(&["--format", "rgb24", "--model", "rgb.safetensors"]), colour.as_bytes());
+    let repeated: Vec<u8> = grey.as_bytes().iter().flat_map(|&level| [level; 3]).collect();
+    assert_eq!(generate(&["--format", "rgb24"]), repeated);
+    // One picture of them all, as in a file; and the same by another name of standard output.
+    let grid = image::load_from_memory(&generate(&[])).expect("a PNG");
+    assert_eq!(grid, grey.to_grid());
+    let bmp = image::load_from_memory_with_format(&generate(&["--format", "bmp"]), image::ImageFormat::Bmp);
+    assert_eq!(bmp.expect("a BMP").to_luma8(), grid.to_luma8());
+    #[cfg(target_os = "linux")]
+    {
+        let output = run(directory.path(), &["generate", "--count", "5", "--out", "/dev/stdout"]);
+        assert_eq!(image::load_from_memory(&stdout(&output)).expect("a PNG"), grid);
+    }
+    // A file each, one after the other.
+    let stream = generate(&["--format", "png-stream"]);
+    let heads = stream.windows(8).filter(|bytes| bytes == b"\x89PNG\r\n\x1a\n").count();
+    assert_eq!(heads, 5);
+    assert_eq!(image::load_from_memory(&stream).expect("a PNG").as_bytes(), grey.get(0).expect("one").pixels);
+    // Frames into a file are the same.
+    stdout(&run(directory.path(), &["generate", "--count", "5", "--out", "f.raw", "--format", "gray"]));
+    assert_eq!(std::fs::read(directory.path().join("f.raw")).expect("a file"), grey.as_bytes());
+    // An animation.
+    let gif = stdout(&run(directory.path(), &["generate", "--count", "5", "--animate", "-"]));
+    assert_eq!(&gif[..6], b"GIF89a");
+    let arguments = ["generate", "--count", "5", "--animate", "-", "--format", "gray"];
+    let frames = stdout(&run(directory.path(), &arguments));
+    assert!(frames.ends_with(grid.as_bytes()));
+    assert_eq!(frames.len(), TINY.steps * grid.as_bytes().len());
+    assert_eq!(listing(directory.path()), ["f.raw"]);
+}
+
+#[test]
+fn standard_output_holds_one_thing() {
+    let directory = directory();
+    for arguments in [
+        &["generate", "--out", "-", "--digests"][..],
+        &["generate", "--out", "-", "--latents", "-"],
+        &["generate", "--animate", "-", "--latents", "-"],
+        &["generate", "--out", "-", "--animate", "-"],
+    ] {
+        refused(directory.path(), arguments, &["standard output cannot take both"]);
+    }
+    // What is said of the images goes elsewhere.
+    stdout(&run(directory.path(), &["generate", "--count", "2", "--out", "{index}.png"]));
+    let output = run(directory.path(), &["reconstruct", "0.png", "1.png", "--out", "-"]);
+    assert_eq!(image::load_from_memory(&stdout(&output)).expect("a PNG").width(), 16);
+    assert!(
+        messages(&output).iter().any(|line| line.contains("mean squared error")),
+        "{:?}",
+        messages(&output)
+    );
+    refused(directory.path(), &["reconstruct", "0.png", "--out", "-", "--json"], &["JSON"]);
+}
+
+#[test]
+fn pictures_and_latents_through_pipes() {
+    let directory = directory();
+    let frames =
+        stdout(&run(directory.path(), &["generate", "--count", "4", "--out", "-", "--format", "gray"]));
+    let pngs =
+        stdout(&run(directory.path(), &["generate", "--count", "4", "--out", "-", "--format", "png-stream"]));
+    stdout(&run(directory.path(), &["generate", "--count", "4", "--out", "{index}.png"]));
+    let files = ["0.png", "1.png", "2.png", "3.png"];
+    let expected = stdout(&run(directory.path(), &[&["reconstruct", "--digests"], &files[..]].concat()));
+    let rgb: Vec<u8> = frames.iter().flat_map(|&level| [level; 3]).collect();
+    for (bytes, format) in [(&frames, "gray"), (&rgb, "rgb24"), (&pngs, "pictures"), (&pngs, "png-stream")] {
+        let arguments = ["reconstruct", "-", "--digests", "--input-format", format];
+        assert_eq!(stdout(&piped(command(directory.path(), &arguments), bytes)), expected, "{format}");
+    }
+    let cut =
+        piped(command(directory.path(), &["reconstruct", "-", "--input-format", "gray"]), &frames[..100]);
+    assert_eq!(cut.status.code(), Some(2));
+    let line = "fsvae: -: expected frames of 64 bytes (gray, 8 x 8 pixels), found 1 and 36 bytes";
+    assert_eq!(messages(&cut), [line]);
+
+    let latents = stdout(&run(directory.path(), &[&["encode", "--out", "-"], &files[..]].concat()));
+    let decoded = piped(command(directory.path(), &["decode", "-", "--digests"]), &latents);
+    assert_eq!(stdout(&decoded), expected);
+    let kept = stdout(&run(directory.path(), &["generate", "--count", "4", "--latents", "-"]));
+    let decoded = piped(command(directory.path(), &["decode", "-", "--out", "-", "--format", "gray"]), &kept);
+    assert_eq!(stdout(&decoded), frames);
+    // Either end of a way.
+    for bytes in [&latents, &std::fs::read(directory.path().join("0.png")).expect("a file")] {
+        let way = ["interpolate", "-", "1", "--steps", "3", "--out", "-", "--format", "gray"];
+        let images = stdout(&piped(command(directory.path(), &way), bytes));
+        assert_eq!(images.len(), 3 * 64);
+        assert_eq!(
+            images[..64],
+            stdout(&piped(
+                command(directory.path(), &["decode", "-", "--out", "-", "--format", "gray"]),
+                &latents
+            ))[..64]
+        );
+    }
+    assert_eq!(listing(directory.path()), files);
+}
+
+/// The recipes of the README, where ffmpeg is.
+#[test]
+#[cfg(unix)]
+fn a_pipe_with_ffmpeg() {
+    if Command::new("ffmpeg").arg("-version").stdout(Stdio::null()).status().is_err() {
+        assert!(std::env::var_os("FSVAE_REQUIRE_FFMPEG").is_none(), "ffmpeg is not there");
+        println!("skipped: ffmpeg is not there");
+        return;
+    }
+    let directory = directory();
+    let shell = |script: &str| {
+        let script = script.replace("fsvae", env!("CARGO_BIN_EXE_fsvae"));
+        let script = format!("set -euo pipefail; export AV_LOG_FORCE_NOCOLOR=1; {script}");
+        let output = Command::new("bash").args(["-c", &script]).current_dir(directory.path()).output();
+        stdout(&output.expect("bash"))
+    };
+    let model = "--model rgb.safetensors --backend cpu";
+    let expected = images(&RGB, 12);
+    for format in ["rawvideo -pix_fmt rgb24 -s 8x8", "image2pipe -c:v png"] {
+        let name = if format.starts_with("raw") { "rgb24" } else { "png-stream" };
+        shell(&format!(
+            "fsvae generate {model} --count 12 --out - --format {name} \
+             | ffmpeg -v error -f {format} -i - -c:v ffv1 -pix_fmt bgr0 -y video.mkv"
+        ));
+        let frames = shell("ffmpeg -v error -i video.mkv -f rawvideo -pix_fmt rgb24 -");
+        assert_eq!(frames, expected.as_bytes(), "{name}");
+        let digests = shell(&format!(
+            "ffmpeg -v error -i video.mkv -f {} - | fsvae reconstruct - {model} --digests --input-format {name}",
+            format.replace("-s 8x8", "").replace("-c:v png", "-c:v png -pix_fmt rgb24")
+        ));
+        assert_eq!(digests.iter().filter(|&&byte| byte == b'\n').count(), 12);
+        std::fs::write(directory.path().join("all.raw"), expected.as_bytes()).expect("written");
+        let wanted = shell(&format!("fsvae reconstruct all.raw {model} --digests --input-format rgb24"));
+        assert_eq!(digests, wanted, "{name}");
+    }
+}
+
+#[test]
+fn an_input_is_never_written_over() {
+    let directory = directory();
+    stdout(&run(directory.path(), &["generate", "--count", "2", "--out", "{index}.png"]));
+    stdout(&run(directory.path(), &["encode", "0.png", "--out", "z.safetensors"]));
+    for arguments in [
+        &["reconstruct", "0.png", "1.png", "--out", "1.png"][..],
+        &["reconstruct", "1.png", "--out", "./1.png"],
+        // The second image has the name of the first input.
+        &["reconstruct", "1.png", "0.png", "--out", "{index}.png"],
+        &["reconstruct", ".", "--out", "0.png"],
+        &["encode", "0.png", "--out", "0.png"],
+        &["encode", "0.png", "--out", "tiny.safetensors"],
+        &["generate", "--latents", "tiny.safetensors"],
+        &["decode", "z.safetensors", "--out", "z.safetensors", "--format", "png"],
+        &["interpolate", "0.png", "1", "--out", "0.png"],
+        &["interpolate", "1", "z.safetensors", "--out", "z.safetensors", "--format", "gif"],
+        &["bench", "--json", "tiny.safetensors"],
+    ] {
+        if arguments[1] == "." {
+            let output = run(directory.path(), arguments);
+            assert!(messages(&output).iter().any(|line| line.contains("0.png: is an input, too")));
+            continue;
+        }
+        refused(directory.path(), arguments, &["is an input, too"]);
+    }
+    for arguments in [
+        &["generate", "--out", "x.png", "--latents", "./x.png"][..],
+        &["generate", "--out", "x.gif", "--animate", "x.gif"],
+        &["generate", "--out", "x{index}.png", "--animate", "x{step}.png"],
+        &["generate", "--out", "x{index}.png", "--latents", "x1.png"],
+        &["bench", "--json", "x.svg", "--plot", "x.svg"],
+    ] {
+        refused(directory.path(), arguments, &["is the file of another output, too"]);
+    }
+    #[cfg(unix)]
+    {
+        std::fs::hard_link(directory.path().join("0.png"), directory.path().join("hard.png"))
+            .expect("a link");
+        std::os::unix::fs::symlink("0.png", directory.path().join("soft.png")).expect("a link");
+        for out in ["hard.png", "soft.png"] {
+            refused(directory.path(), &["reconstruct", "0.png", "--out", out], &[out, "is an input, too"]);
+        }
+        let mut redirected = command(directory.path(), &["reconstruct", "-", "--out", "0.png"]);
+        redirected.stdin(std::fs::File::open(directory.path().join("0.png")).expect("a file"));
+        let output = redirected.output().expect("it runs");
+        assert_eq!(output.status.code(), Some(2));
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn links_stay_and_what_they_lead_to_is_written() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+    let directory = directory();
+    let at = |name: &str| directory.path().join(name);
+    std::fs::create_dir(at("real")).expect("a directory");
+    std::fs::write(at("real/t.png"), "old").expect("written");
+    std::fs::set_permissions(at("real/t.png"), std::fs::Permissions::from_mode(0o640)).expect("set");
+    symlink("real/t.png", at("link.png")).expect("a link");
+    symlink("link.png", at("second.png")).expect("a link");
+    symlink("real/new.png", at("dangling.png")).expect("a link");
+    symlink("loop.png", at("loop.png")).expect("a link");
+    std::fs::write(at("name.png"), "old").expect("written");
+    std::fs::hard_link(at("name.png"), at("other.png")).expect("a link");
+    let generate = |out: &str| stdout(&run(directory.path(), &["generate", "--count", "1", "--out", out]));
+    let is_picture = |name: &str| image::open(at(name)).is_ok();
+    generate("second.png");
+    assert!(at("second.png").is_symlink() && at("link.png").is_symlink() && is_picture("real/t.png"));
+    assert_eq!(at("real/t.png").metadata().expect("it is there").mode() & 0o777, 0o640);
+    generate("dangling.png");
+    assert!(at("dangling.png").is_symlink() && is_picture("real/new.png"));
+    generate("name.png");
+    assert!(is_picture("other.png"), "both names are of one file");
+    refused(
+        directory.path(),
+        &["generate", "--out", "loop.png"],
+        &["loop.png: its links lead to each other"],
+    );
+    assert_eq!(listing(&at("real")), ["new.png", "t.png"]);
+}
+
+#[test]
+#[cfg(unix)]
+fn modes_are_kept_and_read_only_files_are_safe() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = directory();
+    let path = directory.path().join("x.png");
+    for mode in [0o600, 0o640, 0o755] {
+        std::fs::write(&path, "old").expect("written");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("set");
+        stdout(&run(directory.path(), &["generate", "--count", "1", "--out", "x.png"]));
+        assert_eq!(path.metadata().expect("it is there").permissions().mode() & 0o777, mode);
+    }
+    std::fs::write(&path, "precious").expect("written");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o444)).expect("set");
+    let output = run(directory.path(), &["generate", "--out", "x.png"]);
+    let files = ["rgb.safetensors", "tiny.safetensors", "x.png"];
+    assert_refused(&output, 1, &["x.png: is read-only"], directory.path(), &files);
+    assert_eq!(std::fs::read(&path).expect("still there"), b"precious");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn special_files_are_written_in_place() {
+    use std::os::unix::fs::FileTypeExt;
+    let directory = directory();
+    let fifo = directory.path().join("pipe.png");
+    assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo").success());
+    let path = fifo.clone();
+    let reader = std::thread::spawn(move || std::fs::read(path));
+    stdout(&run(directory.path(), &["generate", "--count", "3", "--out", "pipe.png"]));
+    let bytes = reader.join().expect("a reader").expect("bytes");
+    assert_eq!(image::load_from_memory(&bytes).expect("a PNG"), images(&TINY, 3).to_grid());
+    assert!(fifo.symlink_metadata().expect("it is there").file_type().is_fifo());
+    assert_eq!(listing(directory.path()), ["pipe.png"]);
+    stdout(&run(directory.path(), &["generate", "--count", "3", "--out", "/dev/null", "--format", "png"]));
+    let output =
+        run(directory.path(), &["generate", "--count", "3", "--out", "/dev/stderr", "--format", "gray"]);
+    assert!(output.stderr.windows(64).any(|bytes| bytes == images(&TINY, 1).as_bytes()));
+    let output = run(directory.path(), &["generate", "--out", "/dev/full", "--format", "png"]);
+    let files = ["pipe.png", "rgb.safetensors", "tiny.safetensors"];
+    assert_refused(&output, 1, &["/dev/full: cannot write it: No space left"], directory.path(), &files);
+
+    // A file that something is mounted on cannot be replaced.
+    let script = "mount --bind a.png b.png && exec \"$0\" generate --model tiny.safetensors --backend cpu --count 3 --out b.png";
+    std::fs::write(directory.path().join("a.png"), "old").expect("written");
+    std::fs::write(directory.path().join("b.png"), "under it").expect("written");
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--mount", "--map-root-user", "sh", "-c", script, env!("CARGO_BIN_EXE_fsvae")]);
+    let output = unshare.current_dir(directory.path()).output();
+    match output.as_ref().map(|output| (output.status.success(), messages(output).join(" "))) {
+        Ok((true, _)) => {
+            assert!(image::open(directory.path().join("a.png")).is_ok(), "what is mounted was written");
+            assert_eq!(listing(directory.path()), ["a.png", "b.png", "pipe.png"]);
+        }
+        Ok((false, text)) if text.contains("fsvae:") => panic!("{text}"),
+        _ => println!("skipped: nothing can be mounted here"),
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn names_that_are_not_utf_8() {
+    use std::os::unix::ffi::OsStrExt;
+    let directory = directory();
+    let pattern = std::ffi::OsStr::from_bytes(b"\xff-{index:02}.png");
+    let output = command(directory.path(), &["generate", "--count", "2"]).arg("--out").arg(pattern).output();
+    stdout(&output.expect("it runs"));
+    for name in [b"\xff-00.png", b"\xff-01.png"] {
+        assert!(directory.path().join(std::ffi::OsStr::from_bytes(name)).exists());
+    }
+}
+
+/// Starts it, sends a signal, and expects that the signal ended it.
+#[cfg(unix)]
+fn interrupt(mut command: Command, after: Duration, signal: &str) -> Output {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    std::thread::sleep(after);
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", signal, &id]).status().expect("kill").success());
+    let start = Instant::now();
+    let output = child.wait_with_output().expect("it ends");
+    assert!(start.elapsed() < Duration::from_secs(20), "it took {:?}", start.elapsed());
+    output
+}
+
+#[test]
+#[cfg(unix)]
+fn signals_leave_nothing_behind() {
+    use std::os::unix::process::ExitStatusExt;
+    for (signal, number) in [("INT", 2), ("TERM", 15), ("HUP", 1)] {
+        for arguments in [
+            &["--out", "big.png", "--count", "4000000"][..],
+            &["--latents", "z.safetensors", "--animate", "a.gif", "--count", "3000000"],
+            &["--format", "gray", "--out", "frames.raw", "--count", "100000000"],
+        ] {
+            let directory = directory();
+            let arguments = [&["generate"], arguments].concat();
+            let output = interrupt(command(directory.path(), &arguments), Duration::from_millis(700), signal);
+            assert_eq!(output.status.signal(), Some(number), "{arguments:?} {:?}", messages(&output));
+            assert_eq!(listing(directory.path()), [""; 0], "SIG{signal} {arguments:?}");
+        }
+    }
+    // A file each: those that are finished stay, and are whole.
+    let directory = directory();
+    std::fs::create_dir(directory.path().join("d")).expect("a directory");
+    let arguments = ["generate", "--count", "4000000", "--out", "d/{index}.png"];
+    let output = interrupt(command(directory.path(), &arguments), Duration::from_millis(700), "TERM");
+    assert_eq!(output.status.signal(), Some(15));
+    for name in listing(&directory.path().join("d")) {
+        assert!(image::open(directory.path().join("d").join(&name)).is_ok(), "{name}");
+    }
+    // What was started with a signal ignored goes on ignoring it, as `nohup` wants.
+    let mut command = Command::new("bash");
+    command.args(["-c", "trap '' HUP; exec \"$@\"", "bash", env!("CARGO_BIN_EXE_fsvae"), "generate"]);
+    command.args(["--model", "tiny.safetensors", "--backend", "cpu", "--count", "300000", "--digests"]);
+    command.current_dir(directory.path()).stdout(Stdio::null());
+    let output = interrupt(command, Duration::from_millis(150), "HUP");
+    assert_eq!(output.status.code(), Some(0), "{:?}", messages(&output));
+}
+
+#[test]
+#[cfg(unix)]
+fn bench_keeps_what_it_has_measured() {
+    const BATCHES: &str = "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30";
+    use std::os::unix::process::ExitStatusExt;
+    let directory = directory();
+    let arguments = ["bench", "--json", "b.json", "--batch", BATCHES];
+    // A few points of two seconds and more, of many.
+    let output = interrupt(command(directory.path(), &arguments), Duration::from_secs(25), "INT");
+    assert_eq!(output.status.signal(), Some(2));
+    let json: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(directory.path().join("b.json")).expect("a file"))
+            .expect("JSON");
+    let result = &json["results"][0];
+    assert_eq!((&result["backend"], &result["status"]), (&"CPU".into(), &"interrupted".into()), "{json}");
+    assert!(!result["latency_ns"].as_array().expect("samples").is_empty());
+    let table = String::from_utf8(output.stdout.clone()).expect("text");
+    assert!(table.contains("CPU: interrupted; cold start "), "{table}");
+    assert!(messages(&output).iter().any(|line| line.contains("interrupted")), "{:?}", messages(&output));
+    assert_eq!(listing(directory.path()), ["b.json"]);
+    let compared = fsvae(directory.path()).args(["bench", "compare", "b.json"]).output().expect("it runs");
+    assert!(String::from_utf8(stdout(&compared)).expect("text").contains("interrupted"));
+    // Before anything was measured there is nothing to keep, and what was there stays.
+    std::fs::write(directory.path().join("b.json"), "old").expect("written");
+    let output = interrupt(command(directory.path(), &arguments), Duration::from_millis(5), "TERM");
+    assert_eq!(output.status.signal(), Some(15));
+    assert_eq!(std::fs::read(directory.path().join("b.json")).expect("a file"), b"old");
+}
+
+/// Files for a thousand images of the bundled model cost no more than twice what the images cost.
+#[test]
+fn a_file_each_takes_at_most_three_times_as_long_as_digests() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let time = |arguments: &[&str]| {
+        let start = Instant::now();
+        let mut command = fsvae(directory.path());
+        command.args(["generate", "--backend", "cpu", "--count", "1000"]).args(arguments);
+        stdout(&command.output().expect("it runs"));
+        start.elapsed()
+    };
+    let digests = time(&["--digests"]);
+    for round in ["new files", "files that are there"] {
+        let files = time(&["--out", "{index:04}.png"]);
+        println!("{round}: {files:?}, digests: {digests:?}");
+        assert!(files < 3 * digests, "{round}: {files:?}, digests: {digests:?}");
+    }
+}

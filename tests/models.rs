@@ -1,0 +1,56 @@
+//! The command line with the models that its features bring: one, several or none.
+
+mod common;
+
+use common::command::{assert_refused, fsvae};
+use fsvae::{Checkpoint, bundled};
+
+const FEATURES: &str = "mnist, fashion, cifar10 and bundled";
+
+#[test]
+fn the_first_model_that_is_there_is_the_default() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let run = |arguments: &[&str]| fsvae(directory.path()).args(arguments).output().expect("it runs");
+    let generate = ["generate", "--count", "1", "--digests", "--backend", "cpu"];
+    let help = String::from_utf8(run(&["generate", "--help"]).stdout).expect("UTF-8");
+    match bundled::MODELS.first() {
+        Some((name, _)) => {
+            let default = run(&generate);
+            assert!(default.status.success(), "{default:?}");
+            assert_eq!(default.stdout, run(&[&generate[..], &["--model", name]].concat()).stdout);
+            assert!(help.contains(&format!("[default: {name}]")), "{help}");
+        }
+        None => {
+            for arguments in [&generate[..], &["encode", "x.png", "--out", "z"], &["devices"], &["bench"]] {
+                assert_refused(
+                    &run(arguments),
+                    2,
+                    &["--model PATH is needed", FEATURES],
+                    directory.path(),
+                    &[],
+                );
+            }
+            assert!(help.contains(FEATURES) && !help.contains("[default: mnist]"), "{help}");
+        }
+    }
+}
+
+#[test]
+fn a_model_whose_feature_is_off_is_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for feature in bundled::FEATURES {
+        let there = bundled::MODELS.iter().any(|(name, _)| name == feature);
+        assert_eq!(there, Checkpoint::bundled(feature).is_some());
+        let output = fsvae(directory.path()).args(["info", feature]).output().expect("it runs");
+        match there {
+            true => assert!(output.status.success(), "{output:?}"),
+            false => assert_refused(
+                &output,
+                2,
+                &[feature, "nor a bundled model", &bundled::names()],
+                directory.path(),
+                &[],
+            ),
+        }
+    }
+}
