@@ -68,7 +68,7 @@ fn cold_start(criterion: &mut Criterion) {
         group.bench_function("cold start", |bencher| {
             bencher.iter(|| {
                 let builder = Generator::builder(&network).batch(NonZeroUsize::MIN);
-                let mut generator = pollster::block_on(builder.gpu(&gpu)).expect("a generator");
+                let generator = pollster::block_on(builder.gpu(&gpu)).expect("a generator");
                 generator.generate(7, 0..1).expect("an image")
             });
         });

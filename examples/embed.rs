@@ -8,7 +8,7 @@ mod app;
 use std::error::Error;
 use std::sync::mpsc;
 
-use fsvae::gpu::{self, Gpu, Target};
+use fsvae::gpu::{self, Gpu, Origin, Target};
 use fsvae::{Checkpoint, Generator, Network};
 use wgpu::{TextureFormat, TextureUsages};
 
@@ -48,13 +48,13 @@ async fn run() -> Result<(), Box<dyn Error>> {
 
     // fsvae borrows the device. This compiles the kernels and uploads the weights, once.
     let gpu = Gpu::from_wgpu(device.clone(), queue.clone());
-    let mut generator = Generator::builder(&network).gpu(&gpu).await?;
+    let generator = Generator::builder(&network).gpu(&gpu).await?;
 
     // A frame: fsvae fills the texture, the application draws it, in one submission. Nobody waits.
     let mut encoder = device.create_command_encoder(&Default::default());
     let view = texture.create_view(&Default::default());
-    let target = Target::Texture { view: &view, columns: COLUMNS };
-    generator.record(&mut encoder, SEED, 0..IMAGES, target)?;
+    let target = Target::tiles(&view, COLUMNS);
+    generator.record(&mut encoder, Origin::prior(SEED, 0..IMAGES)?, &[target])?;
     show.draw(&mut encoder, &screen.create_view(&Default::default()));
     queue.submit([encoder.finish()]);
 

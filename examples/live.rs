@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::Instant;
 
-use fsvae::gpu::{self, Gpu, Layout, Target};
+use fsvae::gpu::{self, Gpu, Origin, Target};
 use fsvae::{Checkpoint, Generator, Network};
 use wgpu::{TextureFormat, TextureUsages};
 use winit::application::ApplicationHandler;
@@ -157,8 +157,6 @@ impl ApplicationHandler<Trouble> for Live {
 struct Wall {
     screen: Screen,
     generator: Generator,
-    /// Where the images of a frame are made, before they are copied to their tiles.
-    fresh: wgpu::Texture,
     grid: wgpu::Texture,
     show: app::Show,
     seed: u64,
@@ -189,29 +187,14 @@ impl Wall {
 
         let gpu = Gpu::from_wgpu(screen.device.clone(), screen.queue.clone());
         let generator = Generator::builder(network).gpu(&gpu).await?;
-        let texture = |usage| {
-            app::texture(&screen.device, size, TextureFormat::Rgba8Unorm, usage | TextureUsages::COPY_SRC)
-        };
-        let fresh = texture(TextureUsages::STORAGE_BINDING);
-        let grid = texture(TextureUsages::TEXTURE_BINDING | TextureUsages::COPY_DST);
+        let usage = TextureUsages::STORAGE_BINDING | TextureUsages::TEXTURE_BINDING | TextureUsages::COPY_SRC;
+        let grid = app::texture(&screen.device, size, TextureFormat::Rgba8Unorm, usage);
         let show = app::Show::new(&screen.device, &grid, screen.format);
         let title = (Instant::now(), 0, 0);
-        Ok(Wall {
-            screen,
-            generator,
-            fresh,
-            grid,
-            show,
-            seed,
-            next: 0,
-            batch,
-            paused: false,
-            frames: 0,
-            title,
-        })
+        Ok(Wall { screen, generator, grid, show, seed, next: 0, batch, paused: false, frames: 0, title })
     }
 
-    /// One submission: the generation of some images, their way to their tiles, the drawing of all. The device does it
+    /// One submission: the generation of some images into their tiles, the drawing of all. The device does it
     /// when it can; nothing here waits for it, except for a free texture of the surface, as every application does.
     fn frame(&mut self) -> Result<(), Box<dyn Error>> {
         let Some(frame) = self.screen.next()? else { return Ok(()) };
@@ -230,23 +213,11 @@ impl Wall {
     }
 
     fn renew(&mut self, encoder: &mut wgpu::CommandEncoder) -> fsvae::Result<()> {
-        let range = self.next..self.next + u64::from(self.batch);
-        let view = self.fresh.create_view(&Default::default());
-        let target = Target::Texture { view: &view, columns: COLUMNS };
-        let fresh = self.generator.record(encoder, self.seed, range, target)?;
-        let grid = Layout { images: TILES, ..fresh };
-        let at = |texture, [x, y]: [u32; 2]| wgpu::TexelCopyTextureInfo {
-            texture,
-            mip_level: 0,
-            origin: wgpu::Origin3d { x, y, z: 0 },
-            aspect: wgpu::TextureAspect::All,
-        };
-        let size = wgpu::Extent3d { width: fresh.side, height: fresh.side, depth_or_array_layers: 1 };
-        for n in 0..self.batch {
-            let tile = ((self.next + u64::from(n)) % u64::from(TILES)) as u32;
-            let (from, to) = (at(&self.fresh, fresh.corner(n)), at(&self.grid, grid.corner(tile)));
-            encoder.copy_texture_to_texture(from, to, size);
-        }
+        let view = self.grid.create_view(&Default::default());
+        let first = (self.next % u64::from(TILES)) as u32;
+        let tiles = Target::Texture { view: &view, columns: COLUMNS, first, wrap: TILES };
+        let images = Origin::Prior { seed: self.seed, first: self.next, count: self.batch };
+        self.generator.record(encoder, images, &[tiles])?;
         self.next += u64::from(self.batch);
         self.title.2 += self.batch;
         Ok(())

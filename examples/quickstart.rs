@@ -7,7 +7,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let checkpoint = Checkpoint::bundled("mnist").ok_or("no such model")??;
     let network = Network::new(&checkpoint)?;
 
-    let mut generator = Generator::new(&network); // the GPU, or the CPU where there is none
+    let generator = Generator::new(&network); // the GPU, or the CPU where there is none
     let images = generator.generate(7, 0..64)?; // seed 7, the first 64 images
 
     images.to_grid().save("quickstart.png")?;

@@ -5,9 +5,8 @@
 struct Run {
     seed: vec2<u32>,
     first: vec2<u32>,
-    place: u32,   // number of the batch's first image among all that are presented
-    columns: u32, // tiles of a row of the target
-    side: u32,    // height and width of an image
+    place: u32, // number of the batch's first image among all that are presented
+    side: u32,  // height and width of an image
 }
 
 @group(0) @binding(0) var<storage, read> run: Run;

@@ -2,6 +2,7 @@
 
 use crate::checkpoint::Tensors;
 use crate::error::{CheckpointError, Error};
+use crate::spikes::Layer;
 
 /// Sizes of an FSVAE. Nothing here is fixed to the paper's networks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +41,21 @@ impl Architecture {
     /// Bytes of one image, `[height, width, channels]` of u8.
     pub fn image_bytes(&self) -> usize {
         self.image_side() * self.image_side() * self.image_channels
+    }
+
+    /// The layers of spiking neurons, from the image to the latents and on to the image: `encoder.0` and on,
+    /// `before_latent_layer` (the encoder's latents), `latent` (z), `decoder_input`, `decoder.0` and on, `final_layer.0`.
+    pub fn layers(&self) -> Vec<Layer> {
+        let depth = self.depth();
+        let encoder = self.encoder_widths.iter().enumerate();
+        let decoder = self.decoder_widths[1..].iter().enumerate();
+        let latent = |name| Layer::new(name, 1, self.latent_channels);
+        encoder
+            .map(|(i, &width)| Layer::new(format!("encoder.{i}"), self.image_side() >> (i + 1), width))
+            .chain([latent("before_latent_layer"), latent("latent")])
+            .chain([Layer::new("decoder_input", 2, self.decoder_widths[0])])
+            .chain(decoder.map(|(i, &width)| Layer::new(decoder_name(i, depth), 4 << i, width)))
+            .collect()
     }
 
     /// Whether so many bytes are whole images, and how many.

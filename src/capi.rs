@@ -258,7 +258,7 @@ pub unsafe extern "C" fn fsvae_generate(
     pixels_len: usize,
 ) -> FsvaeStatus {
     status(|| {
-        let mut generator = unsafe { handle(generator, "generator") }?.lock()?;
+        let generator = unsafe { handle(generator, "generator") }?.lock()?;
         let Some(further) = count.checked_sub(1) else { return Ok(()) };
         let image = generator.architecture().image_bytes();
         check_room(count as u128 * image as u128, pixels, pixels_len, "pixels")?;
@@ -287,7 +287,7 @@ pub unsafe extern "C" fn fsvae_reconstruct(
     reconstructed_len: usize,
 ) -> FsvaeStatus {
     status(|| {
-        let mut generator = unsafe { handle(generator, "generator") }?.lock()?;
+        let generator = unsafe { handle(generator, "generator") }?.lock()?;
         if pixels_len == 0 {
             return Ok(());
         }

@@ -112,9 +112,14 @@ pub enum Error {
     /// A buffer or texture that recorded images do not fit into, or a generator that cannot record.
     #[error("the target of recorded images: {0}")]
     Target(String),
-    /// A call that would wait for a GPU where waiting is impossible.
-    #[error("a browser cannot wait for its GPU: await an ImageStream instead")]
-    WouldBlock,
+    /// A layer that the network does not have, or that a job does not come by.
+    #[error("no layer {name:?} there: expected {known}")]
+    Layer {
+        /// What was asked for.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
     /// An environment variable with a value that means nothing.
     #[error("{variable}: expected {expected}, found {found:?}")]
     Environment {
@@ -125,7 +130,7 @@ pub enum Error {
         /// The value it has.
         found: std::ffi::OsString,
     },
-    /// A bug: the thread that works ahead for an [`ImageStream`](crate::ImageStream) panicked, with this message.
+    /// A bug: a thread that works ahead for a [`Task`](crate::Task) panicked, with this message.
     #[error("a bug in fsvae: {0}")]
     Panic(String),
     /// The device was lost (driver reset, unplugged, destroyed). The network is still there: `rebuild` goes on.
@@ -232,13 +237,13 @@ impl Error {
             | Error::AdapterNotFound { .. }
             | Error::Target(_)
             | Error::Variant { .. }
+            | Error::Layer { .. }
             | Error::Environment { .. }
             | Error::AdapterNumber { .. }
             | Error::DeviceLimit { .. } => true,
             Error::NoAdapter { .. }
             | Error::Device { .. }
             | Error::Gpu { .. }
-            | Error::WouldBlock
             | Error::Panic(_)
             | Error::DeviceLost { .. } => false,
         }

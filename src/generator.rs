@@ -3,16 +3,19 @@
 use std::num::NonZeroUsize;
 use std::ops::RangeBounds;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::architecture::Architecture;
-use crate::cpu::Cpu;
+use crate::backend::Backend;
+use crate::cpu::CpuBackend;
 use crate::error::{Error, Result};
-use crate::gpu::{self, Engine, Gpu, Layout, Model, Product, Recording, Target, Variant, drive};
-use crate::images::Images;
-use crate::indices::Indices;
-use crate::latents::Latents;
+use crate::gpu::{self, Gpu, GpuBackend, Layout, Origin, Target, Variant};
+use crate::job::Job;
 use crate::network::Network;
-use crate::stream::{ImageStream, Order, StreamOptions};
+use crate::stream::{ImageStream, StreamOptions};
+use crate::task::Task;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::{images::Images, job::Outputs, latents::Latents};
 
 /// Images of a batch on the CPU and on software adapters, unless the builder says otherwise.
 const DEFAULT_BATCH: usize = 64;
@@ -20,26 +23,15 @@ const DEFAULT_BATCH: usize = 64;
 /// Images of a batch on a GPU, which has thousands of lanes to fill, unless the builder says otherwise.
 const DEFAULT_GPU_BATCH: usize = 256;
 
-/// Batches of a generator's own calls that are in flight at once.
-const DEPTH: usize = 2;
-
-/// Bytes of pixels of a batch on the CPU: more would take memory and gain nothing.
-const LARGEST_CPU_BATCH: usize = 1 << 26;
-
 /// Generates images. An image is a function of the network, the seed and its index, and of nothing
 /// else: not of the backend, the batch, or what was generated before.
+///
+/// [`Generator::start`] starts any [`Job`]; many may be under way at a time. The other methods are short ways to common
+/// ones. Those that wait do not exist in browsers.
 #[derive(Debug)]
 pub struct Generator {
-    architecture: Architecture,
-    backend: Backend,
-    batch: usize,
+    backend: Arc<dyn Backend>,
     fallback: Option<String>,
-}
-
-#[derive(Debug)]
-enum Backend {
-    Cpu(Arc<Cpu>),
-    Gpu(Box<Engine>),
 }
 
 /// Options of a [`Generator`] that are the same on all backends.
@@ -49,11 +41,13 @@ pub struct Builder<'a> {
     batch: Option<NonZeroUsize>,
     most: NonZeroUsize,
     variant: Variant,
+    budget: Duration,
 }
 
 impl Builder<'_> {
-    /// How many images are made at once: by default 256 on a GPU, 64 on the CPU and on software adapters. It
-    /// decides speed and memory, never pixels. Fewer are made where memory or a GPU's limits ask for it.
+    /// How many images are made at once. It decides speed and memory, never pixels. Fewer are made where memory or a GPU's
+    /// limits ask for it. By default 64 on the CPU; on a GPU as many as take the [budget](Builder::budget), at most 256, or
+    /// 64 on software adapters.
     pub fn batch(self, batch: NonZeroUsize) -> Self {
         Builder { batch: Some(batch), ..self }
     }
@@ -61,6 +55,13 @@ impl Builder<'_> {
     /// Makes no room for more images than will be asked for at once.
     pub fn at_most(self, images: NonZeroUsize) -> Self {
         Builder { most: images, ..self }
+    }
+
+    /// How long a submission to a GPU should take, by default 100 ms: batches begin with one image and grow until they take
+    /// so long, and an image that takes longer is submitted layer by layer. 4 ms is right where frames are drawn on the same
+    /// GPU. A [batch](Builder::batch) that was said is not looked at.
+    pub fn budget(self, budget: Duration) -> Self {
+        Builder { budget, ..self }
     }
 
     /// Which variant of the layers' kernels a GPU runs: what [`calibrate`](gpu::calibrate) found, say. It decides speed,
@@ -75,18 +76,11 @@ impl Builder<'_> {
 
     /// A generator on the CPU, which always works.
     pub fn cpu(self) -> Generator {
-        Generator {
-            architecture: self.network.architecture.clone(),
-            backend: Backend::Cpu(Arc::new(Cpu::new(self.network))),
-            batch: self
-                .batch_or(DEFAULT_BATCH)
-                .min(LARGEST_CPU_BATCH / self.network.architecture.image_bytes())
-                .max(1),
-            fallback: None,
-        }
+        let backend = Arc::new(CpuBackend::new(self.network, self.batch_or(DEFAULT_BATCH)));
+        Generator { backend, fallback: None }
     }
 
-    /// A generator on a GPU.
+    /// A generator on a GPU. Its kernels are compiled on other threads meanwhile.
     ///
     /// # Errors
     /// [`Error::DeviceLimit`] if the network does not fit the device, [`Error::Gpu`] if the device
@@ -94,14 +88,9 @@ impl Builder<'_> {
     pub async fn gpu(self, gpu: &Gpu) -> Result<Generator> {
         let software = gpu::is_software(gpu.info());
         let batch = self.batch_or(if software { DEFAULT_BATCH } else { DEFAULT_GPU_BATCH });
-        let model = Arc::new(Model::new(gpu, self.network, self.variant).await?);
-        let engine = Engine::new(&model, batch, DEPTH)?;
-        Ok(Generator {
-            architecture: self.network.architecture.clone(),
-            batch: engine.capacity(),
-            backend: Backend::Gpu(Box::new(engine)),
-            fallback: None,
-        })
+        let budget = self.batch.is_none().then_some(self.budget);
+        let backend = GpuBackend::new(gpu, self.network, self.variant, batch, budget).await?;
+        Ok(Generator { backend: Arc::new(backend), fallback: None })
     }
 
     /// A generator on the adapter of highest performance, or on the CPU where that is a software
@@ -127,32 +116,33 @@ impl Builder<'_> {
 impl Generator {
     /// Starts the choice of a backend.
     pub fn builder(network: &Network) -> Builder<'_> {
-        Builder { network, batch: None, most: NonZeroUsize::MAX, variant: Variant::default() }
+        let (most, budget) = (NonZeroUsize::MAX, gpu::BUDGET);
+        Builder { network, batch: None, most, variant: Variant::default(), budget }
     }
 
-    /// A generator on the best backend there is; see [`Builder::auto`]. It waits for the GPU's
-    /// driver, so browsers use the builder.
+    /// A generator on the best backend there is; see [`Builder::auto`]. It waits for the GPU's driver.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new(network: &Network) -> Self {
         pollster::block_on(Generator::builder(network).auto())
     }
 
-    /// The sizes of the network.
-    pub fn architecture(&self) -> &Architecture {
-        &self.architecture
+    pub(crate) fn backend(&self) -> &dyn Backend {
+        &*self.backend
     }
 
-    /// Images that are made at once.
+    /// The sizes of the network.
+    pub fn architecture(&self) -> &Architecture {
+        &self.backend.network().architecture
+    }
+
+    /// Images that are made at once, at most.
     pub fn batch(&self) -> usize {
-        self.batch
+        self.backend.batch()
     }
 
     /// The GPU it runs on; `None` on the CPU.
     pub fn gpu(&self) -> Option<&Gpu> {
-        match &self.backend {
-            Backend::Cpu(_) => None,
-            Backend::Gpu(engine) => Some(&engine.model().gpu),
-        }
+        self.backend.gpu().map(GpuBackend::device)
     }
 
     /// The backend in one phrase, such as `CPU` or `NVIDIA H200 (Vulkan)`.
@@ -162,10 +152,7 @@ impl Generator {
 
     /// The variant of the layers' kernels; `None` on the CPU.
     pub fn variant(&self) -> Option<Variant> {
-        match &self.backend {
-            Backend::Cpu(_) => None,
-            Backend::Gpu(engine) => Some(engine.model().variant),
-        }
+        self.backend.gpu().map(GpuBackend::variant)
     }
 
     /// Why [`Builder::auto`] took the CPU, if it did.
@@ -173,41 +160,45 @@ impl Generator {
         self.fallback.as_deref()
     }
 
+    /// Compiles what encoding and recording need, too, so that the first use of them is as fast as the second. Drivers do
+    /// it on other threads meanwhile. On the CPU there is nothing to do.
+    ///
+    /// # Errors
+    /// The device's errors.
+    pub async fn prepare(&self) -> Result<()> {
+        match self.backend.gpu() {
+            Some(gpu) => gpu.prepare().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Starts a job. Nothing is computed before the task is asked for its first part.
+    ///
+    /// # Errors
+    /// [`Error::Pixels`] if the pixels to encode are not whole images, [`Error::Latents`] if the latents are of another T
+    /// or C, [`Error::Range`] if the indices pass `u64::MAX`, [`Error::Layer`] if spikes are wanted of a layer that is not
+    /// there.
+    pub fn start<'a>(&self, job: Job<'a>) -> Result<Task<'a>> {
+        Task::new(self.backend(), job)
+    }
+
     /// The images of a range of indices, such as `0..64` or `u64::MAX..=u64::MAX`, in index order.
     ///
     /// # Errors
     /// [`Error::Range`] if the range starts past `u64::MAX` or its images do not fit in memory; the
     /// device's errors.
-    pub fn generate(&mut self, seed: u64, range: impl RangeBounds<u64>) -> Result<Images> {
-        let Indices { next: first, remaining } = Indices::new(range)?;
-        let mut pixels = Vec::new();
-        let count = reserve(&mut pixels, remaining, self.architecture.image_bytes())?;
-        match &mut self.backend {
-            Backend::Cpu(cpu) => {
-                pixels.resize(count * self.architecture.image_bytes(), 0);
-                cpu.generate(seed, first, &mut pixels);
-            }
-            Backend::Gpu(engine) => engine.drive_images(count, drive::prior(seed, first), &mut pixels)?,
-        }
-        Ok(self.images(first, pixels))
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn generate(&self, seed: u64, range: impl RangeBounds<u64>) -> Result<Images> {
+        wanted(self.start(Job::prior(seed, range)?)?.wait()?.images)
     }
 
     /// The latents that [`Generator::generate`] draws for the same seed and range.
     ///
     /// # Errors
     /// As [`Generator::generate`].
-    pub fn sample_latents(&mut self, seed: u64, range: impl RangeBounds<u64>) -> Result<Latents> {
-        let Indices { next: first, remaining } = Indices::new(range)?;
-        let mut words = Vec::new();
-        let count = reserve(&mut words, remaining, self.architecture.latent_channels)?;
-        match &mut self.backend {
-            Backend::Cpu(cpu) => {
-                words.resize(count * self.architecture.latent_channels, 0);
-                cpu.sample(seed, first, &mut words);
-            }
-            Backend::Gpu(engine) => engine.drive_latents(count, drive::prior(seed, first), &mut words)?,
-        }
-        self.latents(words)
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn sample_latents(&self, seed: u64, range: impl RangeBounds<u64>) -> Result<Latents> {
+        wanted(self.start(Job::prior(seed, range)?.giving(Outputs::latents()))?.wait()?.latents)
     }
 
     /// Encodes images, u8 `[n, side, side, channels]`, and draws their latents from the posterior. The
@@ -216,41 +207,18 @@ impl Generator {
     /// # Errors
     /// [`Error::Pixels`] if these are not whole images, [`Error::Range`] if the indices pass
     /// `u64::MAX`; the device's errors.
-    pub fn encode(&mut self, pixels: &[u8], seed: u64, first: u64) -> Result<Latents> {
-        let count = self.check_images(pixels, first)?;
-        let channels = self.architecture.latent_channels;
-        let mut words = Vec::new();
-        match &mut self.backend {
-            Backend::Cpu(cpu) => {
-                words.resize(count * channels, 0);
-                cpu.encode(pixels, seed, first, &mut words);
-            }
-            Backend::Gpu(engine) => {
-                engine.prepare_encoder()?;
-                let source = drive::posterior(pixels, self.architecture.image_bytes(), seed, first);
-                engine.drive_latents(count, source, &mut words)?;
-            }
-        }
-        self.latents(words)
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn encode(&self, pixels: &[u8], seed: u64, first: u64) -> Result<Latents> {
+        wanted(self.start(Job::posterior(pixels, seed, first).giving(Outputs::latents()))?.wait()?.latents)
     }
 
     /// The images of some latents, with indices from 0 on.
     ///
     /// # Errors
     /// [`Error::Latents`] if they are of another T or C; the device's errors.
-    pub fn decode(&mut self, latents: &Latents) -> Result<Images> {
-        self.check_latents(latents)?;
-        let mut pixels = Vec::new();
-        match &mut self.backend {
-            Backend::Cpu(cpu) => {
-                pixels.resize(latents.len() * self.architecture.image_bytes(), 0);
-                cpu.decode(latents.words(), &mut pixels);
-            }
-            Backend::Gpu(engine) => {
-                engine.drive_images(latents.len(), drive::given(latents), &mut pixels)?;
-            }
-        }
-        Ok(self.images(0, pixels))
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn decode(&self, latents: &Latents) -> Result<Images> {
+        wanted(self.start(Job::latents(latents))?.wait()?.images)
     }
 
     /// Encodes and decodes images, u8 `[n, side, side, channels]`; the n-th has index `first` + n. The
@@ -258,23 +226,9 @@ impl Generator {
     ///
     /// # Errors
     /// As [`Generator::encode`].
-    pub fn reconstruct(&mut self, pixels: &[u8], seed: u64, first: u64) -> Result<Images> {
-        let count = self.check_images(pixels, first)?;
-        let mut result = Vec::new();
-        match &mut self.backend {
-            Backend::Cpu(cpu) => {
-                let mut words = vec![0; count * self.architecture.latent_channels];
-                cpu.encode(pixels, seed, first, &mut words);
-                result.resize(pixels.len(), 0);
-                cpu.decode(&words, &mut result);
-            }
-            Backend::Gpu(engine) => {
-                engine.prepare_encoder()?;
-                let source = drive::posterior(pixels, self.architecture.image_bytes(), seed, first);
-                engine.drive_images(count, source, &mut result)?;
-            }
-        }
-        Ok(self.images(first, result))
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn reconstruct(&self, pixels: &[u8], seed: u64, first: u64) -> Result<Images> {
+        wanted(self.start(Job::posterior(pixels, seed, first))?.wait()?.images)
     }
 
     /// The T pictures that the membrane of the readout passes through while some latents are decoded,
@@ -283,34 +237,16 @@ impl Generator {
     ///
     /// # Errors
     /// As [`Generator::decode`].
-    pub fn frames(&mut self, latents: &Latents) -> Result<Vec<Images>> {
-        self.check_latents(latents)?;
-        let (steps, image) = (self.architecture.time_steps, self.architecture.image_bytes());
-        let mut frames = vec![Vec::with_capacity(latents.len() * image); steps];
-        match &mut self.backend {
-            Backend::Cpu(cpu) => {
-                let mut pictures = vec![0; latents.len() * steps * image];
-                cpu.frames(latents.words(), &mut pictures);
-                for (at, picture) in pictures.chunks(image).enumerate() {
-                    frames[at % steps].extend_from_slice(picture);
-                }
-            }
-            Backend::Gpu(engine) => {
-                engine.drive(latents.len(), Product::Frames, drive::given(latents), |images, bytes| {
-                    for (frame, pictures) in frames.iter_mut().zip(bytes.chunks(images * image)) {
-                        frame.extend_from_slice(pictures);
-                    }
-                })?;
-            }
-        }
-        Ok(frames.into_iter().map(|pixels| self.images(0, pixels)).collect())
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn frames(&self, latents: &Latents) -> Result<Vec<Images>> {
+        wanted(self.start(Job::latents(latents).giving(Outputs::frames()))?.wait()?.frames)
     }
 
     /// The images of a range of indices as they come, in index order: an iterator, and a
-    /// [`futures_core::Stream`]. It has its own memory on the device and goes on when this generator does other things.
+    /// [`futures_core::Stream`].
     ///
     /// # Errors
-    /// [`Error::Range`] if the range starts past `u64::MAX`, [`Error::Gpu`] if the device is out of memory.
+    /// [`Error::Range`] if the range starts past `u64::MAX`.
     pub fn stream(&self, seed: u64, range: impl RangeBounds<u64>) -> Result<ImageStream> {
         self.stream_with(StreamOptions::throughput(), seed, range)
     }
@@ -325,74 +261,76 @@ impl Generator {
         seed: u64,
         range: impl RangeBounds<u64>,
     ) -> Result<ImageStream> {
-        let order = Order {
-            seed,
-            batch: options.batch.map_or(self.batch, NonZeroUsize::get),
-            depth: options.in_flight.get(),
-            indices: Indices::new(range)?,
-        };
-        match &self.backend {
-            Backend::Cpu(cpu) => Ok(ImageStream::on_cpu(cpu, &self.architecture, order)),
-            Backend::Gpu(engine) => ImageStream::on_gpu(engine.model(), &self.architecture, order),
-        }
+        let job = Job::prior(seed, range)?.in_flight(options.in_flight);
+        let job = options.batch.map_or(job.clone(), |batch| job.batch(batch));
+        let variant = self.variant().unwrap_or_default();
+        Ok(ImageStream::new(self.start(job)?, self.backend.network(), variant))
     }
 
-    /// Records the generation of images into commands of the application, which submits them. Nothing is submitted
-    /// or waited for here. Recordings share this generator's memory on the device and may be submitted in any order.
+    /// Records a job into commands of the application, which submits them, when it likes and in any order. Nothing is
+    /// submitted or waited for here. Recordings share this generator's memory on the device.
     ///
     /// # Errors
-    /// [`Error::Target`] if the target does not fit or the generator is on the CPU, [`Error::Range`] for 2^32 images
-    /// and more; the device's errors. Nothing was recorded then.
+    /// [`Error::Target`] if an origin or a target does not fit or the generator is on the CPU, [`Error::Layer`] for spikes
+    /// of a layer that is not there, [`Error::Range`] if the indices pass `u64::MAX`; the device's errors. Nothing was
+    /// recorded then.
     pub fn record(
-        &mut self,
+        &self,
         encoder: &mut wgpu::CommandEncoder,
-        seed: u64,
-        range: impl RangeBounds<u64>,
-        target: Target<'_>,
+        origin: Origin<'_>,
+        targets: &[Target<'_>],
     ) -> Result<Layout> {
-        let (engine, recording) = self.recording(seed, range)?;
-        engine.record(encoder, recording, target)
+        let gpu = self.recorder()?;
+        gpu.record(encoder, origin, &at_step(gpu.last_step(), targets))
     }
 
-    /// Records the T pictures that the readout's membrane passes through (see [`Generator::frames`]), each time step
-    /// into a target of its own; the last are the images.
+    /// The same as commands to submit, for applications that do not hand out their encoder.
+    ///
+    /// # Errors
+    /// As [`Generator::record`].
+    pub fn commands(
+        &self,
+        origin: Origin<'_>,
+        targets: &[Target<'_>],
+    ) -> Result<(wgpu::CommandBuffer, Layout)> {
+        let gpu = self.recorder()?;
+        gpu.commands(origin, &at_step(gpu.last_step(), targets))
+    }
+
+    /// Records the T pictures that the readout's membrane passes through (see [`Outputs::frames`](crate::Outputs::frames)),
+    /// each time step into a target of its own; the last are the images.
     ///
     /// # Errors
     /// As [`Generator::record`], and [`Error::Target`] if there are not T targets.
     pub fn record_frames(
-        &mut self,
+        &self,
         encoder: &mut wgpu::CommandEncoder,
-        seed: u64,
-        range: impl RangeBounds<u64>,
+        origin: Origin<'_>,
         targets: &[Target<'_>],
     ) -> Result<Layout> {
-        let (engine, recording) = self.recording(seed, range)?;
-        engine.record_frames(encoder, recording, targets)
+        let (gpu, steps) = (self.recorder()?, self.architecture().time_steps);
+        if targets.len() != steps {
+            let found = targets.len();
+            return Err(Error::Target(format!("expected {steps} targets, one a time step, found {found}")));
+        }
+        gpu.record(encoder, origin, &targets.iter().copied().enumerate().collect::<Vec<_>>())
     }
 
-    fn recording(&mut self, seed: u64, range: impl RangeBounds<u64>) -> Result<(&mut Engine, Recording)> {
-        let Indices { next: first, remaining } = Indices::new(range)?;
-        let count = u32::try_from(remaining)
-            .map_err(|_| Error::Range(format!("{remaining} images are too many to record at once")))?;
-        match &mut self.backend {
-            Backend::Gpu(engine) => Ok((engine, Recording { seed, first, count })),
-            Backend::Cpu(_) => {
-                Err(Error::Target("expected a generator on a GPU, this one is on the CPU".into()))
-            }
-        }
+    fn recorder(&self) -> Result<&GpuBackend> {
+        let cpu = || Error::Target("expected a generator on a GPU, this one is on the CPU".into());
+        self.backend.gpu().ok_or_else(cpu)
     }
 
     /// How long each dispatch of a batch of generation takes, by the GPU's own clock: images `first` and on, as many
     /// as [`Generator::batch`]. `None` on the CPU and where the device has no timestamps
-    /// ([`wgpu::Features::TIMESTAMP_QUERY`]). Waits.
+    /// ([`wgpu::Features::TIMESTAMP_QUERY`]).
     ///
     /// # Errors
     /// The device's errors.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn timings(&mut self, seed: u64, first: u64) -> Result<Option<Vec<gpu::KernelTime>>> {
-        match &self.backend {
-            Backend::Cpu(_) => Ok(None),
-            Backend::Gpu(engine) => engine.timings(seed, first, self.batch),
+    pub async fn timings(&self, seed: u64, first: u64) -> Result<Option<Vec<gpu::KernelTime>>> {
+        match self.backend.gpu() {
+            None => Ok(None),
+            Some(gpu) => gpu.timings(seed, first).await,
         }
     }
 
@@ -401,43 +339,19 @@ impl Generator {
     /// # Errors
     /// As [`Builder::gpu`]; the generator is then as it was.
     pub async fn rebuild(&mut self, gpu: &Gpu) -> Result<()> {
-        let (network, variant) = match &self.backend {
-            Backend::Cpu(cpu) => (cpu.network(), Variant::default()),
-            Backend::Gpu(engine) => (&engine.model().network, engine.model().variant),
-        };
-        let batch = NonZeroUsize::new(self.batch);
-        let builder = Builder { batch, variant, ..Generator::builder(network) };
+        let (batch, variant) = (NonZeroUsize::new(self.batch()), self.variant().unwrap_or_default());
+        let builder = Builder { batch, variant, ..Generator::builder(self.backend.network()) };
         *self = builder.gpu(gpu).await?;
         Ok(())
     }
-
-    fn check_images(&self, pixels: &[u8], first: u64) -> Result<usize> {
-        let count = self.architecture.check_pixels(pixels.len())?;
-        if first.checked_add((count as u64).saturating_sub(1)).is_none() {
-            return Err(Error::Range(format!("{count} images from index {first} on pass {}", u64::MAX)));
-        }
-        Ok(count)
-    }
-
-    fn check_latents(&self, latents: &Latents) -> Result<()> {
-        latents.check(self.architecture.time_steps, self.architecture.latent_channels)
-    }
-
-    fn latents(&self, words: Vec<u32>) -> Result<Latents> {
-        Latents::from_words(self.architecture.time_steps, self.architecture.latent_channels, words)
-    }
-
-    fn images(&self, first: u64, pixels: Vec<u8>) -> Images {
-        let (side, channels) = (self.architecture.image_side(), self.architecture.image_channels);
-        Images { first, side, channels, pixels }
-    }
 }
 
-/// Makes room for `count` things of `size` elements, and says how many things that are.
-fn reserve<T>(elements: &mut Vec<T>, count: u128, size: usize) -> Result<usize> {
-    let things = usize::try_from(count).ok();
-    let fits = things.filter(|things| {
-        things.checked_mul(size).is_some_and(|total| elements.try_reserve_exact(total).is_ok())
-    });
-    fits.ok_or_else(|| Error::Range(format!("{count} images do not fit in memory; use batches")))
+fn at_step<'a>(step: usize, targets: &[Target<'a>]) -> Vec<(usize, Target<'a>)> {
+    targets.iter().map(|&target| (step, target)).collect()
+}
+
+/// What a job was asked for is in its parts.
+#[cfg(not(target_arch = "wasm32"))]
+fn wanted<T>(output: Option<T>) -> Result<T> {
+    output.ok_or_else(|| unreachable!("a part has what its job gives"))
 }

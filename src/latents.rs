@@ -10,7 +10,7 @@ pub struct Latents {
     time_steps: usize,
     channels: usize,
     /// `[n, C]`, bit t = time step t.
-    words: Vec<u32>,
+    pub(crate) words: Vec<u32>,
 }
 
 impl Latents {

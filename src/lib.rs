@@ -13,7 +13,7 @@
 //! // Network::open("my.safetensors")? takes a checkpoint of your own.
 //! let checkpoint = Checkpoint::bundled("mnist").expect("a shipped model")?;
 //! let network = Network::new(&checkpoint)?;
-//! let mut generator = Generator::new(&network); // the GPU, or the CPU where there is none
+//! let generator = Generator::new(&network); // the GPU, or the CPU where there is none
 //! let images = generator.generate(7, 0..64)?; // seed 7, the first 64 images
 //! for image in images.iter() {
 //!     assert_eq!(image.pixels.len(), 32 * 32); // u8, row by row
@@ -54,6 +54,8 @@
 mod trace;
 
 mod architecture;
+mod aside;
+mod backend;
 pub mod bundled;
 #[cfg(all(feature = "capi", not(target_arch = "wasm32")))]
 pub mod capi;
@@ -67,6 +69,7 @@ pub mod gpu;
 mod images;
 mod indices;
 mod integers;
+mod job;
 mod latents;
 mod network;
 pub mod operations;
@@ -74,7 +77,9 @@ mod philox;
 mod picture;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod roofline;
+mod spikes;
 mod stream;
+mod task;
 #[cfg(feature = "verify")]
 pub mod verify;
 
@@ -100,10 +105,13 @@ pub use generator::{Builder, Generator};
 pub use gpu::Gpu;
 pub use images::{Grid, Image, Images};
 pub use integers::{LayerIntegers, ReadoutIntegers};
+pub use job::{Job, Outputs};
 pub use latents::Latents;
 pub use network::{LayerFacts, Network};
 pub use picture::read_picture;
-pub use stream::{ImageStream, Progress, StreamOptions};
+pub use spikes::{Layer, LayerSpikes};
+pub use stream::{ImageStream, StreamOptions};
+pub use task::{Part, Progress, Task};
 pub use {image, wgpu};
 
 // Any thread may have them and look at them. In browsers what wgpu gives stays on its thread.
@@ -115,6 +123,9 @@ const _: () = {
     on_any_thread::<Builder<'_>>();
     on_any_thread::<Generator>();
     on_any_thread::<ImageStream>();
+    on_any_thread::<Job<'_>>();
+    on_any_thread::<Task<'_>>();
+    on_any_thread::<Part>();
     on_any_thread::<Gpu>();
     on_any_thread::<Images>();
     on_any_thread::<Latents>();

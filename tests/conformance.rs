@@ -191,7 +191,7 @@ fn generators(network: &Network, batches: &[usize]) -> Vec<Generator> {
 fn images_do_not_depend_on_batches() {
     let network =
         Network::new(&Checkpoint::from_bytes(&MODELS[1].bytes()).expect("a checkpoint")).expect("valid");
-    let mut reference = Generator::builder(&network).cpu();
+    let reference = Generator::builder(&network).cpu();
     for range in [(1 << 32) - 5..=(1 << 32) + 5, u64::MAX - 10..=u64::MAX] {
         let expected: Vec<u8> = range
             .clone()
@@ -220,7 +220,7 @@ fn the_other_tasks_do_not_depend_on_batches_either() {
     for model in [&MODELS[1], &MODELS[2]] {
         let network =
             Network::new(&Checkpoint::from_bytes(&model.bytes()).expect("a checkpoint")).expect("valid");
-        let mut reference = Generator::builder(&network).cpu();
+        let reference = Generator::builder(&network).cpu();
         let first = (1 << 32) - 2;
         let pixels: Vec<u8> = ["ramp", "noise", "disc", "uniform37", "sample1"]
             .iter()
@@ -259,7 +259,7 @@ fn the_other_tasks_do_not_depend_on_batches_either() {
 fn what_does_not_fit_the_network_is_refused() {
     let network =
         Network::new(&Checkpoint::from_bytes(&MODELS[0].bytes()).expect("a checkpoint")).expect("valid");
-    let mut generator = Generator::builder(&network).cpu();
+    let generator = Generator::builder(&network).cpu();
     let error = generator.encode(&[0; 65], 0, 0).expect_err("65 bytes").to_string();
     assert!(error.contains("images of 64 bytes (u8 [8, 8, 1]), found 65"), "{error}");
     let error = generator.reconstruct(&[0; 128], 0, u64::MAX).expect_err("past the end").to_string();
@@ -279,7 +279,7 @@ fn batches_beyond_the_limits_are_split() {
         Network::new(&Checkpoint::bundled("mnist").expect("bundled").expect("valid")).expect("valid");
     for gpu in gpus(&network) {
         let builder = Generator::builder(&network).batch(1_000_000.try_into().expect("not 0"));
-        let mut generator = pollster::block_on(builder.gpu(&gpu)).expect("a generator");
+        let generator = pollster::block_on(builder.gpu(&gpu)).expect("a generator");
         // 32 x 32 pixels of 32 channels, a word each, in a binding of 128 MiB or little more.
         assert!((1..100_000).contains(&generator.batch()), "{}: {}", gpu.name(), generator.batch());
         assert_eq!(generator.generate(7, 0..2).expect("images").len(), 2);
@@ -292,7 +292,7 @@ fn batches_beyond_the_limits_are_split() {
 fn ranges_at_their_ends() {
     let network =
         Network::new(&Checkpoint::from_bytes(&MODELS[0].bytes()).expect("a checkpoint")).expect("valid");
-    let mut generator = Generator::builder(&network).cpu();
+    let generator = Generator::builder(&network).cpu();
     assert!(generator.generate(0, 5..5).expect("no images").is_empty());
     #[expect(clippy::reversed_empty_ranges, reason = "the case under test")]
     let backwards = generator.generate(0, 5..3);

@@ -44,7 +44,7 @@ fn in_child(work: impl FnOnce() -> bool) -> Result<bool, String> {
 #[test]
 fn generators_and_streams_go_on_in_a_child() {
     let network = network();
-    let mut generator = Generator::builder(&network).batch(2.try_into().expect("not 0")).cpu();
+    let generator = Generator::builder(&network).batch(2.try_into().expect("not 0")).cpu();
     let expected = generator.generate(SEED, 0..20).expect("images");
     let mut stream = generator.stream(SEED, 0..20).expect("a stream");
     stream.next().expect("a batch").expect("images");
@@ -52,7 +52,7 @@ fn generators_and_streams_go_on_in_a_child() {
     let generated = in_child(|| generator.generate(SEED, 0..20).expect("images") == expected);
     assert_eq!(generated, Ok(true), "a generator of the parent's");
     let made = in_child(|| {
-        let mut generator = Generator::builder(&self::network()).cpu();
+        let generator = Generator::builder(&self::network()).cpu();
         generator.generate(SEED, 0..20).expect("images") == expected
     });
     assert_eq!(made, Ok(true), "a generator of its own");

@@ -55,7 +55,7 @@ fn every_call_says_that_the_device_is_lost() {
     for (name, gpu) in borrowed_and_owned(&network) {
         let (network, pixels, latents) = (network.clone(), pixels.clone(), latents.clone());
         within_a_minute(&name.clone(), move || {
-            let mut generator = on(&gpu, &network);
+            let generator = on(&gpu, &network);
             generator.reconstruct(&pixels, 0, 0).expect("works while the device is there");
             gpu.device().destroy();
             for _ in 0..2 {

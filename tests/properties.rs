@@ -45,13 +45,13 @@ proptest! {
         let range = first..first + 5;
         let bytes = 3 * network.architecture().image_bytes();
         let pixels: Vec<u8> = noise.into_iter().cycle().take(bytes).collect();
-        let mut cpu = Generator::builder(&network).cpu();
+        let cpu = Generator::builder(&network).cpu();
         let expected = cpu.generate(seed, range.clone()).expect("images");
         let latents = cpu.encode(&pixels, seed, first).expect("latents");
         let reconstructed = cpu.reconstruct(&pixels, seed, first).expect("images");
         for gpu in gpus(&network) {
             let builder = Generator::builder(&network).batch(2.try_into().expect("not 0"));
-            let mut generator = pollster::block_on(builder.gpu(&gpu)).expect("a generator");
+            let generator = pollster::block_on(builder.gpu(&gpu)).expect("a generator");
             let found = generator.generate(seed, range.clone()).expect("images");
             prop_assert_eq!(&found, &expected, "{}", gpu.name());
             let found = generator.encode(&pixels, seed, first).expect("latents");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{RandomModel, adapters};
-use fsvae::gpu::{self, Layout, Target};
+use fsvae::gpu::{self, Layout, Origin, Target};
 use fsvae::{Checkpoint, Generator, Gpu, Images, Network, wgpu};
 use safetensors::Dtype;
 
@@ -133,7 +133,7 @@ fn every_target_holds_the_images() {
         let (images, side) = (expected(&network), network.architecture().image_side() as u32);
         for app in apps(&network) {
             let name = &app.name;
-            let mut generator = app.generator(&network);
+            let generator = app.generator(&network);
             let bytes = images.as_bytes().len();
 
             // Some room before and after, which stays zero.
@@ -143,11 +143,12 @@ fn every_target_holds_the_images() {
             let view = texture.create_view(&Default::default());
             let mut encoder = app.encoder();
             let range = FIRST..FIRST + COUNT;
-            let mut record = |target| generator.record(&mut encoder, SEED, range.clone(), target);
+            let origin = Origin::prior(SEED, range).expect("a range");
+            let mut record = |target| generator.record(&mut encoder, origin, &[target]);
             let below = Layout { images: COUNT as u32, columns: 1, side };
             assert_eq!(record(Target::Pixels { buffer: &pixels, offset: 8 }).expect("recorded"), below);
             assert_eq!(record(Target::Rgba { buffer: &words, offset: 256 }).expect("recorded"), below);
-            let layout = record(Target::Texture { view: &view, columns: 3 }).expect("recorded");
+            let layout = record(Target::tiles(&view, 3)).expect("recorded");
             assert_eq!(layout, Layout { columns: 3, ..below });
             assert_eq!((layout.rows(), layout.size()), (3, [3 * side, 3 * side]));
             app.queue.submit([encoder.finish()]);
@@ -184,7 +185,7 @@ fn every_target_holds_the_images() {
 fn recordings_may_be_submitted_in_any_order_and_beside_other_work() {
     let network = network(GREY);
     for app in apps(&network) {
-        let mut generator = app.generator(&network);
+        let generator = app.generator(&network);
         let other = generator.generate(1, 0..4).expect("images");
         let images = expected(&network);
         let image = network.architecture().image_bytes() as u64;
@@ -193,7 +194,8 @@ fn recordings_may_be_submitted_in_any_order_and_beside_other_work() {
         for n in 0..COUNT {
             let mut encoder = app.encoder();
             let place = Target::Pixels { buffer: &target, offset: n * image };
-            generator.record(&mut encoder, SEED, FIRST + n..=FIRST + n, place).expect("recorded");
+            let origin = Origin::Prior { seed: SEED, first: FIRST + n, count: 1 };
+            generator.record(&mut encoder, origin, &[place]).expect("recorded");
             commands.push(encoder.finish());
         }
         assert_eq!(generator.generate(1, 0..4).expect("images"), other, "{}", app.name);
@@ -208,23 +210,23 @@ fn recordings_may_be_submitted_in_any_order_and_beside_other_work() {
 fn frames_are_those_of_the_host() {
     let network = network(RGB);
     let steps = network.architecture().time_steps;
-    let mut cpu = Generator::builder(&network).cpu();
+    let cpu = Generator::builder(&network).cpu();
     let latents = cpu.sample_latents(SEED, FIRST..FIRST + COUNT).expect("latents");
     let expected = cpu.frames(&latents).expect("frames");
     for app in apps(&network) {
-        let mut generator = app.generator(&network);
+        let generator = app.generator(&network);
         let buffers: Vec<_> =
             expected.iter().map(|frame| app.buffer(rgba(frame).len() as u64, STORAGE)).collect();
         let targets: Vec<_> = buffers.iter().map(|buffer| Target::Rgba { buffer, offset: 0 }).collect();
         let mut encoder = app.encoder();
-        let range = FIRST..FIRST + COUNT;
-        generator.record_frames(&mut encoder, SEED, range.clone(), &targets).expect("recorded");
+        let origin = Origin::prior(SEED, FIRST..FIRST + COUNT).expect("a range");
+        generator.record_frames(&mut encoder, origin, &targets).expect("recorded");
         app.queue.submit([encoder.finish()]);
         for (step, (buffer, frame)) in buffers.iter().zip(&expected).enumerate() {
             assert_eq!(app.read(buffer), rgba(frame), "{}: step {step}", app.name);
         }
         let mut encoder = app.encoder();
-        let error = generator.record_frames(&mut encoder, SEED, range, &targets[1..]).expect_err("one short");
+        let error = generator.record_frames(&mut encoder, origin, &targets[1..]).expect_err("one short");
         let text = format!("expected {steps} targets, one a time step, found {}", steps - 1);
         assert!(error.to_string().contains(&text), "{error}");
     }
@@ -234,7 +236,7 @@ fn frames_are_those_of_the_host() {
 fn what_does_not_fit_is_refused_before_anything_is_recorded() {
     let network = network(GREY);
     for app in apps(&network) {
-        let mut generator = app.generator(&network);
+        let generator = app.generator(&network);
         let small = app.buffer(100, COPY | STORAGE);
         let uniform = app.buffer(1 << 16, wgpu::BufferUsages::UNIFORM);
         let view = |size, usage| app.texture(size, usage).create_view(&Default::default());
@@ -249,22 +251,27 @@ fn what_does_not_fit_is_refused_before_anything_is_recorded() {
             (Target::Rgba { buffer: &uniform, offset: 0 }, "usage BufferUsages(STORAGE), found"),
             (Target::Rgba { buffer: &small, offset: 4 }, "offset that is a multiple of"),
             (Target::Rgba { buffer: &small, offset: 0 }, "1792 bytes and more"),
-            (Target::Texture { view: &narrow, columns: 2 }, "16 x 32 texels at least, found 15 x 64"),
-            (Target::Texture { view: &narrow, columns: 0 }, "at least 1 column"),
-            (Target::Texture { view: &unusable, columns: 2 }, "usage TextureUsages(STORAGE_BINDING)"),
+            (Target::tiles(&narrow, 2), "16 x 32 texels at least, found 15 x 64"),
+            (Target::tiles(&narrow, 0), "at least 1 column"),
+            (Target::tiles(&unusable, 2), "usage TextureUsages(STORAGE_BINDING)"),
         ];
+        let seven = Origin::prior(SEED, 0..7).expect("a range");
         for (target, text) in cases {
-            let error = generator.record(&mut encoder, SEED, 0..7, target).expect_err(text).to_string();
+            let error = generator.record(&mut encoder, seven, &[target]).expect_err(text).to_string();
             assert!(error.contains(text), "{}: {error}", app.name);
         }
         let target = Target::Pixels { buffer: &small, offset: 0 };
-        assert!(generator.record(&mut encoder, SEED, 0..1 << 32, target).is_err());
-        assert_eq!(generator.record(&mut encoder, SEED, 5..5, target).expect("nothing").images, 0);
+        assert!(Origin::prior(SEED, 0..1 << 32).is_err());
+        let none = Origin::prior(SEED, 5..5).expect("a range");
+        assert_eq!(generator.record(&mut encoder, none, &[target]).expect("nothing").images, 0);
+        let past = Origin::Prior { seed: SEED, first: u64::MAX, count: 2 };
+        let error = generator.record(&mut encoder, past, &[]).expect_err("past the end").to_string();
+        assert!(error.contains("2 images from index 18446744073709551615 on pass"), "{error}");
         app.queue.submit([encoder.finish()]);
         assert_eq!(app.errors.load(Ordering::SeqCst), 0, "{}", app.name);
         let error = Generator::builder(&network)
             .cpu()
-            .record(&mut app.encoder(), SEED, 0..7, target)
+            .record(&mut app.encoder(), seven, &[target])
             .expect_err("no GPU");
         assert!(error.to_string().contains("this one is on the CPU"), "{error}");
     }
@@ -281,7 +288,7 @@ fn the_applications_handlers_stay_in_place() {
         app.device.set_device_lost_callback(move |_, _| {
             counted.fetch_add(1, Ordering::SeqCst);
         });
-        let mut generator = app.generator(&network);
+        let generator = app.generator(&network);
         assert_eq!(generator.generate(SEED, FIRST..FIRST + COUNT).expect("images"), expected(&network));
         let mapped = app.buffer(16, wgpu::BufferUsages::MAP_READ);
         assert_eq!(app.errors.load(Ordering::SeqCst), 0);

@@ -120,7 +120,7 @@ fn latency_gives_single_images_and_throughput_the_generators_batch() {
 #[test]
 fn streams_do_not_disturb_each_other() {
     let network = network();
-    for mut generator in generators(&network) {
+    for generator in generators(&network) {
         let alone =
             |seed| generator.stream(seed, 0..40).expect("a stream").map(|images| images.expect("images"));
         let expected: Vec<Vec<Images>> = (0..3).map(|seed| alone(seed).collect()).collect();

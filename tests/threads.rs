@@ -98,7 +98,7 @@ fn a_lock_may_be_held_while_images_are_made_on_the_threads_of_any_pool() {
             .into_par_iter()
             .map(|shard| {
                 let range = shard * IMAGES..(shard + 1) * IMAGES;
-                let mut generator = generator.lock().expect("no panic");
+                let generator = generator.lock().expect("no panic");
                 generator.generate(SEED, range).expect("images").as_bytes().to_vec()
             })
             .collect();
@@ -151,7 +151,7 @@ fn many_threads_generate_at_once() {
             for thread in 0..200 {
                 let (network, expected) = (&network, &expected);
                 scope.spawn(move || {
-                    let mut generator = on_cpu(network);
+                    let generator = on_cpu(network);
                     if thread % 2 == 0 {
                         assert_eq!(generator.generate(SEED, 0..IMAGES).expect("images"), *expected);
                     } else {

@@ -21,15 +21,15 @@ const KERNELS: [&str; 7] = [
 fn kernels_are_timed_where_the_device_has_timestamps() {
     let checkpoint = Checkpoint::bundled("mnist").expect("bundled").expect("valid");
     let network = Network::new(&checkpoint).expect("a network");
-    assert_eq!(Generator::builder(&network).cpu().timings(7, 0).expect("no error"), None);
+    assert_eq!(pollster::block_on(Generator::builder(&network).cpu().timings(7, 0)).expect("no error"), None);
     for gpu in gpus(&network) {
         let name = gpu.name();
         let able = gpu.device().features().contains(wgpu::Features::TIMESTAMP_QUERY);
         let builder = Generator::builder(&network).batch(2.try_into().expect("not 0"));
-        let mut generator = pollster::block_on(builder.gpu(&gpu)).expect("a generator");
+        let generator = pollster::block_on(builder.gpu(&gpu)).expect("a generator");
         let before = generator.generate(7, 0..2).expect("images");
         let start = Instant::now();
-        let times = generator.timings(7, 0).expect("no error");
+        let times = pollster::block_on(generator.timings(7, 0)).expect("no error");
         let wall = start.elapsed();
         assert_eq!(times.is_some(), able, "{name}");
         if let Some(times) = times {
@@ -55,7 +55,7 @@ fn a_device_without_the_feature_has_no_times() {
         let descriptor = wgpu::DeviceDescriptor { required_limits: limits, ..Default::default() };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).expect("a device");
         let gpu = Gpu::from_wgpu(device, queue);
-        let mut generator = pollster::block_on(Generator::builder(&network).gpu(&gpu)).expect("a generator");
-        assert_eq!(generator.timings(7, 0).expect("no error"), None, "{}", gpu.name());
+        let generator = pollster::block_on(Generator::builder(&network).gpu(&gpu)).expect("a generator");
+        assert_eq!(pollster::block_on(generator.timings(7, 0)).expect("no error"), None, "{}", gpu.name());
     }
 }

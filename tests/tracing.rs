@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use common::{TINY, gpus};
-use fsvae::gpu::Target;
+use fsvae::gpu::{Origin, Target};
 use fsvae::{Checkpoint, Generator, Network, wgpu};
 use tracing::{Event, Metadata, Subscriber, span};
 
@@ -39,7 +39,7 @@ fn work_is_in_spans() {
         Network::new(&Checkpoint::from_bytes(&TINY.bytes()).expect("a checkpoint")).expect("a network");
     let mut expected = BTreeSet::from(["fsvae.load", "fsvae.round"]);
     for gpu in gpus(&network) {
-        let mut generator = pollster::block_on(Generator::builder(&network).gpu(&gpu)).expect("a generator");
+        let generator = pollster::block_on(Generator::builder(&network).gpu(&gpu)).expect("a generator");
         generator.generate(1, 0..1).expect("an image");
         let size = network.architecture().image_bytes() as u64;
         let usage = wgpu::BufferUsages::COPY_DST;
@@ -47,7 +47,9 @@ fn work_is_in_spans() {
         let buffer = gpu.device().create_buffer(&descriptor);
         let mut encoder = gpu.device().create_command_encoder(&Default::default());
         let target = Target::Pixels { buffer: &buffer, offset: 0 };
-        generator.record(&mut encoder, 1, 0..1, target).expect("recorded");
+        generator
+            .record(&mut encoder, Origin::prior(1, 0..1).expect("a range"), &[target])
+            .expect("recorded");
         expected.extend(["fsvae.compile", "fsvae.upload", "fsvae.submit", "fsvae.readback", "fsvae.record"]);
     }
     assert_eq!(*SEEN.lock().expect("no panic"), expected);

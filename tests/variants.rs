@@ -23,13 +23,12 @@ fn variants_make_the_cpus_images() {
     for model in ["mnist", "cifar10"] {
         let network = network(model);
         let builder = Generator::builder(&network).batch(BATCH);
-        let mut cpu = builder.cpu();
+        let cpu = builder.cpu();
         let expected = cpu.generate(7, FIRST..FIRST + 3).expect("images");
         let rebuilt = cpu.reconstruct(expected.as_bytes(), 8, FIRST).expect("images");
         for gpu in gpus(&network) {
             for variant in Variant::ALL {
-                let mut generator =
-                    pollster::block_on(builder.variant(variant).gpu(&gpu)).expect("a generator");
+                let generator = pollster::block_on(builder.variant(variant).gpu(&gpu)).expect("a generator");
                 assert_eq!(generator.variant(), Some(variant));
                 let name = gpu.name();
                 assert!(

@@ -49,7 +49,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             Output::new(files, &path, arguments.format.format, 0, count, size)?
         }
     };
-    let mut generator = arguments.backend.generator(&network, count)?;
+    let generator = arguments.backend.generator(&network, count)?;
     let decoded = generator.decode(&latents)?;
     for image in decoded.iter() {
         output.add(image.index, image.pixels)?;

@@ -29,7 +29,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (count, seed) = (inputs.names.len() as u64, arguments.model.seed);
     let mut files = Files::new(arguments.model.file().into_iter().chain(inputs.paths()));
     let target = files.target(&arguments.out)?;
-    let mut generator = arguments.backend.generator(&network, count)?;
+    let generator = arguments.backend.generator(&network, count)?;
     drop(network);
     let progress = progress(count);
     let mut latents = Latents::from_words(architecture.time_steps, architecture.latent_channels, Vec::new())?;

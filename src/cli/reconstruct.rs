@@ -71,7 +71,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
     };
 
-    let mut generator = arguments.backend.generator(&network, count)?;
+    let generator = arguments.backend.generator(&network, count)?;
     drop(network);
     let progress = progress(count);
     let bytes = architecture.image_bytes();

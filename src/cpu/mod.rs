@@ -1,11 +1,14 @@
 //! The network on the CPU, event-driven: work is done only where there are spikes. It is the twin
 //! that every kernel is tested against, and the backend of machines without a GPU.
 
+mod backend;
 pub(crate) mod conv_lif;
 pub(crate) mod conv_transpose_lif;
 pub(crate) mod image_lif;
+mod lane;
 pub(crate) mod layer;
 pub(crate) mod linear_lif;
+mod make;
 pub(crate) mod parallel;
 #[cfg(all(feature = "threads", not(target_arch = "wasm32")))]
 mod pool;
@@ -20,6 +23,8 @@ mod trace;
 pub(crate) mod vectors;
 
 use std::sync::OnceLock;
+
+pub(crate) use backend::CpuBackend;
 
 use crate::network::Network;
 use crate::philox::{Draws, Stream};

@@ -1,17 +1,18 @@
 //! Which variant of the kernels is fastest on a device for a network.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::backend::GpuBackend;
 use super::device::Gpu;
-use super::drive;
-use super::engine::Engine;
-use super::model::Model;
+use super::pace::Clock;
 use super::variant::Variant;
+use crate::backend::Backend;
 use crate::cpu::Cpu;
 use crate::error::{Error, Result};
+use crate::job::Job;
 use crate::network::Network;
+use crate::task::Task;
 
 /// Images that a variant has to get right before it is timed.
 const PROBE: usize = 4;
@@ -41,9 +42,8 @@ pub async fn calibrate(gpu: &Gpu, network: &Network, batch: NonZeroUsize) -> Res
 
     let mut times = Vec::new();
     for variant in Variant::ALL {
-        let model = Arc::new(Model::new(gpu, network, variant).await?);
-        let mut engine = Engine::new(&model, batch.get(), 1)?;
-        times.push((variant, time(&mut engine, &expected)?));
+        let backend = GpuBackend::new(gpu, network, variant, batch.get(), None).await?;
+        times.push((variant, time(&backend, &expected).await?));
     }
     let best =
         times.iter().filter_map(|&(variant, time)| Some((time?, variant))).min_by_key(|&(time, _)| time);
@@ -55,25 +55,26 @@ pub async fn calibrate(gpu: &Gpu, network: &Network, batch: NonZeroUsize) -> Res
 }
 
 /// The shortest time of an image, or `None` if the first images are not the expected ones.
-fn time(engine: &mut Engine, expected: &[u8]) -> Result<Option<Duration>> {
-    let mut pixels = Vec::new();
-    engine.drive_images(PROBE, drive::prior(SEED, 0), &mut pixels)?;
-    if pixels != expected {
+async fn time(backend: &GpuBackend, expected: &[u8]) -> Result<Option<Duration>> {
+    if generate(backend, PROBE).await? != expected {
         return Ok(None);
     }
-    let batch = engine.capacity();
     let mut shortest = Duration::MAX;
-    let begin = Instant::now();
+    let begin = Clock::now();
     for _ in 0..ROUNDS {
-        pixels.clear();
-        let start = Instant::now();
-        engine.drive_images(batch, drive::prior(SEED, 0), &mut pixels)?;
-        shortest = shortest.min(start.elapsed() / batch as u32);
-        if begin.elapsed() > LONG {
+        let start = Clock::now();
+        generate(backend, backend.batch()).await?;
+        shortest = shortest.min(Clock::now().since(start) / backend.batch() as u32);
+        if Clock::now().since(begin) > LONG {
             break;
         }
     }
     Ok(Some(shortest))
+}
+
+async fn generate(backend: &GpuBackend, images: usize) -> Result<Vec<u8>> {
+    let part = Task::new(backend, Job::prior(SEED, 0..images as u64)?)?.finish().await?;
+    Ok(part.images.map(crate::Images::into_bytes).unwrap_or_default())
 }
 
 #[cfg(all(test, feature = "bundled"))]
@@ -89,12 +90,13 @@ mod tests {
         let mut images = vec![0; PROBE * network.architecture.image_bytes()];
         Cpu::new(&network).generate(SEED, 0, &mut images);
         for gpu in gpus() {
-            let model = pollster::block_on(Model::new(gpu, &network, Variant::default())).expect("a model");
-            let mut engine = Engine::new(&Arc::new(model), 1, 1).expect("an engine");
-            assert!(time(&mut engine, &images).expect("it runs").is_some(), "{}", gpu.name());
+            let backend = GpuBackend::new(gpu, &network, Variant::default(), 1, None);
+            let backend = pollster::block_on(backend).expect("a model");
+            let time = |images: &[u8]| pollster::block_on(time(&backend, images)).expect("it runs");
+            assert!(time(&images).is_some(), "{}", gpu.name());
             let mut wrong = images.clone();
             *wrong.last_mut().expect("pixels") ^= 1;
-            assert_eq!(time(&mut engine, &wrong).expect("it runs"), None, "{}", gpu.name());
+            assert_eq!(time(&wrong), None, "{}", gpu.name());
         }
     }
 }

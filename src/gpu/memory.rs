@@ -60,7 +60,7 @@ mod tests {
                 let before = bytes();
                 let size = NonZeroUsize::new(batch as usize).expect("not 0");
                 let builder = Generator::builder(&network).batch(size);
-                let mut generator = pollster::block_on(builder.gpu(gpu)).expect("a generator");
+                let generator = pollster::block_on(builder.gpu(gpu)).expect("a generator");
                 generator.generate(0, 0..batch).expect("images");
                 bytes() - before
             };

@@ -1,15 +1,15 @@
 //! The network on a GPU: devices, kernels, and the engine that runs them in batches.
 
 mod adapters;
-#[cfg(not(target_arch = "wasm32"))]
+mod backend;
 mod calibrate;
 mod device;
-pub(crate) mod drive;
-mod engine;
 pub(crate) mod kernels;
+mod lane;
 mod limits;
 mod memory;
 mod model;
+mod pace;
 pub(crate) mod plan;
 mod pump;
 #[cfg(feature = "verify")]
@@ -19,7 +19,8 @@ mod record;
 pub(crate) mod roofline;
 mod signal;
 mod slot;
-#[cfg(not(target_arch = "wasm32"))]
+mod steps;
+mod target;
 mod timing;
 mod variant;
 
@@ -27,16 +28,14 @@ pub use adapters::{
     adapter_name_from_env, adapters, auto_adapter, check_environment, choose_adapter, describe, find_adapter,
     first_adapter, is_software, labels, matching_adapters, pci,
 };
-#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use backend::GpuBackend;
 pub use calibrate::{Calibration, calibrate};
 pub use device::{Gpu, optional_features, required_features};
-pub(crate) use engine::{Engine, Product, Source};
 pub use limits::required_limits;
 pub use memory::{Memory, memory};
 pub(crate) use model::Model;
-pub(crate) use record::Recording;
-pub use record::{Layout, Target};
-#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use pace::BUDGET;
+pub use target::{Layout, Origin, Target};
 pub use timing::KernelTime;
 pub use variant::Variant;
 #[cfg(test)]

@@ -9,8 +9,7 @@ use super::kernels::{
 };
 use super::variant::Variant;
 use crate::architecture::Architecture;
-#[cfg(all(feature = "threads", not(target_arch = "wasm32")))]
-use crate::cpu::parallel::on_threads;
+use crate::aside::aside;
 use crate::error::Result;
 use crate::network::{Network, SpikingLayer};
 use crate::philox::Stream;
@@ -29,8 +28,7 @@ pub(crate) struct Model {
     pub(super) readout: wgpu::ComputePipeline,
     pub(super) readout_buffers: readout::Buffers,
     encoder: OnceLock<EncoderModel>,
-    rgba: OnceLock<wgpu::ComputePipeline>,
-    tiles: OnceLock<wgpu::ComputePipeline>,
+    presenters: [OnceLock<wgpu::ComputePipeline>; 2],
 }
 
 /// The prior or the posterior.
@@ -60,10 +58,10 @@ impl Model {
         let [sampler, linear, conv_transpose, readout] = compile(
             gpu,
             [
-                (&sample::KERNEL, &prior),
-                (&linear_lif::KERNEL, &layers),
-                (&conv_transpose_lif::KERNEL, &layers),
-                (&readout::KERNEL, &read),
+                (&sample::KERNEL, prior.to_vec()),
+                (&linear_lif::KERNEL, layers.to_vec()),
+                (&conv_transpose_lif::KERNEL, layers.to_vec()),
+                (&readout::KERNEL, read.to_vec()),
             ],
         )
         .await?;
@@ -91,35 +89,56 @@ impl Model {
                 readout,
                 readout_buffers: readout::Buffers::new(gpu, &network.readout, architecture.image_side()),
                 encoder: OnceLock::new(),
-                rgba: OnceLock::new(),
-                tiles: OnceLock::new(),
+                presenters: Default::default(),
             }
         })
         .await
     }
 
     /// Made when it is first asked for: most users only generate.
-    pub(crate) fn encoder(&self) -> Result<&EncoderModel> {
-        once(&self.encoder, || self.gpu.checked_now(|| EncoderModel::new(self)))
+    pub(crate) async fn prepare_encoder(&self) -> Result<&EncoderModel> {
+        match self.encoder.get() {
+            Some(made) => Ok(made),
+            None => {
+                let made = EncoderModel::new(self).await?;
+                Ok(self.encoder.get_or_init(|| made))
+            }
+        }
     }
 
-    /// The pipeline of [`rgba`].
+    /// Compiles the kernels that present images, the first time.
+    pub(crate) async fn prepare_presenters(&self) -> Result<()> {
+        if self.presenters.iter().any(|made| made.get().is_none()) {
+            let compiled = compile(&self.gpu, PRESENTERS.map(|kernel| (kernel, self.presented()))).await?;
+            for (place, made) in self.presenters.iter().zip(compiled) {
+                let _ = place.set(made);
+            }
+        }
+        Ok(())
+    }
+
+    /// The pipeline of [`rgba`]; compiled now, unless it was prepared.
     pub(crate) fn rgba(&self) -> Result<&wgpu::ComputePipeline> {
-        self.presenter(&self.rgba, &rgba::KERNEL)
+        self.presenter(0)
     }
 
-    /// The pipeline of [`tiles`].
+    /// The pipeline of [`tiles`]; compiled now, unless it was prepared.
     pub(crate) fn tiles(&self) -> Result<&wgpu::ComputePipeline> {
-        self.presenter(&self.tiles, &tiles::KERNEL)
+        self.presenter(1)
     }
 
-    fn presenter<'a>(
-        &self,
-        made: &'a OnceLock<wgpu::ComputePipeline>,
-        kernel: &Kernel,
-    ) -> Result<&'a wgpu::ComputePipeline> {
-        let channels = [("IMAGE_CHANNELS", self.architecture().image_channels as u32)];
-        once(made, || self.gpu.checked_now(|| kernel.pipeline(&self.gpu, &channels)))
+    fn presenter(&self, n: usize) -> Result<&wgpu::ComputePipeline> {
+        let made = &self.presenters[n];
+        if made.get().is_none() {
+            let pipeline = self.gpu.checked_now(|| PRESENTERS[n].pipeline(&self.gpu, &self.presented()))?;
+            let _ = made.set(pipeline);
+        }
+        made.get().ok_or_else(|| unreachable!("it was just made"))
+    }
+
+    /// The constants of the kernels that present images.
+    fn presented(&self) -> Vec<(&'static str, u32)> {
+        vec![("IMAGE_CHANNELS", self.architecture().image_channels as u32)]
     }
 
     pub(crate) fn architecture(&self) -> &Architecture {
@@ -127,55 +146,59 @@ impl Model {
     }
 }
 
+/// See [`Model::rgba`] and [`Model::tiles`].
+const PRESENTERS: [&Kernel; 2] = [&rgba::KERNEL, &tiles::KERNEL];
+
 impl EncoderModel {
-    fn new(model: &Model) -> Self {
+    async fn new(model: &Model) -> Result<Self> {
         let Model { gpu, network, .. } = model;
         let architecture = &network.architecture;
         let side = architecture.image_side();
-        let image = image_lif::constants(&network.image_layer, architecture.time_steps);
+        let constants = image_lif::constants(&network.image_layer, architecture.time_steps);
         let layer = |layer: &GroupedLayer, side| LayerBuffers::new(gpu, "fsvae.encoder", layer, side);
         let posterior = sample::constants(architecture, Stream::Posterior);
-        EncoderModel {
-            image: image_lif::KERNEL.pipeline(gpu, &image),
+        let layers = layer_constants(architecture.time_steps, model.variant);
+        let [image, conv, sampler] = compile(
+            gpu,
+            [
+                (&image_lif::KERNEL, constants.to_vec()),
+                (&conv_lif::KERNEL, layers.to_vec()),
+                (&sample::KERNEL, posterior.to_vec()),
+            ],
+        )
+        .await?;
+        gpu.checked(|| EncoderModel {
+            image,
             image_layer: layer(&image_lif::grouped(&network.image_layer), side),
-            conv: conv_lif::KERNEL.pipeline(gpu, &layer_constants(architecture.time_steps, model.variant)),
+            conv,
             layers: (network.encoder.iter().enumerate())
                 .map(|(i, weights)| layer(&GroupedLayer::new(weights), side >> (i + 1)))
                 .collect(),
             latent: LayerBuffers::new(gpu, "fsvae.latent", &GroupedLayer::new(&network.latent), 0),
-            posterior: Sampler {
-                pipeline: sample::KERNEL.pipeline(gpu, &posterior),
-                buffers: sample::buffers(gpu, &network.posterior),
-            },
-        }
+            posterior: Sampler { pipeline: sampler, buffers: sample::buffers(gpu, &network.posterior) },
+        })
+        .await
     }
 }
 
-/// `OnceLock::get_or_try_init`, which is not stable. Two threads at once may both make one; the first is kept.
-fn once<T>(made: &OnceLock<T>, make: impl FnOnce() -> Result<T>) -> Result<&T> {
-    match made.get() {
-        Some(made) => Ok(made),
-        None => make().map(|new| made.get_or_init(|| new)),
-    }
-}
-
-/// Compiles several kernels, each on a thread of its own where there are threads: drivers take their time.
+/// Compiles several kernels, each on a thread of its own where there are threads: drivers take their time, and whoever
+/// awaits this does something else.
 async fn compile<const N: usize>(
     gpu: &Gpu,
-    kernels: [(&Kernel, &[(&str, u32)]); N],
+    kernels: [(&'static Kernel, Vec<(&'static str, u32)>); N],
 ) -> Result<[wgpu::ComputePipeline; N]> {
-    let one = |n: usize| {
-        let (kernel, constants) = kernels[n];
-        trace!("fsvae.compile");
-        gpu.watch(|| kernel.pipeline(gpu, constants))
-    };
-    #[cfg(all(feature = "threads", not(target_arch = "wasm32")))]
-    let made = on_threads(N, one);
-    #[cfg(not(all(feature = "threads", not(target_arch = "wasm32"))))]
-    let made = (0..N).map(one);
-    let (pipelines, verdicts): (Vec<_>, Vec<_>) = made.into_iter().unzip();
-    for verdict in verdicts {
+    let pending = kernels.map(|(kernel, constants)| {
+        let gpu = gpu.clone();
+        aside(move || {
+            trace!("fsvae.compile");
+            gpu.watch(|| kernel.pipeline(&gpu, &constants))
+        })
+    });
+    let mut pipelines = Vec::new();
+    for compiled in pending {
+        let (pipeline, verdict) = compiled.await?;
         verdict.await?;
+        pipelines.push(pipeline);
     }
     pipelines.try_into().map_or_else(|_| unreachable!("a pipeline for each kernel"), Ok)
 }

@@ -1,12 +1,14 @@
 //! Memory for a batch and the dispatches on it, made once: of generation and decoding with the plan, of encoding
 //! and of frames when they are first asked for.
 
+use std::sync::OnceLock;
+
 use wgpu::BufferUsages as Usage;
 
 use super::device::Gpu;
 use super::kernels::{Pass, conv_lif, conv_transpose_lif, image_lif, linear_lif, readout, sample};
 use super::limits::{ImageBytes, capacity};
-use super::model::Model;
+use super::model::{EncoderModel, Model, Sampler};
 use crate::error::Result;
 
 /// Every buffer and dispatch of a batch.
@@ -16,7 +18,7 @@ pub(crate) struct Plan {
     pub(crate) run: wgpu::Buffer,
     /// `[capacity, latent words]`
     pub(crate) latents: wgpu::Buffer,
-    maps: [wgpu::Buffer; 2],
+    pub(super) maps: [wgpu::Buffer; 2],
     /// u8 `[capacity, side, side, channels]`
     pub(crate) pixels: wgpu::Buffer,
     /// Images of a batch.
@@ -27,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) decoder: Vec<Pass>,
     /// Those spikes to the picture as of each time step; the last is the image.
     pub(crate) readouts: Vec<Pass>,
+    /// Made when images are first encoded.
+    pub(super) encoder: OnceLock<EncoderPlan>,
 }
 
 /// What encoding needs besides.
@@ -37,8 +41,7 @@ pub(crate) struct EncoderPlan {
     /// Images to latents drawn from the posterior.
     pub(crate) passes: Vec<Pass>,
     /// `[capacity, latent words]`: the encoder's spikes.
-    #[cfg(feature = "verify")]
-    encoded: wgpu::Buffer,
+    pub(super) encoded: wgpu::Buffer,
 }
 
 impl Plan {
@@ -64,7 +67,8 @@ impl Plan {
         }
         let input = &maps[model.decoder.len() % 2];
         let readouts = readout::passes(gpu, &model.readout, &model.readout_buffers, input, &pixels);
-        Ok(Plan { run, latents, maps, pixels, capacity, prior, decoder, readouts })
+        let encoder = OnceLock::new();
+        Ok(Plan { run, latents, maps, pixels, capacity, prior, decoder, readouts, encoder })
     }
 
     /// The pass that makes the images.
@@ -88,41 +92,37 @@ impl Plan {
         encoder.passes.iter().zip(maps.chain([&encoder.encoded, &self.latents])).collect()
     }
 
-    pub(crate) fn encoder(&self, model: &Model) -> Result<EncoderPlan> {
-        let weights = model.encoder()?;
-        model.gpu.checked_now(|| {
-            let gpu = &model.gpu;
-            let image = ImageBytes::new(model.architecture());
-            let batch = |label, bytes, usage| {
-                buffer(gpu, label, bytes * self.capacity as u64, Usage::STORAGE | usage)
-            };
-            let images = batch("fsvae.images", image.pixels, Usage::COPY_DST);
-            let encoded = batch("fsvae.encoded", image.latents, Usage::COPY_SRC);
+    /// What encoding needs besides; not [`Gpu::checked`] yet.
+    pub(crate) fn encoder(&self, model: &Model, weights: &EncoderModel) -> EncoderPlan {
+        let gpu = &model.gpu;
+        let image = ImageBytes::new(model.architecture());
+        let batch =
+            |label, bytes, usage| buffer(gpu, label, bytes * self.capacity as u64, Usage::STORAGE | usage);
+        let images = batch("fsvae.images", image.pixels, Usage::COPY_DST);
+        let encoded = batch("fsvae.encoded", image.latents, Usage::COPY_SRC);
 
-            let mut passes =
-                vec![image_lif::pass(gpu, &weights.image, &weights.image_layer, &images, &self.maps[0])];
-            for (i, layer) in weights.layers.iter().enumerate() {
-                let (input, output) = (&self.maps[i % 2], &self.maps[(i + 1) % 2]);
-                passes.push(conv_lif::pass(gpu, &weights.conv, layer, input, output));
-            }
-            let input = &self.maps[weights.layers.len() % 2];
-            passes.push(linear_lif::pass(gpu, &model.linear, &weights.latent, input, &encoded));
-            let sampler = &weights.posterior;
-            passes.push(sample::pass(
-                gpu,
-                &sampler.pipeline,
-                &self.run,
-                &sampler.buffers,
-                &encoded,
-                &self.latents,
-            ));
-            EncoderPlan {
-                images,
-                passes,
-                #[cfg(feature = "verify")]
-                encoded,
-            }
-        })
+        let mut passes =
+            vec![image_lif::pass(gpu, &weights.image, &weights.image_layer, &images, &self.maps[0])];
+        for (i, layer) in weights.layers.iter().enumerate() {
+            let (input, output) = (&self.maps[i % 2], &self.maps[(i + 1) % 2]);
+            passes.push(conv_lif::pass(gpu, &weights.conv, layer, input, output));
+        }
+        let input = &self.maps[weights.layers.len() % 2];
+        passes.push(linear_lif::pass(gpu, &model.linear, &weights.latent, input, &encoded));
+        let Sampler { pipeline, buffers } = &weights.posterior;
+        passes.push(sample::pass(gpu, pipeline, &self.run, buffers, &encoded, &self.latents));
+        EncoderPlan { images, passes, encoded }
+    }
+
+    /// Makes what encoding needs, the first time.
+    pub(crate) async fn prepare_encoder(&self, model: &Model) -> Result<()> {
+        if self.encoder.get().is_none() {
+            let weights = model.prepare_encoder().await?;
+            let plan = model.gpu.checked(|| self.encoder(model, weights)).await?;
+            // Two tasks at once may both make one; the first is kept.
+            let _ = self.encoder.set(plan);
+        }
+        Ok(())
     }
 }
 

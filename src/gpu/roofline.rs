@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::device::Gpu;
 use super::kernels::{Binding, Kernel, Pass, constant_buffer};
-use super::timing::timed;
+use super::timing::Timed;
 use crate::error::Result;
 use crate::roofline::{CHAIN, COPY_BYTES, Peaks, UNROLL, rate};
 
@@ -122,8 +122,8 @@ fn buffer(gpu: &Gpu, size: u64) -> wgpu::Buffer {
 
 /// How long some dispatches take, one after the other.
 fn time(gpu: &Gpu, passes: &[&Pass]) -> Result<Duration> {
-    if let Some(times) = timed(gpu, passes, 1)? {
-        return Ok(times.iter().sum());
+    if let Some(timed) = Timed::submit(gpu, None, passes, 1)? {
+        return Ok(timed.wait(gpu)?.iter().sum());
     }
     let start = Instant::now();
     let (sender, done) = gpu.pump.signal();

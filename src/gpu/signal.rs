@@ -4,9 +4,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use super::pace::Clock;
+
 #[derive(Debug, Default)]
 struct State {
     outcome: Option<bool>,
+    /// When that was said.
+    when: Option<Clock>,
     waker: Option<Waker>,
 }
 
@@ -24,7 +28,10 @@ impl Shared {
     /// The first word counts.
     fn say(&self, outcome: bool) {
         let mut state = self.state();
-        state.outcome.get_or_insert(outcome);
+        if state.outcome.is_none() {
+            state.outcome = Some(outcome);
+            state.when = Some(Clock::now());
+        }
         let waker = state.waker.take();
         drop(state);
         self.said.notify_all();
@@ -75,6 +82,11 @@ impl CallOff {
 }
 
 impl Signal {
+    /// When the callback was called.
+    pub(super) fn when(&self) -> Option<Clock> {
+        self.0.state().when
+    }
+
     pub(crate) fn call_off(&self) -> CallOff {
         CallOff(Arc::downgrade(&self.0))
     }

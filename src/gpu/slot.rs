@@ -11,8 +11,8 @@ use wgpu::BufferUsages as Usage;
 
 use super::device::Gpu;
 use super::kernels::sample::Run;
+use super::steps::{Place, RUN_BYTES, Step};
 
-const RUN_BYTES: u64 = size_of::<Run>() as u64;
 const TICKET_BYTES: u64 = 8;
 const INPUT_AT: u64 = RUN_BYTES + TICKET_BYTES;
 /// Bytes of a slot's buffers besides inputs and outputs.
@@ -58,27 +58,23 @@ impl Slot {
         }
     }
 
-    pub(super) fn record_run(&self, encoder: &mut wgpu::CommandEncoder, run: &wgpu::Buffer) {
-        encoder.copy_buffer_to_buffer(&self.upload, 0, run, 0, RUN_BYTES);
+    /// Where the batch's [`Run`] is.
+    pub(super) fn run(&self) -> Place<'_> {
+        Place { buffer: &self.upload, offset: 0 }
     }
 
-    pub(super) fn record_input(&self, encoder: &mut wgpu::CommandEncoder, to: &wgpu::Buffer, bytes: u64) {
-        encoder.copy_buffer_to_buffer(&self.upload, INPUT_AT, to, 0, bytes);
+    pub(super) fn input(&self) -> Place<'_> {
+        Place { buffer: &self.upload, offset: INPUT_AT }
     }
 
-    pub(super) fn record_output(
-        &self,
-        encoder: &mut wgpu::CommandEncoder,
-        from: &wgpu::Buffer,
-        at: u64,
-        bytes: u64,
-    ) {
-        encoder.copy_buffer_to_buffer(from, 0, &self.readback, at, bytes);
+    pub(super) fn output(&self, offset: u64) -> Place<'_> {
+        Place { buffer: &self.readback, offset }
     }
 
     /// The last of a batch's commands, behind `output` bytes.
-    pub(super) fn record_ticket(&self, encoder: &mut wgpu::CommandEncoder, output: u64) {
-        encoder.copy_buffer_to_buffer(&self.upload, RUN_BYTES, &self.readback, output, TICKET_BYTES);
+    pub(super) fn ticket(&self, output: u64) -> Step<'_> {
+        let from = Place { buffer: &self.upload, offset: RUN_BYTES };
+        Step::Copy { from, to: self.output(output), bytes: TICKET_BYTES }
     }
 
     /// Asks for `output` bytes on the host; `done` hears when they are there.
@@ -87,15 +83,11 @@ impl Slot {
         self.readback.map_async(wgpu::MapMode::Read, bytes, move |result| done(result.is_ok()));
     }
 
-    /// Appends `output` bytes that were mapped; false if they are not those of the batch with this ticket.
-    pub(super) fn read(&self, output: u64, ticket: u64, result: &mut Vec<u8>) -> bool {
-        let Ok(view) = self.readback.get_mapped_range(..output + TICKET_BYTES) else { return false };
+    /// The `output` bytes that were mapped, unless they are not those of the batch with this ticket.
+    pub(super) fn read(&self, output: u64, ticket: u64) -> Option<Vec<u8>> {
+        let view = self.readback.get_mapped_range(..output + TICKET_BYTES).ok()?;
         let (bytes, found) = view.split_at(output as usize);
-        let current = found == ticket.to_le_bytes();
-        if current {
-            result.extend_from_slice(bytes);
-        }
-        current
+        (found == ticket.to_le_bytes()).then(|| bytes.to_vec())
     }
 
     /// Ready for another batch, after [`Slot::read`].
@@ -107,6 +99,7 @@ impl Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gpu::steps::record;
     use crate::gpu::testing::gpus;
 
     /// A submission that a watchdog ended: it counts as done, and nothing of it was carried out.
@@ -117,19 +110,20 @@ mod tests {
             let source = crate::gpu::kernels::constant_buffer(gpu, "test", &[5_u32, 6], Usage::COPY_SRC);
             let batch = |ticket, carried_out: bool| {
                 slot.write(gpu, Run::new(1, 2), ticket, &[]);
-                let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+                let mut encoder =
+                    gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
                 if carried_out {
-                    slot.record_output(&mut encoder, &source, 0, 8);
-                    slot.record_ticket(&mut encoder, 8);
+                    let from = Place { buffer: &source, offset: 0 };
+                    let copy = Step::Copy { from, to: slot.output(0), bytes: 8 };
+                    record(&mut encoder, &[copy, slot.ticket(8)], 1);
                 }
                 gpu.queue.submit([encoder.finish()]);
                 let (sender, mapped) = gpu.pump.signal();
                 slot.map(8, move |success| sender.say(success));
                 assert!(gpu.pump.wait(&mapped, None));
-                let mut bytes = Vec::new();
-                let read = slot.read(8, ticket, &mut bytes);
+                let read = slot.read(8, ticket);
                 slot.unmap();
-                read.then_some(bytes)
+                read
             };
             assert_eq!(batch(1, true).as_deref(), Some(&[5, 0, 0, 0, 6, 0, 0, 0][..]), "{}", gpu.name());
             assert_eq!(batch(2, false), None, "{}", gpu.name());

@@ -75,7 +75,8 @@ impl Trial {
     pub(super) async fn load(&self, gpu: &Gpu, variant: Variant) -> Result<Loaded> {
         let model = Model::new(gpu, &self.network, variant).await?;
         let plan = gpu.checked(|| Plan::new(&model, self.pictures.len())).await??;
-        let encoder = plan.encoder(&model)?;
+        let weights = model.prepare_encoder().await?;
+        let encoder = gpu.checked(|| plan.encoder(&model, weights)).await?;
         Ok(Loaded { model, plan, encoder })
     }
 

@@ -58,7 +58,11 @@ const FAULTS: [(&str, &str, &str); 50] = [
     ("readout", "var high = THRESHOLDS", "var high = THRESHOLDS - 1u"),
     ("readout", "corner.x + cell % BORDERED - 1u", "corner.x + cell % BORDERED"),
     ("rgba", "red * 0x010101u", "red * 0x010100u"),
-    ("tiles", "vec2(tile % run.columns, tile / run.columns)", "vec2(tile / run.columns, tile % run.columns)"),
+    (
+        "tiles",
+        "vec2(tile % grid.columns, tile / grid.columns)",
+        "vec2(tile / grid.columns, tile % grid.columns)",
+    ),
 ];
 
 /// A device whose compiler makes one fault, and the kernels it is in.

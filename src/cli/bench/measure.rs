@@ -220,10 +220,10 @@ impl Session<'_> {
         }
         let Some(batch) = best.and_then(|point| NonZeroUsize::new(point.batch)) else { return Ok(None) };
         self.say("kernels");
-        let mut generator = generator(self.gpu.as_ref(), self.network, batch, self.variant)?;
+        let generator = generator(self.gpu.as_ref(), self.network, batch, self.variant)?;
         let (mut first, mut dispatches) = (0, Vec::<Dispatch>::new());
         let mut run = || {
-            let times = generator.timings(self.effort.seed, first)?.unwrap_or_default();
+            let times = pollster::block_on(generator.timings(self.effort.seed, first))?.unwrap_or_default();
             first += batch.get() as u64;
             for (at, time) in times.iter().enumerate() {
                 if dispatches.len() == at {

@@ -138,8 +138,7 @@ fn structs_have_the_hosts_offsets() {
     assert_eq!(offsets(&conv_transpose_lif::KERNEL, &steps, "Layer"), layer);
     let run = [offset_of!(sample::Run, seed), offset_of!(sample::Run, first)];
     assert_eq!(offsets(&sample::KERNEL, &sampler(16, 128, 0), "Run"), run);
-    let presented =
-        [offset_of!(sample::Run, place), offset_of!(sample::Run, columns), offset_of!(sample::Run, side)];
+    let presented = [offset_of!(sample::Run, place), offset_of!(sample::Run, side)];
     let presented = [&run[..], &presented].concat();
     assert_eq!(offsets(&rgba::KERNEL, &[("IMAGE_CHANNELS", 1)], "Run"), presented);
     assert_eq!(offsets(&tiles::KERNEL, &[("IMAGE_CHANNELS", 1)], "Run"), presented);

@@ -23,21 +23,19 @@ pub(crate) struct Run {
     pub(crate) first: [u32; 2],
     /// Where a presented batch goes: the number of its first image among all that are recorded.
     pub(crate) place: u32,
-    /// Tiles of a row of the target texture.
-    pub(crate) columns: u32,
     /// Height and width of a presented image.
     pub(crate) side: u32,
-    padding: u32,
+    padding: [u32; 2],
 }
 
 impl Run {
     pub(crate) fn new(seed: u64, first: u64) -> Self {
-        Run { seed: halves(seed), first: halves(first), place: 0, columns: 1, side: 0, padding: 0 }
+        Run { seed: halves(seed), first: halves(first), place: 0, side: 0, padding: [0; 2] }
     }
 
     /// The same where its images are presented, too.
-    pub(crate) fn presented(self, place: u32, columns: u32, side: u32) -> Self {
-        Run { place, columns, side, ..self }
+    pub(crate) fn presented(self, place: u32, side: u32) -> Self {
+        Run { place, side, ..self }
     }
 }
 

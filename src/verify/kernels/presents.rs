@@ -71,6 +71,9 @@ impl Case for Words {
 const IMAGES: usize = 3;
 /// Number of the first of them among all that are presented: not all places are written.
 const PLACE: usize = 5;
+/// The tile of the first place, and the tile that is tile 0 again: the last of the images wraps.
+const FIRST_TILE: usize = 2;
+const WRAP: usize = 9;
 /// Texels of a row of the texture: rows of 256 bytes can be copied to a buffer.
 const WIDTH: usize = 128;
 /// What is not written keeps its value, which is that of a new texture and of the results' buffer.
@@ -90,7 +93,16 @@ impl Presented {
 
     /// Rows of tiles.
     fn rows(&self) -> usize {
-        (PLACE + IMAGES).div_ceil(self.columns())
+        WRAP.div_ceil(self.columns())
+    }
+
+    fn grid(&self) -> tiles::Grid {
+        tiles::Grid::new(self.columns() as u32, FIRST_TILE as u32, WRAP as u32)
+    }
+
+    /// Of the n-th image.
+    fn tile(&self, n: usize) -> usize {
+        (FIRST_TILE + n) % WRAP
     }
 
     /// RGBA words `[images, side, side]`.
@@ -137,7 +149,7 @@ impl Case for Presented {
         let tiles = self.part == Part::Tiles;
         let mut target = vec![UNTOUCHED[usize::from(!tiles)]; self.shape().words()];
         for (at, word) in self.words().into_iter().enumerate() {
-            let (image, y, x) = (PLACE + at / size, at % size / side, at % side);
+            let (image, y, x) = (self.tile(PLACE + at / size), at % size / side, at % side);
             let (row, column) = (image / self.columns(), image % self.columns());
             let place = if tiles { (row * side + y) * WIDTH + column * side + x } else { PLACE * size + at };
             target[place] = word;
@@ -146,7 +158,7 @@ impl Case for Presented {
     }
 
     fn on_gpu(&self, gpu: &Gpu, pipeline: &wgpu::ComputePipeline) -> Dispatch {
-        let start = Run::new(0, 0).presented(PLACE as u32, self.columns() as u32, self.side as u32);
+        let start = Run::new(0, 0).presented(PLACE as u32, self.side as u32);
         let (run, pixels) = (storage(gpu, &[start]), storage(gpu, &self.pixels));
         if self.part != Part::Tiles {
             let buffer = results(gpu, self.shape().words());
@@ -169,7 +181,7 @@ impl Case for Presented {
             view_formats: &[],
         });
         let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
-        let pass = tiles::pass(gpu, pipeline, &run, &pixels, &view, self.side);
+        let pass = tiles::pass(gpu, pipeline, &run, &pixels, &view, self.grid(), self.side);
         Dispatch { pass, results: Results::Texture(texture) }
     }
 }

@@ -1,5 +1,4 @@
-//! Batches ahead of the consumer on the CPU: a thread makes them where there are threads, elsewhere (browsers) each is
-//! made when it is asked for.
+//! Batches on the CPU: made ahead of the consumer by a thread where there are threads, or when they are taken.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,113 +6,126 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread::ThreadId;
 
-use super::Order;
-use crate::cpu::Cpu;
+use super::Cpu;
+use crate::backend::{Lane, Made, Work};
 use crate::error::{Error, Result, panic_text};
-use crate::indices::Indices;
-use crate::network::Network;
 
-/// What the consumer holds.
 #[derive(Debug)]
-pub(super) struct Worker {
-    job: Arc<Job>,
+pub(super) struct CpuLane {
+    cpu: Arc<Cpu>,
+    batch: usize,
+    /// The batch of who takes everything at once.
+    most: usize,
+    /// Whether a thread may work ahead.
+    ahead: bool,
+    /// What was begun and not taken, the oldest first.
+    begun: VecDeque<Arc<Work>>,
+    shared: Arc<Shared>,
     /// The process that the thread was started in; `None` while there is no thread.
     process: Option<u32>,
 }
 
-#[derive(Debug)]
-struct Job {
-    cpu: Arc<Cpu>,
-    seed: u64,
-    /// Images of a batch.
-    batch: usize,
-    /// Batches that are made ahead.
-    depth: usize,
+/// What the consumer and the thread have in common.
+#[derive(Debug, Default)]
+struct Shared {
     state: Mutex<State>,
     changed: Condvar,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
-    to_begin: Indices,
-    /// An error is the last.
-    made: VecDeque<Result<Vec<u8>>>,
+    to_make: VecDeque<Arc<Work>>,
+    made: VecDeque<Result<Made>>,
     /// Waits for the next batch.
     waker: Option<Waker>,
     /// The thread that makes them.
     thread: Option<ThreadId>,
+    /// The thread panicked, with this.
+    end: Option<String>,
     /// The consumer is gone.
     cancelled: bool,
 }
 
-impl Worker {
-    pub(super) fn new(cpu: Arc<Cpu>, order: Order) -> Self {
-        Worker { job: Job::new(cpu, order), process: None }
+impl CpuLane {
+    pub(super) fn new(cpu: Arc<Cpu>, batch: usize, most: usize) -> Self {
+        let begun = VecDeque::new();
+        CpuLane { cpu, batch, most, ahead: true, begun, shared: Arc::default(), process: None }
     }
 
-    pub(super) fn network(&self) -> &Network {
-        self.job.cpu.network()
-    }
-
-    /// Images that are not begun; `left` are those that the consumer does not have.
-    pub(super) fn to_begin(&self, left: Indices) -> u128 {
-        if self.is_orphan() { left.remaining } else { self.job.state().to_begin.remaining }
-    }
-
-    /// True in a child of `fork`, which has the job without its thread: nothing will come, and the thread may have
-    /// held the lock.
+    /// True in a child of `fork`, which has the lane without its thread: nothing will come, and the thread may have held
+    /// the lock.
     fn is_orphan(&self) -> bool {
         self.process.is_some_and(|process| process != std::process::id())
     }
 
-    /// Starts the thread, the first time; true if there is one.
-    fn start(&mut self, left: Indices) -> bool {
+    fn adopt(&mut self) {
         if self.is_orphan() {
-            let Job { cpu, seed, batch, depth, .. } = &*self.job;
-            let order = Order { seed: *seed, batch: *batch, depth: *depth, indices: left };
-            *self = Worker::new(cpu.clone(), order);
+            self.process = None;
+            let state = State { to_make: self.begun.clone(), ..State::default() };
+            self.shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
         }
+    }
+
+    /// Starts the thread, the first time; true if there is one.
+    fn start(&mut self) -> bool {
+        self.adopt();
         #[cfg(not(target_arch = "wasm32"))]
         if self.process.is_none() {
-            let job = self.job.clone();
+            let (cpu, shared) = (self.cpu.clone(), self.shared.clone());
             let thread = std::thread::Builder::new().name("fsvae-worker".into());
-            self.process = thread.spawn(move || job.run()).is_ok().then(std::process::id);
+            self.process = thread.spawn(move || shared.run(&cpu)).is_ok().then(std::process::id);
         }
         self.process.is_some()
     }
 
-    /// The pixels of the next batch, the first of those `left`; the caller knows that there is one.
-    pub(super) fn wait(&mut self, left: Indices) -> Result<Vec<u8>> {
-        if !self.start(left) {
-            return self.job.make_next();
-        }
-        let mut state = self.job.state();
-        // The thread calls wakers, and one may lead right back here: it would wait for itself.
-        if state.made.is_empty() && state.thread == Some(std::thread::current().id()) {
-            drop(state);
-            return self.job.make_next();
-        }
-        loop {
-            if let Some(made) = state.made.pop_front() {
-                drop(state);
-                self.job.changed.notify_all();
-                return made;
-            }
-            state = self.job.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
+    /// Makes the oldest batch here and now.
+    fn make(&self) -> Result<Made> {
+        let work = self.shared.state().to_make.pop_front();
+        work.map_or_else(
+            || Err(Error::Panic("nothing was begun".into())),
+            |work| caught(|| self.cpu.make(&work)),
+        )
     }
 
-    /// The same for a task.
-    pub(super) fn poll(&mut self, left: Indices, context: &mut Context<'_>) -> Poll<Result<Vec<u8>>> {
-        if !self.start(left) {
-            return Poll::Ready(self.job.make_next());
+    fn taken(&mut self, made: Result<Made>) -> Result<Made> {
+        self.begun.pop_front();
+        self.shared.changed.notify_all();
+        made
+    }
+}
+
+impl Lane for CpuLane {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn batch(&self) -> usize {
+        self.batch
+    }
+
+    fn take_all(&mut self) {
+        self.ahead = false;
+        self.batch = self.most;
+    }
+
+    fn begin(&mut self, work: Work) {
+        self.adopt();
+        let work = Arc::new(work);
+        self.begun.push_back(work.clone());
+        self.shared.state().to_make.push_back(work);
+        self.shared.changed.notify_all();
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Made>> {
+        if !self.start() {
+            let made = self.make();
+            return Poll::Ready(self.taken(made));
         }
-        let mut state = self.job.state();
-        match state.made.pop_front() {
+        let mut state = self.shared.state();
+        match state.take() {
             Some(made) => {
                 drop(state);
-                self.job.changed.notify_all();
-                Poll::Ready(made)
+                Poll::Ready(self.taken(made))
             }
             None => {
                 state.waker = Some(context.waker().clone());
@@ -121,67 +133,80 @@ impl Worker {
             }
         }
     }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn wait(&mut self) -> Result<Made> {
+        self.adopt();
+        if self.process.is_none() && !(self.ahead && self.start()) {
+            let made = self.make();
+            return self.taken(made);
+        }
+        let made = {
+            let mut state = self.shared.state();
+            loop {
+                if let Some(made) = state.take() {
+                    break Some(made);
+                }
+                // The thread calls wakers, and one may lead right back here: it would wait for itself.
+                if state.thread == Some(std::thread::current().id()) {
+                    break None;
+                }
+                state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+        };
+        let made = made.unwrap_or_else(|| self.make());
+        self.taken(made)
+    }
 }
 
-impl Drop for Worker {
+impl Drop for CpuLane {
     fn drop(&mut self) {
         if !self.is_orphan() {
-            self.job.state().cancelled = true;
-            self.job.changed.notify_all();
+            self.shared.state().cancelled = true;
+            self.shared.changed.notify_all();
         }
     }
 }
 
-impl Job {
-    fn new(cpu: Arc<Cpu>, Order { seed, batch, depth, indices: to_begin }: Order) -> Arc<Self> {
-        let state = State { to_begin, made: VecDeque::new(), waker: None, thread: None, cancelled: false };
-        Arc::new(Job { cpu, seed, batch, depth, state: Mutex::new(state), changed: Condvar::new() })
+impl State {
+    fn take(&mut self) -> Option<Result<Made>> {
+        self.made.pop_front().or_else(|| Some(Err(Error::Panic(self.end.clone()?))))
     }
+}
 
+impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn make(&self, first: u64, count: usize) -> Vec<u8> {
-        let mut pixels = vec![0; count * self.cpu.network().architecture().image_bytes()];
-        self.cpu.generate(self.seed, first, &mut pixels);
-        pixels
-    }
-
-    fn make_next(&self) -> Result<Vec<u8>> {
-        let (first, count) = self.state().to_begin.take(self.batch);
-        caught(|| self.make(first, count))
-    }
-
     /// The thread. If it panics, that is what the consumer gets.
     #[cfg(not(target_arch = "wasm32"))]
-    fn run(&self) {
+    fn run(&self, cpu: &Cpu) {
         self.state().thread = Some(std::thread::current().id());
-        if let Err(error) = caught(|| self.make_all()) {
-            self.hand_out(Err(error));
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.make_all(cpu))) {
+            self.tell(|state| state.end = Some(panic_text(&*panic).into()));
         }
     }
 
-    /// Makes batches while the consumer is there and not too far behind.
+    /// Makes what is begun while the consumer is there, who sees to it that that is not too much.
     #[cfg(not(target_arch = "wasm32"))]
-    fn make_all(&self) {
+    fn make_all(&self, cpu: &Cpu) {
         loop {
-            let full = |state: &mut State| state.made.len() >= self.depth && !state.cancelled;
-            let state = self.changed.wait_while(self.state(), full);
+            let idle = |state: &mut State| state.to_make.is_empty() && !state.cancelled;
+            let state = self.changed.wait_while(self.state(), idle);
             let mut state = state.unwrap_or_else(PoisonError::into_inner);
-            if state.cancelled || state.to_begin.remaining == 0 {
-                return;
-            }
-            let (first, count) = state.to_begin.take(self.batch);
+            let work = state.to_make.pop_front().filter(|_| !state.cancelled);
             drop(state);
-            self.hand_out(Ok(self.make(first, count)));
+            let Some(work) = work else { return };
+            let made = cpu.make(&work);
+            self.tell(|state| state.made.push_back(Ok(made)));
         }
     }
 
     #[cfg(not(target_arch = "wasm32"))]
-    fn hand_out(&self, made: Result<Vec<u8>>) {
+    fn tell(&self, what: impl FnOnce(&mut State)) {
         let mut state = self.state();
-        state.made.push_back(made);
+        what(&mut state);
         let waker = state.waker.take();
         drop(state);
         self.changed.notify_all();
@@ -202,7 +227,7 @@ mod tests {
 
     use super::*;
     use crate::checkpoint::Checkpoint;
-    use crate::stream::ImageStream;
+    use crate::{Generator, ImageStream, Network};
 
     const LONG: Duration = Duration::from_secs(60);
 
@@ -213,9 +238,8 @@ mod tests {
 
     /// A stream of the images 0 to 7, two a batch.
     fn stream(network: &Network) -> ImageStream {
-        let indices = Indices::new(0..8).expect("a range");
-        let order = Order { seed: 7, batch: 2, depth: 2, indices };
-        ImageStream::on_cpu(&Arc::new(Cpu::new(network)), network.architecture(), order)
+        let two = 2.try_into().expect("not 0");
+        Generator::builder(network).batch(two).cpu().stream(7, 0..8).expect("a stream")
     }
 
     /// A network that breaks the contract: to read out any of its images is a panic.
