@@ -84,6 +84,7 @@ pub(crate) trait Lane: Debug + Portable {
     fn nudge(&self) {}
 
     /// Nobody looks at one batch while the next is made.
+    #[cfg(not(target_arch = "wasm32"))]
     fn take_all(&mut self) {}
 }
 

@@ -8,6 +8,7 @@
 
 use std::ops::RangeBounds;
 
+use crate::cpu::Cpu;
 use crate::cpu::conv_transpose_lif::{self, conv_transpose_lif};
 use crate::cpu::layer::Layer;
 use crate::cpu::linear_lif::{self, linear_lif};
@@ -15,7 +16,7 @@ use crate::cpu::parallel::in_pool;
 use crate::cpu::spikes::Spikes;
 use crate::cpu::vectors::Processor;
 use crate::error::Result;
-use crate::generator::Generator;
+use crate::indices::Indices;
 use crate::network::{Network, SpikingLayer};
 
 /// The work of one layer for one image.
@@ -35,22 +36,27 @@ pub struct LayerOperations {
 /// prior, decoder, readout. No image, no layers.
 ///
 /// # Errors
-/// As [`Generator::generate`](crate::Generator::generate) on the CPU.
+/// [`Error::Range`](crate::Error::Range) if the range starts past `u64::MAX`.
 pub fn generation(
     network: &Network,
     seed: u64,
     range: impl RangeBounds<u64>,
 ) -> Result<Vec<LayerOperations>> {
     let architecture = network.architecture();
-    let latents = Generator::builder(network).cpu().sample_latents(seed, range)?;
+    let cpu = Cpu::new(network);
     let prepared = Prepared::new(network);
     let mut layers: Vec<LayerOperations> = Vec::new();
-    for z in latents.words().chunks(architecture.latent_channels) {
-        for (at, (name, work)) in in_pool(|| prepared.count(network, z)).into_iter().enumerate() {
+    let mut z = vec![0; architecture.latent_channels];
+    let mut indices = Indices::new(range)?;
+    let count = indices.remaining as f64;
+    while indices.remaining > 0 {
+        let (index, _) = indices.take(1);
+        cpu.sample(seed, index, &mut z);
+        for (at, (name, work)) in in_pool(|| prepared.count(network, &z)).into_iter().enumerate() {
             if layers.len() == at {
                 layers.push(LayerOperations { name, additions: 0.0, dense: work.dense });
             }
-            layers[at].additions += work.additions as f64 / latents.len() as f64;
+            layers[at].additions += work.additions as f64 / count;
         }
     }
     Ok(layers)

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+#[cfg(not(target_arch = "wasm32"))]
 use std::thread::ThreadId;
 
 use super::Cpu;
@@ -15,8 +16,10 @@ pub(super) struct CpuLane {
     cpu: Arc<Cpu>,
     batch: usize,
     /// The batch of who takes everything at once.
+    #[cfg(not(target_arch = "wasm32"))]
     most: usize,
     /// Whether a thread may work ahead.
+    #[cfg(not(target_arch = "wasm32"))]
     ahead: bool,
     /// What was begun and not taken, the oldest first.
     begun: VecDeque<Arc<Work>>,
@@ -39,6 +42,7 @@ struct State {
     /// Waits for the next batch.
     waker: Option<Waker>,
     /// The thread that makes them.
+    #[cfg(not(target_arch = "wasm32"))]
     thread: Option<ThreadId>,
     /// The thread panicked, with this.
     end: Option<String>,
@@ -48,8 +52,19 @@ struct State {
 
 impl CpuLane {
     pub(super) fn new(cpu: Arc<Cpu>, batch: usize, most: usize) -> Self {
-        let begun = VecDeque::new();
-        CpuLane { cpu, batch, most, ahead: true, begun, shared: Arc::default(), process: None }
+        #[cfg(target_arch = "wasm32")]
+        let _ = most;
+        CpuLane {
+            cpu,
+            batch,
+            #[cfg(not(target_arch = "wasm32"))]
+            most,
+            #[cfg(not(target_arch = "wasm32"))]
+            ahead: true,
+            begun: VecDeque::new(),
+            shared: Arc::default(),
+            process: None,
+        }
     }
 
     /// True in a child of `fork`, which has the lane without its thread: nothing will come, and the thread may have held
@@ -61,8 +76,8 @@ impl CpuLane {
     fn adopt(&mut self) {
         if self.is_orphan() {
             self.process = None;
-            let state = State { to_make: self.begun.clone(), ..State::default() };
-            self.shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
+            self.shared = Arc::default();
+            self.shared.state().to_make = self.begun.clone();
         }
     }
 
@@ -103,6 +118,7 @@ impl Lane for CpuLane {
         self.batch
     }
 
+    #[cfg(not(target_arch = "wasm32"))]
     fn take_all(&mut self) {
         self.ahead = false;
         self.batch = self.most;

@@ -33,6 +33,7 @@ pub use calibrate::{Calibration, calibrate};
 pub use device::{Gpu, optional_features, required_features};
 pub use limits::required_limits;
 pub use memory::{Memory, memory};
+#[cfg(feature = "verify")]
 pub(crate) use model::Model;
 pub(crate) use pace::BUDGET;
 pub use target::{Layout, Origin, Target};
