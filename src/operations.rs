@@ -15,7 +15,7 @@ use crate::cpu::linear_lif::{self, linear_lif};
 use crate::cpu::parallel::in_pool;
 use crate::cpu::spikes::Spikes;
 use crate::cpu::vectors::Processor;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::indices::Indices;
 use crate::network::{Network, SpikingLayer};
 
@@ -36,7 +36,7 @@ pub struct LayerOperations {
 /// prior, decoder, readout. No image, no layers.
 ///
 /// # Errors
-/// [`Error::Range`](crate::Error::Range) if the range starts past `u64::MAX`.
+/// [`Error::Range`](crate::Error::Range) if the range starts past `u64::MAX` or is of 2^32 images and more.
 pub fn generation(
     network: &Network,
     seed: u64,
@@ -48,6 +48,12 @@ pub fn generation(
     let mut layers: Vec<LayerOperations> = Vec::new();
     let mut z = vec![0; architecture.latent_channels];
     let mut indices = Indices::new(range)?;
+    if indices.remaining > u128::from(u32::MAX) {
+        return Err(Error::Range(format!(
+            "{} images are too many to count the operations of",
+            indices.remaining
+        )));
+    }
     let count = indices.remaining as f64;
     while indices.remaining > 0 {
         let (index, _) = indices.take(1);

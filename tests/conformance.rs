@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{RandomModel, digest, gpus, is_slow};
+use common::{RandomModel, digest, gpus, input, is_slow};
 use fsvae::gpu::Variant;
 use fsvae::{Checkpoint, Generator, Latents, Network};
 use safetensors::Dtype;
@@ -71,39 +71,6 @@ fn models() -> Vec<(&'static str, Network, Vec<Row>)> {
         models.last_mut().expect("just pushed").2.push(row);
     }
     models
-}
-
-/// The image that a reconstruction row starts from; tests/oracle/rows.py has the same formulas.
-fn input(name: &str, network: &Network) -> Vec<u8> {
-    if let Some(index) = name.strip_prefix("sample") {
-        let index: u64 = index.parse().expect("an index");
-        return Generator::builder(network).cpu().generate(0, index..=index).expect("an image").into_bytes();
-    }
-    let (side, channels) =
-        (network.architecture().image_side() as u32, network.architecture().image_channels as u32);
-    let mut image = Vec::new();
-    for y in 0..side {
-        for x in 0..side {
-            image.extend((0..channels).map(|c| match name.strip_prefix("uniform") {
-                Some(level) => level.parse().expect("a level"),
-                None if name == "ramp" => (7 * x + 13 * y + 29 * c) as u8,
-                None if name == "noise" => {
-                    let mixed = x
-                        .wrapping_mul(374_761_393)
-                        .wrapping_add(y.wrapping_mul(668_265_263))
-                        .wrapping_add(c.wrapping_mul(2_246_822_519))
-                        .wrapping_add(12345);
-                    (mixed.wrapping_mul(2_654_435_761) >> 24) as u8
-                }
-                None if name == "disc" => {
-                    let square = |at: u32| (2 * i64::from(at) - i64::from(side)).pow(2);
-                    if square(x) + square(y) < i64::from(side).pow(2) / 2 { 255 } else { 0 }
-                }
-                None => panic!("no image {name}"),
-            }));
-        }
-    }
-    image
 }
 
 fn check(generator: &mut Generator, model: &str, network: &Network, rows: &[&Row]) {

@@ -5,10 +5,11 @@ mod common;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use common::{RandomModel, adapters};
 use fsvae::gpu::{self, Layout, Origin, Target};
-use fsvae::{Checkpoint, Generator, Gpu, Images, Network, wgpu};
+use fsvae::{Checkpoint, Generator, Gpu, Images, Job, Latents, Network, Outputs, wgpu};
 use safetensors::Dtype;
 
 const GREY: RandomModel =
@@ -274,6 +275,203 @@ fn what_does_not_fit_is_refused_before_anything_is_recorded() {
             .record(&mut app.encoder(), seven, &[target])
             .expect_err("no GPU");
         assert!(error.to_string().contains("this one is on the CPU"), "{error}");
+    }
+}
+
+/// Everything that a host can ask for goes between an application's own buffers, too.
+#[test]
+fn images_and_latents_of_the_application_are_recorded() {
+    for model in [GREY, RGB] {
+        let network = network(model);
+        let architecture = network.architecture();
+        let image = architecture.image_bytes() as u64;
+        let count = COUNT as u32;
+        let pixels: Vec<u8> = (0..COUNT * image).map(|at| (at * at / 5 + at) as u8).collect();
+        let names: Vec<String> = architecture.layers().into_iter().map(|layer| layer.name).collect();
+        let job = Job::posterior(&pixels[..], SEED, FIRST)
+            .giving(Outputs::images().and(Outputs::latents()).and(Outputs::spikes(names)));
+        let cpu = Generator::builder(&network).cpu();
+        let expected = cpu.start(job).expect("a task").wait().expect("a part");
+        for app in apps(&network) {
+            let (name, generator) = (&app.name, app.generator(&network));
+            pollster::block_on(generator.prepare()).expect("prepared");
+            let given = app.buffer(image * COUNT + 4, COPY);
+            app.queue.write_buffer(&given, 4, &pixels);
+            let origin = Origin::Images { buffer: &given, offset: 4, seed: SEED, first: FIRST, count };
+            let padded = |channels: usize| 4 * channels.next_multiple_of(4) as u64;
+            let latents = app.buffer(padded(architecture.latent_channels) * COUNT + 8, COPY);
+            let made = app.buffer(image * COUNT, COPY);
+            let maps: Vec<_> = expected
+                .spikes
+                .iter()
+                .map(|spikes| {
+                    let layer = spikes.layer();
+                    app.buffer((layer.side * layer.side) as u64 * padded(layer.channels) * COUNT, COPY)
+                })
+                .collect();
+            let mut targets = vec![
+                Target::Latents { buffer: &latents, offset: 8 },
+                Target::Pixels { buffer: &made, offset: 0 },
+            ];
+            for (spikes, buffer) in expected.spikes.iter().zip(&maps) {
+                targets.push(Target::Spikes { layer: &spikes.layer().name, buffer, offset: 0 });
+            }
+            let (commands, layout) = generator.commands(origin, &targets).expect("recorded");
+            assert_eq!(layout.images, count);
+            app.queue.submit([commands]);
+            assert_eq!(app.read(&made), expected.images.as_ref().expect("images").as_bytes(), "{name}");
+            let unpadded = |bytes: &[u8], channels: usize| -> Vec<u32> {
+                let words: Vec<u32> =
+                    bytes.chunks(4).map(|word| u32::from_le_bytes(word.try_into().expect("4"))).collect();
+                words
+                    .chunks(channels.next_multiple_of(4))
+                    .flat_map(|words| &words[..channels])
+                    .copied()
+                    .collect()
+            };
+            let found = unpadded(&app.read(&latents)[8..], architecture.latent_channels);
+            assert_eq!(found, expected.latents.as_ref().expect("latents").words(), "{name}");
+            for (spikes, buffer) in expected.spikes.iter().zip(&maps) {
+                let found = unpadded(&app.read(buffer), spikes.layer().channels);
+                assert_eq!(found, spikes.words(), "{name}: {}", spikes.layer().name);
+            }
+
+            // Latents in a buffer of the application, which edits them there.
+            app.queue.write_buffer(&latents, 8, &1_u32.to_le_bytes());
+            let mut words = expected.latents.as_ref().expect("latents").words().to_vec();
+            words[0] = 1;
+            let edited = Latents::from_words(architecture.time_steps, architecture.latent_channels, words);
+            let edited = cpu.decode(&edited.expect("latents")).expect("images");
+            let origin = Origin::Latents { buffer: &latents, offset: 8, count };
+            let mut encoder = app.encoder();
+            generator
+                .record(&mut encoder, origin, &[Target::Pixels { buffer: &made, offset: 0 }])
+                .expect("recorded");
+            app.queue.submit([encoder.finish()]);
+            assert_eq!(app.read(&made), edited.as_bytes(), "{name}");
+
+            let layer = Target::Spikes { layer: "encoder.0", buffer: &made, offset: 0 };
+            let error = generator.record(&mut app.encoder(), origin, &[layer]).expect_err("no encoder");
+            assert!(error.to_string().starts_with("no layer \"encoder.0\" there"), "{error}");
+            let small = Origin::Latents { buffer: &latents, offset: 12, count };
+            let error = generator.record(&mut app.encoder(), small, &[]).expect_err("too small").to_string();
+            assert!(error.contains("bytes and more from offset 12 on"), "{error}");
+            assert_eq!(app.errors.load(Ordering::SeqCst), 0, "{name}");
+        }
+    }
+}
+
+/// A wall of tiles whose oldest images give way, in one texture.
+#[test]
+fn tiles_begin_anywhere_and_wrap() {
+    let network = network(RGB);
+    let (images, side) = (expected(&network), network.architecture().image_side() as u32);
+    for app in apps(&network) {
+        let generator = app.generator(&network);
+        let texture = app.texture([3 * side, 3 * side], TILES);
+        let view = texture.create_view(&Default::default());
+        let target = Target::Texture { view: &view, columns: 3, first: 5, wrap: 8 };
+        let mut encoder = app.encoder();
+        let origin = Origin::Prior { seed: SEED, first: FIRST, count: COUNT as u32 };
+        generator.record(&mut encoder, origin, &[target]).expect("recorded");
+        app.queue.submit([encoder.finish()]);
+        let found = app.read_texture(&texture);
+        let line = 4 * texture.width() as usize;
+        for (n, image) in images.iter().enumerate() {
+            let tile = (5 + n) % 8;
+            let (x, y) = (tile % 3 * side as usize, tile / 3 * side as usize);
+            for (row, pixels) in image.to_rgba().chunks(4 * side as usize).enumerate() {
+                let start = (y + row) * line + 4 * x;
+                assert_eq!(&found[start..start + pixels.len()], pixels, "{}: image {n}", app.name);
+            }
+        }
+        for (first, wrap, text) in
+            [(8, 8, "a tile below 8"), (0, 6, "at most 6 images"), (3, 0, "texels at least")]
+        {
+            let target = Target::Texture { view: &view, columns: 3, first, wrap };
+            let error = generator.record(&mut app.encoder(), origin, &[target]).expect_err(text).to_string();
+            assert!(error.contains(text), "{error}");
+        }
+        assert_eq!(app.errors.load(Ordering::SeqCst), 0, "{}", app.name);
+    }
+}
+
+/// An application's thread submits recordings while another of its threads generates, encodes and decodes, all on one
+/// device and one generator: none runs on the other's seeds, pictures or latents. Two seconds an adapter, or as many as
+/// `FSVAE_RACE_SECONDS` says.
+#[test]
+fn recordings_and_calls_do_not_disturb_each_other() {
+    let network = network(GREY);
+    let seconds = std::env::var("FSVAE_RACE_SECONDS").map_or(2, |text| text.parse().expect("a number"));
+    let image = network.architecture().image_bytes() as u64;
+    let cpu = Generator::builder(&network).cpu();
+    let pixels: Vec<u8> = (0..5 * image).map(|at| (at * at) as u8).collect();
+    let expected: Vec<_> = (0..4).map(|seed| cpu.generate(seed, 0..5).expect("images")).collect();
+    let reconstructed: Vec<_> =
+        (0..4).map(|seed| cpu.reconstruct(&pixels, seed, 0).expect("images")).collect();
+    for app in apps(&network) {
+        let (generator, end) = (app.generator(&network), Instant::now() + Duration::from_secs(seconds));
+        let (expected, reconstructed, pixels) = (&expected, &reconstructed, &pixels[..]);
+        let rounds = std::thread::scope(|scope| {
+            let calls = scope.spawn(|| {
+                let mut rounds = 0;
+                while Instant::now() < end {
+                    let seed = rounds % 4;
+                    let found = generator.generate(seed as u64, 0..5).expect("images");
+                    assert_eq!(found, expected[seed], "{}: a call, round {rounds}", app.name);
+                    let found = generator.reconstruct(pixels, seed as u64, 0).expect("images");
+                    assert_eq!(found, reconstructed[seed], "{}: a call, round {rounds}", app.name);
+                    rounds += 1;
+                }
+                rounds
+            });
+            let target = app.buffer(5 * image, COPY);
+            let mut rounds = 0;
+            while Instant::now() < end {
+                let seed = (rounds + 2) % 4;
+                let origin = Origin::Prior { seed: seed as u64, first: 0, count: 5 };
+                let mut encoder = app.encoder();
+                let pixels = Target::Pixels { buffer: &target, offset: 0 };
+                generator.record(&mut encoder, origin, &[pixels]).expect("recorded");
+                app.queue.submit([encoder.finish()]);
+                assert_eq!(app.read(&target), expected[seed].as_bytes(), "{}: a recording", app.name);
+                rounds += 1;
+            }
+            (rounds, calls.join().expect("no panic"))
+        });
+        eprintln!("{}: {} recordings beside {} rounds of calls", app.name, rounds.0, rounds.1);
+        assert!(rounds.0 > 0 && rounds.1 > 0);
+        assert_eq!(app.errors.load(Ordering::SeqCst), 0, "{}", app.name);
+    }
+}
+
+/// An application that does not listen for errors gets wgpu's panic for any that is not ours to hear: none is.
+#[test]
+fn a_device_without_an_ear_is_destroyed_with_batches_in_flight() {
+    let network = network(GREY);
+    let limits = |adapter: &wgpu::Adapter| {
+        let base = wgpu::Limits::downlevel_defaults().or_worse_values_from(&adapter.limits());
+        base.or_better_values_from(&gpu::required_limits(&network))
+    };
+    for adapter in adapters() {
+        let name = gpu::describe(&adapter.get_info());
+        let descriptor = wgpu::DeviceDescriptor { required_limits: limits(&adapter), ..Default::default() };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).expect("a device");
+        let gpu = Gpu::from_wgpu(device.clone(), queue);
+        let builder = Generator::builder(&network).batch(BATCH.try_into().expect("not 0"));
+        let generator = pollster::block_on(builder.gpu(&gpu)).expect("a generator");
+        let mut waited = generator.stream(SEED, 0..100).expect("a stream");
+        let mut tried = generator.stream(SEED, 0..100).expect("a stream");
+        waited.next().expect("one").expect("images");
+        let _ = tried.try_next();
+        device.destroy();
+        let ends = |stream: &mut fsvae::ImageStream| stream.find_map(Result::err).expect("an error");
+        for error in [ends(&mut waited), ends(&mut tried)] {
+            assert!(matches!(error, fsvae::Error::DeviceLost { .. }), "{name}: {error}");
+        }
+        let error = generator.generate(SEED, 0..1).expect_err("the device is gone");
+        assert!(matches!(error, fsvae::Error::DeviceLost { .. }), "{name}: {error}");
+        assert!(pollster::block_on(generator.prepare()).is_err(), "{name}");
     }
 }
 

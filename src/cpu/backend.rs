@@ -36,7 +36,7 @@ impl Backend for CpuBackend {
 
     fn lane(&self, order: &Order) -> Result<Box<dyn Lane>> {
         let architecture = &self.cpu.network().architecture;
-        let most = (LARGEST_BATCH / order.wants.image_bytes(architecture)).max(1);
+        let most = (LARGEST_BATCH / order.wants.image_bytes(architecture).max(1)).max(1);
         let batch = order.batch.map_or(self.batch, |batch| batch.get().min(most));
         // Who takes everything at once has the pool for itself until it is done.
         let most = if order.batch.is_some() { batch } else { most };

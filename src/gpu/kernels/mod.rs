@@ -14,8 +14,6 @@ pub(crate) mod rgba;
 pub(crate) mod sample;
 pub(crate) mod tiles;
 
-use wgpu::util::DeviceExt;
-
 use super::device::Gpu;
 use super::variant::Variant;
 use crate::network::SpikingLayer;
@@ -185,18 +183,28 @@ pub(crate) fn grouped(words: &[u32], channels: usize) -> Vec<u32> {
     words.chunks(channels).flat_map(|words| [words, &fill].concat()).collect()
 }
 
-/// A buffer with contents that never change.
+/// A buffer with contents that never change. (wgpu's own `create_buffer_init` panics where the device is lost or out of
+/// memory; here that is heard in the scope around it.)
 pub(crate) fn constant_buffer<T: bytemuck::NoUninit>(
     gpu: &Gpu,
     label: &str,
     contents: &[T],
     usage: wgpu::BufferUsages,
 ) -> wgpu::Buffer {
-    gpu.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
+    let bytes: &[u8] = bytemuck::cast_slice(contents);
+    let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
         label: Some(label),
-        contents: bytemuck::cast_slice(contents),
+        size: (bytes.len() as u64)
+            .next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT)
+            .max(wgpu::COPY_BUFFER_ALIGNMENT),
         usage,
-    })
+        mapped_at_creation: true,
+    });
+    if let Ok(mut view) = buffer.get_mapped_range_mut(..) {
+        view.slice(..bytes.len()).copy_from_slice(bytes);
+    }
+    buffer.unmap();
+    buffer
 }
 
 /// Sizes of a spiking layer in groups of four channels, and the input's side, which `linear_lif` does
