@@ -95,7 +95,8 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("45-bit sum in two words", "second >> 14u", "second >> 15u"),
     ("byte of a word", "b % 4u", "b % 3u"),
     ("word of bytes", "<< 24u", "<< 23u"),
-    ("loop over set bits", "events &= events - 1u", "events &= events - 2u"),
+    // Not one that never ends.
+    ("loop over set bits", "events &= events - 1u", "events &= events >> 1u"),
     ("loop that searches", "low = middle + 1u", "low = middle + 2u"),
     ("loop with two conditions", "j <= (b & 1u)", "j < (b & 1u)"),
     ("return from a loop", "i < 32u", "i < 31u"),
@@ -128,6 +129,18 @@ const FAULTS: &[(&str, &str, &str)] = &[
 
 const WORDS: usize = 2000;
 
+/// Of each operation on adapters that interpret: it is `fsvae verify` that compares a million there, with time.
+const FEWER_WORDS: usize = 1 << 15;
+
+/// Adapters that compile. It is the search for faults that is tested here, not the adapters, and an interpreter takes minutes.
+fn compilers() -> impl Iterator<Item = &'static Gpu> {
+    gpus().iter().filter(|gpu| !interprets(gpu))
+}
+
+fn interprets(gpu: &Gpu) -> bool {
+    gpu.name().contains("SwiftShader")
+}
+
 /// What a device is found to do wrong when its compiler makes some faults at once.
 fn found(
     gpu: &Gpu,
@@ -146,8 +159,9 @@ fn found(
 fn every_adapter_is_right() {
     for gpu in gpus() {
         let start = std::time::Instant::now();
-        let faults = found(gpu, 1 << 20, &[]);
-        eprintln!("{}: a million words of each operation in {:.1?}", gpu.name(), start.elapsed());
+        let words = if interprets(gpu) { FEWER_WORDS } else { 1 << 20 };
+        let faults = found(gpu, words, &[]);
+        eprintln!("{}: {words} words of each operation in {:.1?}", gpu.name(), start.elapsed());
         assert!(faults.is_empty(), "{}: {faults:#?}", gpu.name());
     }
 }
@@ -160,7 +174,7 @@ fn a_fault_in_any_operation_is_found_and_named() {
         names().iter().collect(),
         "a fault for every operation"
     );
-    for gpu in gpus() {
+    for gpu in compilers() {
         // Every other one at a time: those between are right.
         for parity in [0, 1] {
             let planted: Vec<_> =
@@ -186,7 +200,7 @@ fn a_barrier_that_is_missing_is_found() {
     let case = super::super::case::all().into_iter().find(|case| case.operation == "workgroupBarrier");
     let barriers = case.expect("it is there").text.matches("workgroupBarrier();").count();
     assert_eq!(barriers, 3);
-    for gpu in gpus() {
+    for gpu in compilers() {
         for missing in 0..barriers {
             let rewrite = |operation: &'static str, text: String| {
                 if operation != "workgroupBarrier" {
