@@ -188,7 +188,9 @@ fn a_fault_in_any_operation_is_found_and_named() {
                 let (_, _, wrong) = planted.iter().find(|(planted, ..)| planted == name).expect("planted");
                 assert!(fault.wrong > 0 && fault.expected != fault.found, "{fault:#?}");
                 assert!(fault.program.contains(wrong), "{}", fault.program);
-                assert!(fault.program.contains("by itself gave the same"), "{}", fault.program);
+                // Without a barrier it is a race, whose outcome is another each time.
+                let gave = if *name == "workgroupBarrier" { "by itself gave" } else { "by itself gave the same" };
+                assert!(fault.program.contains(gave), "{}", fault.program);
             }
         }
     }
