@@ -110,7 +110,7 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("u32 % constant", "a % 10u", "u32(i32(a) % 10)"),
     ("textureStore of unpack4x8unorm", "unpack4x8unorm(a)", "unpack4x8unorm(a).bgra"),
     ("workgroupBarrier", "workgroupBarrier();", ""),
-    ("workgroup array, strided loop", "n += 128u", "n += 129u"),
+    ("workgroup array, strided loop", "% 300u]", "% 299u]"),
     ("workgroup array of vec4, dynamic index", "(own + step) % 4u", "step"),
     ("atomicStore and atomicLoad, workgroup", "5u * own + 1u", "5u * own"),
     ("atomicOr, workgroup", "atomicOr", "atomicAnd"),
@@ -189,7 +189,7 @@ fn a_fault_in_any_operation_is_found_and_named() {
                 assert!(fault.wrong > 0 && fault.expected != fault.found, "{fault:#?}");
                 assert!(fault.program.contains(wrong), "{}", fault.program);
                 // Without a barrier it is a race, whose outcome is another each time.
-                let gave = if *name == "workgroupBarrier" { "by itself gave" } else { "by itself gave the same" };
+                let gave = if *name == "workgroupBarrier" { "by itself" } else { "by itself gave the same" };
                 assert!(fault.program.contains(gave), "{}", fault.program);
             }
         }
