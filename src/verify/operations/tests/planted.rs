@@ -15,8 +15,8 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("i32 -", "i32(a) - i32(b)", "i32(b) - i32(a)"),
     ("i32 *", "i32(a) * i32(b)", "i32(a) * abs(i32(b))"),
     ("i32 negation", "-i32(a)", "~i32(a)"),
-    ("u32 /", "a / max(b, 1u)", "(a & 0x7fffffffu) / max(b, 1u)"),
-    ("u32 %", "a % max(b, 1u)", "(a & 0x7fffffffu) % max(b, 1u)"),
+    ("u32 /", "a / max(b, 1u)", "u32(i32(a) / max(i32(b), 1))"),
+    ("u32 %", "a % max(b, 1u)", "u32(i32(a) % max(i32(b), 1))"),
     ("u32 * constant", "0xcd9e8d57u * a", "0xcd9e8d56u * a"),
     ("u32 &", "a & b", "a & (b | 1u)"),
     ("u32 |", "a | b", "a ^ b"),
@@ -95,7 +95,7 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("45-bit sum in two words", "second >> 14u", "second >> 15u"),
     ("byte of a word", "b % 4u", "b % 3u"),
     ("word of bytes", "<< 24u", "<< 23u"),
-    // Not one that never ends.
+    // (`- 2u` would be a loop without an end.)
     ("loop over set bits", "events &= events - 1u", "events &= events >> 1u"),
     ("loop that searches", "low = middle + 1u", "low = middle + 2u"),
     ("loop with two conditions", "j <= (b & 1u)", "j < (b & 1u)"),
@@ -107,10 +107,11 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("i32 << constant", "<< 19u", "<< 18u"),
     ("i32 >> constant", "u32(i32(a) >> 16u)", "(a >> 16u)"),
     ("u32 / constant", "a / 7u", "u32((f32(a) / 7.0))"),
+    // (Mesa's OpenGL gives the remainder of a negative `i32` by a constant as if it were a `u32`: no fault there.)
     ("u32 % constant", "a % 10u", "(a & 0x7fffffffu) % 10u"),
     ("textureStore of unpack4x8unorm", "unpack4x8unorm(a)", "unpack4x8unorm(a).bgra"),
     ("workgroupBarrier", "workgroupBarrier();", ""),
-    ("workgroup array, strided loop", "% 300u]", "% 299u]"),
+    ("workgroup array, strided loop", "n += 128u", "n += 129u"),
     ("workgroup array of vec4, dynamic index", "(own + step) % 4u", "step"),
     ("atomicStore and atomicLoad, workgroup", "5u * own + 1u", "5u * own"),
     ("atomicOr, workgroup", "atomicOr", "atomicAnd"),
@@ -128,18 +129,6 @@ const FAULTS: &[(&str, &str, &str)] = &[
 ];
 
 const WORDS: usize = 2000;
-
-/// Of each operation on adapters that interpret: it is `fsvae verify` that compares a million there, with time.
-const FEWER_WORDS: usize = 1 << 15;
-
-/// Adapters that compile. It is the search for faults that is tested here, not the adapters, and an interpreter takes minutes.
-fn compilers() -> impl Iterator<Item = &'static Gpu> {
-    gpus().iter().filter(|gpu| !interprets(gpu))
-}
-
-fn interprets(gpu: &Gpu) -> bool {
-    gpu.name().contains("SwiftShader")
-}
 
 /// What a device is found to do wrong when its compiler makes some faults at once.
 fn found(
@@ -159,9 +148,8 @@ fn found(
 fn every_adapter_is_right() {
     for gpu in gpus() {
         let start = std::time::Instant::now();
-        let words = if interprets(gpu) { FEWER_WORDS } else { 1 << 20 };
-        let faults = found(gpu, words, &[]);
-        eprintln!("{}: {words} words of each operation in {:.1?}", gpu.name(), start.elapsed());
+        let faults = found(gpu, 1 << 20, &[]);
+        eprintln!("{}: a million words of each operation in {:.1?}", gpu.name(), start.elapsed());
         assert!(faults.is_empty(), "{}: {faults:#?}", gpu.name());
     }
 }
@@ -174,7 +162,7 @@ fn a_fault_in_any_operation_is_found_and_named() {
         names().iter().collect(),
         "a fault for every operation"
     );
-    for gpu in compilers() {
+    for gpu in gpus() {
         // Every other one at a time: those between are right.
         for parity in [0, 1] {
             let planted: Vec<_> =
@@ -188,8 +176,9 @@ fn a_fault_in_any_operation_is_found_and_named() {
                 let (_, _, wrong) = planted.iter().find(|(planted, ..)| planted == name).expect("planted");
                 assert!(fault.wrong > 0 && fault.expected != fault.found, "{fault:#?}");
                 assert!(fault.program.contains(wrong), "{}", fault.program);
-                // Without a barrier it is a race, whose outcome is another each time.
-                let gave = if *name == "workgroupBarrier" { "by itself" } else { "by itself gave the same" };
+                // Without a barrier it is a race: by itself the program may give anything.
+                let gave =
+                    if *name == "workgroupBarrier" { "program by itself" } else { "by itself gave the same" };
                 assert!(fault.program.contains(gave), "{}", fault.program);
             }
         }
@@ -202,7 +191,7 @@ fn a_barrier_that_is_missing_is_found() {
     let case = super::super::case::all().into_iter().find(|case| case.operation == "workgroupBarrier");
     let barriers = case.expect("it is there").text.matches("workgroupBarrier();").count();
     assert_eq!(barriers, 3);
-    for gpu in compilers() {
+    for gpu in gpus() {
         for missing in 0..barriers {
             let rewrite = |operation: &'static str, text: String| {
                 if operation != "workgroupBarrier" {
