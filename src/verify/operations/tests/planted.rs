@@ -95,7 +95,8 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("45-bit sum in two words", "second >> 14u", "second >> 15u"),
     ("byte of a word", "b % 4u", "b % 3u"),
     ("word of bytes", "<< 24u", "<< 23u"),
-    ("loop over set bits", "events &= events - 1u", "events &= events - 2u"),
+    // (`- 2u` would be a loop without an end.)
+    ("loop over set bits", "events &= events - 1u", "events &= events >> 1u"),
     ("loop that searches", "low = middle + 1u", "low = middle + 2u"),
     ("loop with two conditions", "j <= (b & 1u)", "j < (b & 1u)"),
     ("return from a loop", "i < 32u", "i < 31u"),
@@ -106,7 +107,8 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("i32 << constant", "<< 19u", "<< 18u"),
     ("i32 >> constant", "u32(i32(a) >> 16u)", "(a >> 16u)"),
     ("u32 / constant", "a / 7u", "u32((f32(a) / 7.0))"),
-    ("u32 % constant", "a % 10u", "u32(i32(a) % 10)"),
+    // (Mesa's OpenGL gives the remainder of a negative `i32` by a constant as if it were a `u32`: no fault there.)
+    ("u32 % constant", "a % 10u", "(a & 0x7fffffffu) % 10u"),
     ("textureStore of unpack4x8unorm", "unpack4x8unorm(a)", "unpack4x8unorm(a).bgra"),
     ("workgroupBarrier", "workgroupBarrier();", ""),
     ("workgroup array, strided loop", "n += 128u", "n += 129u"),
@@ -174,7 +176,10 @@ fn a_fault_in_any_operation_is_found_and_named() {
                 let (_, _, wrong) = planted.iter().find(|(planted, ..)| planted == name).expect("planted");
                 assert!(fault.wrong > 0 && fault.expected != fault.found, "{fault:#?}");
                 assert!(fault.program.contains(wrong), "{}", fault.program);
-                assert!(fault.program.contains("by itself gave the same"), "{}", fault.program);
+                // Without a barrier it is a race: by itself the program may give anything.
+                let gave =
+                    if *name == "workgroupBarrier" { "program by itself" } else { "by itself gave the same" };
+                assert!(fault.program.contains(gave), "{}", fault.program);
             }
         }
     }
