@@ -54,8 +54,7 @@ impl Plan {
         let maps = image.maps.map(|bytes| batch("fsvae.map", bytes, Usage::COPY_SRC));
         let pixels = batch("fsvae.pixels", image.pixels, Usage::COPY_SRC);
 
-        let sampler = &model.prior;
-        let prior = sample::pass(gpu, &sampler.pipeline, &run, &sampler.buffers, &maps[0], &latents);
+        let prior = model.prior.pass(gpu, &run, &maps[0], &latents);
         let mut decoder =
             vec![linear_lif::pass(gpu, &model.linear, &model.decoder_input, &latents, &maps[0])];
         for (i, layer) in model.decoder.iter().enumerate() {
@@ -107,15 +106,7 @@ impl Plan {
             }
             let input = &self.maps[weights.layers.len() % 2];
             passes.push(linear_lif::pass(gpu, &model.linear, &weights.latent, input, &encoded));
-            let sampler = &weights.posterior;
-            passes.push(sample::pass(
-                gpu,
-                &sampler.pipeline,
-                &self.run,
-                &sampler.buffers,
-                &encoded,
-                &self.latents,
-            ));
+            passes.push(weights.posterior.pass(gpu, &self.run, &encoded, &self.latents));
             EncoderPlan {
                 images,
                 passes,
