@@ -2,17 +2,18 @@
 
 use crate::checkpoint::Tensors;
 use crate::error::{CheckpointError, Error};
+use crate::family::{Family, RATES};
 use crate::spikes::Layer;
 
-/// Sizes of an FSVAE. Nothing here is fixed to the paper's networks.
+/// Family and sizes of a network. Nothing here is fixed to the papers' networks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Architecture {
+    /// How latent spikes are drawn.
+    pub family: Family,
     /// T, the number of time steps, 1 to 32.
     pub time_steps: usize,
     /// C, the latent channels.
     pub latent_channels: usize,
-    /// k, the neurons of a latent channel of which one is drawn at every step, 1 to 255.
-    pub neurons_per_channel: usize,
     /// Output channels of the encoder's stride-2 convolutions, first to last.
     pub encoder_widths: Vec<usize>,
     /// Channels of the decoder's maps: of its 2x2 input, then of each transposed convolution that
@@ -22,7 +23,7 @@ pub struct Architecture {
     pub image_channels: usize,
 }
 
-/// Widths above this are refused: no such FSVAE exists, and it keeps every size inside 32 bits.
+/// Widths above this are refused: no such network exists, and it keeps every size inside 32 bits.
 const LARGEST_WIDTH: usize = 1 << 16;
 /// More stride-2 layers than this would make images of over 2048 x 2048 pixels.
 const DEEPEST: usize = 10;
@@ -83,15 +84,7 @@ impl Architecture {
         };
         let latent_channels = width("the number of latent channels C", latent, channels)?;
 
-        let drawn = "prior.layers.2.weight";
-        let &[neurons, _] = shape(tensors, drawn)? else {
-            return Err(wrong_shape(tensors, drawn, "[C * k, 4 * C]"));
-        };
-        if neurons % latent_channels != 0 {
-            return Err(wrong_shape(tensors, drawn, "[C * k, 4 * C]"));
-        }
-        let what = "the number of neurons a latent channel k";
-        let neurons_per_channel = size(what, drawn, neurons / latent_channels, 1..=255, "1 to 255")?;
+        let family = family(tensors, latent_channels)?;
 
         let depth = encoder_depth(tensors)?;
         let mut encoder_widths = Vec::new();
@@ -132,9 +125,9 @@ impl Architecture {
         }
 
         Ok(Architecture {
+            family,
             time_steps,
             latent_channels,
-            neurons_per_channel,
             encoder_widths,
             decoder_widths,
             image_channels,
@@ -162,12 +155,17 @@ impl Architecture {
             inputs = outputs;
         }
         layer("before_latent_layer", vec![c, 4 * inputs], c, true);
-        for (name, first) in [("prior", c), ("posterior", 2 * c)] {
-            let widths = [first, 2 * c, 4 * c, c * self.neurons_per_channel];
-            for i in 0..3 {
-                let (inputs, outputs) = (widths[i], widths[i + 1]);
-                layer(&format!("{name}.layers.{i}"), vec![outputs, inputs], outputs, true);
+        match self.family {
+            Family::Fsvae { neurons_per_channel } => {
+                for (name, first) in [("prior", c), ("posterior", 2 * c)] {
+                    let widths = [first, 2 * c, 4 * c, c * neurons_per_channel];
+                    for i in 0..3 {
+                        let (inputs, outputs) = (widths[i], widths[i + 1]);
+                        layer(&format!("{name}.layers.{i}"), vec![outputs, inputs], outputs, true);
+                    }
+                }
             }
+            Family::Esvae => layer(RATES, vec![c, c], c, false),
         }
         let rows = 4 * self.decoder_widths[0];
         layer("decoder_input", vec![rows, c], rows, true);
@@ -177,12 +175,30 @@ impl Architecture {
         }
         let (last, image) = (self.decoder_widths[depth], self.image_channels);
         layer("final_layer.1", vec![last, image, 3, 3, 1], image, false);
-        for name in ["prior", "posterior"] {
-            list.push((format!("{name}.initial_input"), vec![1, c, 1]));
+        if let Family::Fsvae { .. } = self.family {
+            for name in ["prior", "posterior"] {
+                list.push((format!("{name}.initial_input"), vec![1, c, 1]));
+            }
         }
         list.push(("membrane_output_layer.coef".into(), vec![1, 1, 1, 1, self.time_steps]));
         list
     }
+}
+
+fn family(tensors: &Tensors, latent_channels: usize) -> Result<Family, CheckpointError> {
+    if Family::has_rates(tensors) {
+        return Ok(Family::Esvae);
+    }
+    let drawn = "prior.layers.2.weight";
+    let &[neurons, _] = shape(tensors, drawn)? else {
+        return Err(wrong_shape(tensors, drawn, "[C * k, 4 * C]"));
+    };
+    if neurons % latent_channels != 0 {
+        return Err(wrong_shape(tensors, drawn, "[C * k, 4 * C]"));
+    }
+    let what = "the number of neurons a latent channel k";
+    let neurons_per_channel = size(what, drawn, neurons / latent_channels, 1..=255, "1 to 255")?;
+    Ok(Family::Fsvae { neurons_per_channel })
 }
 
 /// The reference's name of the i-th of `depth` stride-2 layers of the decoder.

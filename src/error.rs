@@ -165,8 +165,8 @@ pub enum CheckpointError {
     /// A tensor that must be there is not.
     #[error("tensor `{0}` is missing")]
     Missing(String),
-    /// A tensor that does not belong to an FSVAE.
-    #[error("tensor `{0}` is unknown: an FSVAE of this depth has no such tensor")]
+    /// A tensor that does not belong to a model of its family.
+    #[error("tensor `{0}` is unknown: a model of this family and depth has no such tensor")]
     Unknown(String),
     /// A tensor of the wrong element type.
     #[error("tensor `{tensor}`: expected dtype {expected}, found {found}")]

@@ -186,6 +186,24 @@ pub(crate) mod tests {
         bytes
     }
 
+    /// A model with a sample layer, which makes it an ESVAE.
+    fn with_rates() -> Vec<u8> {
+        use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+        let model = SafeTensors::deserialize(crate::bundled::MODELS[0].1).expect("tensors");
+        let channels = model.tensor("before_latent_layer.bias").expect("the tensor").shape()[0];
+        let numbers: Vec<u8> =
+            (1..=channels * channels).flat_map(|n| (1.0 / n as f32).to_le_bytes()).collect();
+        let view = |shape: &[usize]| {
+            let bytes = &numbers[..4 * shape.iter().product::<usize>()];
+            TensorView::new(Dtype::F32, shape.into(), bytes).expect("consistent")
+        };
+        let layer = [
+            ("sample_layer.0.weight".to_owned(), view(&[channels, channels])),
+            ("sample_layer.0.bias".to_owned(), view(&[channels])),
+        ];
+        safetensors::serialize(model.tensors().into_iter().chain(layer), None).expect("serializable")
+    }
+
     fn network(bytes: &[u8]) -> Result<Network> {
         Network::new(&Checkpoint::from_bytes(bytes)?)
     }
@@ -200,7 +218,8 @@ pub(crate) mod tests {
             ("encoder.0.bn.running_var", 1e-40),
             ("encoder.0.bn.weight", 1e37),
         ]);
-        let models = crate::bundled::MODELS.iter().map(|(_, bytes, ..)| bytes.to_vec()).chain([subnormal]);
+        let models = crate::bundled::MODELS.iter().map(|(_, bytes, ..)| bytes.to_vec());
+        let models = models.chain([subnormal, with_rates()]);
         for bytes in models {
             let expected = network(&bytes).expect("a network");
             for state in STATES {

@@ -1,6 +1,6 @@
 //! A network's integers, for other engines and for hardware.
 
-use crate::network::{Network, SpikingLayer, pixel_thresholds};
+use crate::network::{Network, Sampler, SpikingLayer, pixel_thresholds};
 
 /// A layer of leaky integrate-and-fire neurons as integers (integer machine, sections 3 and 4).
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,20 @@ pub struct LayerIntegers<'a> {
     pub bias: &'a [i32],
     /// `[outputs]`; a membrane potential above it is a spike.
     pub threshold: &'a [i32],
+}
+
+/// An ESVAE's sample layer as integers (integer machine, section 8).
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct RateIntegers<'a> {
+    /// C, which are inputs and outputs.
+    pub channels: usize,
+    /// `[outputs, inputs]`, for normal numbers of variance 32.
+    pub weights: &'a [i32],
+    /// `[outputs]`
+    pub bias: &'a [i32],
+    /// `[65536]`, ascending: a channel's rate, of 65,536, is how many of them lie below its current.
+    pub logits: &'a [i32],
 }
 
 /// The last convolution and the readout as integers (integer machine, section 6).
@@ -43,9 +57,8 @@ pub struct ReadoutIntegers<'a> {
 impl Network {
     /// Every spiking layer in the order of the data flow: encoder, posterior, prior, decoder.
     pub fn spiking_layers(&self) -> impl Iterator<Item = LayerIntegers<'_>> {
-        let layers = self.layers_in_order().zip(self.layers());
-        layers.map(|(SpikingLayer { inputs, outputs, taps, weights, bias, threshold }, facts)| {
-            LayerIntegers {
+        self.spiking_facts().map(
+            |(SpikingLayer { inputs, outputs, taps, weights, bias, threshold }, facts)| LayerIntegers {
                 name: &facts.name,
                 inputs: *inputs,
                 outputs: *outputs,
@@ -53,8 +66,15 @@ impl Network {
                 weights,
                 bias,
                 threshold,
-            }
-        })
+            },
+        )
+    }
+
+    /// The sample layer of an ESVAE; `None` for an FSVAE.
+    pub fn rate_integers(&self) -> Option<RateIntegers<'_>> {
+        let Sampler::Rates(rates) = &self.sampler else { return None };
+        let (weights, bias, logits) = (&rates.weights, &rates.bias, &rates.logits);
+        Some(RateIntegers { channels: rates.channels, weights, bias, logits })
     }
 
     /// The readout of an image, after the last time step.

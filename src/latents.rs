@@ -117,7 +117,7 @@ impl Latents {
     /// for each of theirs.
     ///
     /// Of each channel and time step the spike is b's where a draw of 24 bits falls below the
-    /// fraction, else a's. The draws are Philox words with key `seed`, counter (0, 0, t Q + c / 4, 2)
+    /// fraction, else a's. The draws are Philox words with key `seed`, counter (0, 0, t Q + c / 4, 2^31)
     /// and Q = ceil(C / 4), so they are the same for every step: a spike once taken from b stays.
     ///
     /// # Errors
@@ -132,7 +132,7 @@ impl Latents {
         // Alone, a step is the start.
         let fraction = ((step as u128) << 24) / (steps as u128 - 1).max(1);
         let stream = Stream::Interpolation;
-        let draws = Draws { seed, index: 0, stream, channels: a.channels, neurons: 1 };
+        let draws = Draws { seed, index: 0, stream, channels: a.channels };
         let mut of_b = vec![0_u32; a.channels];
         for time_step in 0..a.time_steps {
             for (mask, word) in of_b.iter_mut().zip(draws.words(time_step)) {

@@ -1,6 +1,9 @@
 //! The network on integers: folding and rounding on the host, in double precision, the only place
 //! with floating point (integer machine, sections 2, 3 and 6).
 
+mod rates;
+mod sampler;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,7 +11,12 @@ use crate::architecture::{Architecture, decoder_name};
 use crate::checkpoint::{Checkpoint, Tensor};
 use crate::cpu::parallel::{for_each_chunk, in_pool};
 use crate::error::{CheckpointError, Result};
+use crate::family::RATES;
 use crate::floats::in_default_state;
+pub(crate) use rates::Rates;
+#[cfg(any(test, feature = "verify"))]
+pub(crate) use rates::logits;
+pub(crate) use sampler::Sampler;
 
 /// Firing threshold V_th of every neuron before rounding.
 const THRESHOLD: f64 = 0.2;
@@ -31,8 +39,7 @@ pub struct Network {
     pub(crate) image_layer: SpikingLayer,
     pub(crate) encoder: Vec<SpikingLayer>,
     pub(crate) latent: SpikingLayer,
-    pub(crate) posterior: [SpikingLayer; 3],
-    pub(crate) prior: [SpikingLayer; 3],
+    pub(crate) sampler: Sampler,
     pub(crate) decoder_input: SpikingLayer,
     pub(crate) decoder: Vec<SpikingLayer>,
     pub(crate) readout: Readout,
@@ -148,28 +155,23 @@ impl Network {
         let architecture = checkpoint.architecture().clone();
         let depth = architecture.depth();
         let mut facts = Vec::new();
-        let mut spiking = |name: &str, alpha: f64, kind: Kind| -> Result<SpikingLayer> {
-            let (layer, fact) = spiking_layer(checkpoint, name, alpha, kind)?;
+        let spiking = |facts: &mut Vec<LayerFacts>, name: &str, kind: Kind| -> Result<SpikingLayer> {
+            let (layer, fact) = spiking_layer(checkpoint, name, 1.0, kind)?;
             facts.push(fact);
             Ok(layer)
         };
 
-        let image_layer = spiking("encoder.0", 1.0, Kind::Image)?;
+        let image_layer = spiking(&mut facts, "encoder.0", Kind::Image)?;
         let encoder = (1..depth)
-            .map(|layer| spiking(&format!("encoder.{layer}"), 1.0, Kind::Convolution))
+            .map(|layer| spiking(&mut facts, &format!("encoder.{layer}"), Kind::Convolution))
             .collect::<Result<_>>()?;
         // The checkpoint flattens the 2x2 map channel, y, x: channels with four taps.
-        let mut latent = spiking("before_latent_layer", 1.0, Kind::Linear)?;
+        let mut latent = spiking(&mut facts, "before_latent_layer", Kind::Linear)?;
         (latent.inputs, latent.taps) = (latent.inputs / 4, 4);
-        let mut sampler = |name: &str| -> Result<[SpikingLayer; 3]> {
-            let mut layer = |i| spiking(&format!("{name}.layers.{i}"), 2.0, Kind::Linear);
-            Ok([layer(0)?, layer(1)?, layer(2)?])
-        };
-        let posterior = sampler("posterior")?;
-        let prior = sampler("prior")?;
-        let decoder_input = spiking("decoder_input", 1.0, Kind::Linear)?;
+        let sampler = Sampler::new(checkpoint, &mut facts)?;
+        let decoder_input = spiking(&mut facts, "decoder_input", Kind::Linear)?;
         let decoder = (0..depth)
-            .map(|layer| spiking(&decoder_name(layer, depth), 1.0, Kind::Transposed))
+            .map(|layer| spiking(&mut facts, &decoder_name(layer, depth), Kind::Transposed))
             .collect::<Result<_>>()?;
         let readout = readout(checkpoint)?;
         facts.push(LayerFacts {
@@ -184,8 +186,7 @@ impl Network {
             image_layer,
             encoder,
             latent,
-            posterior,
-            prior,
+            sampler,
             decoder_input,
             decoder,
             readout,
@@ -199,18 +200,27 @@ impl Network {
     }
 
     /// What rounding chose, layer by layer in the order of the data flow: encoder, posterior,
-    /// prior, decoder, readout.
+    /// prior, decoder, readout. An ESVAE's prior is its sample layer; its posterior has no weights.
     pub fn layers(&self) -> &[LayerFacts] {
         &self.facts
     }
 
+    /// Those of [`Network::layers`] that generation runs: prior, decoder, readout.
+    pub fn layers_of_generation(&self) -> &[LayerFacts] {
+        &self.facts[self.architecture.depth() + 1 + self.sampler.posterior_layers()..]
+    }
+
+    /// The spiking ones among [`Network::layers`], with their numbers.
+    pub(crate) fn spiking_facts(&self) -> impl Iterator<Item = (&SpikingLayer, &LayerFacts)> {
+        self.layers_in_order().zip(self.facts.iter().filter(|facts| facts.name != RATES))
+    }
+
     /// The spiking layers in the order of the data flow.
-    pub(crate) fn layers_in_order(&self) -> impl Iterator<Item = &SpikingLayer> {
+    fn layers_in_order(&self) -> impl Iterator<Item = &SpikingLayer> {
         std::iter::once(&self.image_layer)
             .chain(&self.encoder)
             .chain([&self.latent])
-            .chain(&self.posterior)
-            .chain(&self.prior)
+            .chain(self.sampler.spiking_layers())
             .chain([&self.decoder_input])
             .chain(&self.decoder)
     }
@@ -457,8 +467,7 @@ mod tests {
             let network =
                 Network::new(&Checkpoint::bundled(model).expect("bundled").expect("valid")).expect("valid");
             let mut found: Vec<(String, String)> = network
-                .layers_in_order()
-                .zip(&network.facts)
+                .spiking_facts()
                 .map(|(layer, facts)| {
                     let exponents: Vec<i64> =
                         facts.exponents.iter().map(|&exponent| exponent.into()).collect();
@@ -474,7 +483,7 @@ mod tests {
 
             let expected: Vec<(String, String)> = include_str!("network.rows")
                 .lines()
-                .filter_map(|line| line.strip_prefix(model)?.trim().split_once(' '))
+                .filter_map(|line| line.strip_prefix(model)?.strip_prefix(' ')?.split_once(' '))
                 .map(|(layer, digest)| (layer.into(), digest.into()))
                 .collect();
             assert_eq!(found, expected, "{model}");

@@ -4,7 +4,8 @@
 //! A spike adds one weight to each neuron that it reaches, so the additions of a layer are its input spikes times the
 //! neurons that each reaches: all of a linear layer, up to nine pixels of a convolution, at the borders fewer. That is
 //! what the network asks for, and the measure of spiking networks' papers. A kernel may do less: only one of k neurons
-//! of the prior's last layer is looked at, but all C * k are counted here.
+//! of the prior's last layer is looked at, but all C * k are counted here. An ESVAE's sample layer runs once, not at every
+//! step, on numbers that are not spikes.
 
 use std::ops::RangeBounds;
 
@@ -17,7 +18,7 @@ use crate::cpu::spikes::Spikes;
 use crate::cpu::vectors::Processor;
 use crate::error::{Error, Result};
 use crate::indices::Indices;
-use crate::network::{Network, SpikingLayer};
+use crate::network::{Network, Sampler, SpikingLayer};
 
 /// The work of one layer for one image.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +27,7 @@ pub struct LayerOperations {
     /// The layer's name in the checkpoint.
     pub name: String,
     /// Additions: the mean over the images. The readout works on sums over time, not on spikes: its additions are one
-    /// for each weight and pixel.
+    /// for each weight and pixel. Those of an ESVAE's sample layer are one for each weight.
     pub additions: f64,
     /// Multiply-adds if dense.
     pub dense: u64,
@@ -70,7 +71,8 @@ pub fn generation(
 
 /// The layers that have to run for their spikes to be known.
 struct Prepared {
-    prior: [Layer; 2],
+    /// The prior's hidden layers, where it has some.
+    prior: Vec<Layer>,
     decoder_input: Layer,
     decoder: Vec<Layer>,
 }
@@ -83,12 +85,15 @@ struct Work {
 
 impl Prepared {
     fn new(network: &Network) -> Self {
-        let [first, second, _] = &network.prior;
+        let hidden = match &network.sampler {
+            Sampler::Layers { prior, .. } => &prior[..2],
+            Sampler::Rates(_) => &[],
+        };
         let all_but_last = &network.decoder[..network.decoder.len() - 1];
         let processor = Processor::get();
         let decoder = all_but_last.iter().map(|layer| conv_transpose_lif::prepare(processor, layer));
         Prepared {
-            prior: [first, second].map(|layer| linear_lif::prepare(processor, layer)),
+            prior: hidden.iter().map(|layer| linear_lif::prepare(processor, layer)).collect(),
             decoder_input: linear_lif::prepare(processor, &network.decoder_input),
             decoder: decoder.collect(),
         }
@@ -97,18 +102,25 @@ impl Prepared {
     /// The work of every layer for the image of the latents `z`, `[C]` words.
     fn count(&self, network: &Network, z: &[u32]) -> Vec<(String, Work)> {
         let steps = network.architecture().time_steps;
-        let names = network.layers().iter().map(|facts| &facts.name);
-        let mut names = names.skip_while(|name| !name.starts_with("prior.")).cloned();
+        let mut names = network.layers_of_generation().iter().map(|facts| facts.name.clone());
         let mut list = Vec::new();
         let mut add = |work| list.extend(names.next().map(|name| (name, work)));
 
-        // The prior sees the latents of the step before.
-        let used = u32::MAX >> (32 - steps);
-        let mut spikes: Vec<u32> = z.iter().map(|word| word << 1 & used).collect();
-        for (weights, layer) in network.prior.iter().zip(self.prior.iter().map(Some).chain([None])) {
-            add(linear(weights, &spikes, steps));
-            if let Some(layer) = layer {
-                spikes = fire(layer, &spikes, steps);
+        match &network.sampler {
+            Sampler::Layers { prior, .. } => {
+                // The prior sees the latents of the step before.
+                let used = u32::MAX >> (32 - steps);
+                let mut spikes: Vec<u32> = z.iter().map(|word| word << 1 & used).collect();
+                for (weights, layer) in prior.iter().zip(self.prior.iter().map(Some).chain([None])) {
+                    add(linear(weights, &spikes, steps));
+                    if let Some(layer) = layer {
+                        spikes = fire(layer, &spikes, steps);
+                    }
+                }
+            }
+            Sampler::Rates(rates) => {
+                let weights = rates.weights.len() as u64;
+                add(Work { additions: weights, dense: weights });
             }
         }
 

@@ -1,12 +1,21 @@
 //! The counter-based generator and the draw (integer machine, section 5).
 
-/// Which network draws: the counter's last word.
+/// What is drawn: the counter's last word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
 pub(crate) enum Stream {
+    /// FSVAE's.
     Prior = 0,
+    /// FSVAE's.
     Posterior = 1,
-    /// Which spike train interpolation takes; not part of the integer machine.
-    Interpolation = 2,
+    /// The spikes of ESVAE's prior.
+    Rates = 2,
+    /// ESVAE's posterior.
+    Resample = 3,
+    /// The normal numbers of ESVAE's prior.
+    Normals = 4,
+    /// Which spike train interpolation takes; not part of the integer machine, and far from what is.
+    Interpolation = 1 << 31,
 }
 
 /// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
@@ -39,14 +48,12 @@ pub(crate) struct Draws {
     pub(crate) stream: Stream,
     /// C, the latent channels.
     pub(crate) channels: usize,
-    /// k, the neurons of a latent channel, at most 255.
-    pub(crate) neurons: usize,
 }
 
 impl Draws {
-    /// The neuron, 0 to k - 1, that each of the C latent channels picks at time step `step`.
-    pub(crate) fn at(self, step: usize) -> impl Iterator<Item = usize> {
-        let neurons = self.neurons as u32;
+    /// The neuron, 0 to k - 1, that each of the C latent channels picks at time step `step`; `neurons` is k, at most 255.
+    pub(crate) fn picks(self, step: usize, neurons: usize) -> impl Iterator<Item = usize> {
+        let neurons = neurons as u32;
         self.words(step).map(move |word| (((word >> 8) * neurons) >> 24) as usize)
     }
 
@@ -88,8 +95,8 @@ mod tests {
     #[test]
     fn draws_stay_below_k_and_reach_both_ends() {
         for neurons in [1, 2, 20, 255] {
-            let draws = Draws { seed: 3, index: u64::MAX, stream: Stream::Prior, channels: 4999, neurons };
-            let picks: Vec<usize> = draws.at(31).collect();
+            let draws = Draws { seed: 3, index: u64::MAX, stream: Stream::Prior, channels: 4999 };
+            let picks: Vec<usize> = draws.picks(31, neurons).collect();
             assert_eq!(picks.len(), 4999);
             assert_eq!(picks.iter().max(), Some(&(neurons - 1)));
             assert_eq!(picks.iter().min(), Some(&0));

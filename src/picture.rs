@@ -136,7 +136,7 @@ mod tests {
         Architecture {
             time_steps: 1,
             latent_channels: 1,
-            neurons_per_channel: 1,
+            family: crate::Family::Esvae,
             encoder_widths: vec![1],
             decoder_widths: vec![1, 1],
             image_channels,

@@ -5,8 +5,8 @@ mod common;
 
 use common::command::{assert_refused, fsvae, messages};
 use common::torch::Pth;
-use common::{TINY, Tensors};
-use fsvae::{Checkpoint, Error, Network};
+use common::{TINY, TINY_RATES, Tensors};
+use fsvae::{Checkpoint, Error, Family, Network};
 use safetensors::Dtype;
 
 /// Refused by the library, from memory and from a file, and by the command line.
@@ -303,6 +303,70 @@ fn weights_out_of_range() {
     refused_after("readout", |tensors| tensors.set("final_layer.1.bias", 0, 1e6), &[text]);
     let text = "tensor `membrane_output_layer.coef`";
     refused_after("coef", |tensors| tensors.set("membrane_output_layer.coef", 0, -8.0), &[text, "below 8"]);
+}
+
+/// An ESVAE is told by its sample layer, which is checked like any other.
+#[test]
+fn sample_layers() {
+    let bad = |change: &dyn Fn(&mut Tensors)| {
+        let mut tensors = TINY_RATES.tensors();
+        change(&mut tensors);
+        let bytes = tensors.bytes();
+        Checkpoint::from_bytes(&bytes).and_then(|checkpoint| Network::new(&checkpoint)).map(|_| ())
+    };
+    assert!(bad(&|_| ()).is_ok());
+    let weight = "sample_layer.0.weight";
+    for (change, text) in [
+        (
+            &(|tensors: &mut Tensors| tensors.reshape(weight, Dtype::F32, &[3, 4])) as &dyn Fn(&mut Tensors),
+            "tensor `sample_layer.0.weight`: expected shape [3, 3], found [3, 4]",
+        ),
+        (
+            &|tensors| tensors.reshape(weight, Dtype::I32, &[3, 3]),
+            "expected dtype F32, F16 or BF16, found I32",
+        ),
+        (&|tensors| drop(tensors.0.remove("sample_layer.0.bias")), "tensor `sample_layer.0.bias` is missing"),
+        (&|tensors| tensors.set(weight, 8, f32::NAN), "tensor `sample_layer.0.weight`: element 8 is NaN"),
+        (
+            &|tensors| tensors.set(weight, 5, -1e6),
+            "tensor `sample_layer.0.weight`: the weights of output channel 1 are out of range: no exponent from 27",
+        ),
+        (
+            &|tensors| tensors.set("sample_layer.0.bias", 2, 1e30),
+            "tensor `sample_layer.0.weight`: the weights of output channel 2 are out of range",
+        ),
+        (
+            &|tensors| tensors.reshape("sample_layer.0.bn.weight", Dtype::F32, &[3]),
+            "tensor `sample_layer.0.bn.weight` is unknown",
+        ),
+    ] {
+        let error = bad(change).expect_err(text).to_string();
+        assert!(error.contains(text), "{error}");
+    }
+    // In an FSVAE it is unknown, but for the tensor that makes it an ESVAE.
+    let text = "tensor `sample_layer.0.bias` is unknown";
+    refused_after("bias", |tensors| tensors.reshape("sample_layer.0.bias", Dtype::F32, &[3]), &[text]);
+}
+
+/// What the reference's ESVAE files carry besides is not looked at, whatever it is, and counts for nothing.
+#[test]
+fn what_an_esvae_does_not_use() {
+    let plain = TINY_RATES.bytes();
+    let plain = Checkpoint::from_bytes(&plain).expect("a checkpoint");
+    let mut tensors = TINY_RATES.tensors();
+    for (name, tensor) in TINY.tensors().0 {
+        if name.starts_with("prior.") || name.starts_with("posterior.") {
+            tensors.0.insert(name, tensor);
+        }
+    }
+    tensors.reshape("prior.layers.2.weight", Dtype::I64, &[7, 1]);
+    tensors.set("posterior.layers.0.bn.running_var", 0, f32::NAN);
+    tensors.reshape("prior.anything", Dtype::U8, &[2]);
+    let bytes = tensors.bytes();
+    let full = Checkpoint::from_bytes(&bytes).expect("a checkpoint");
+    assert_eq!(full.architecture().family, Family::Esvae);
+    assert_eq!(full.parameters(), plain.parameters());
+    assert_eq!(Network::new(&full).expect("valid"), Network::new(&plain).expect("valid"));
 }
 
 #[test]

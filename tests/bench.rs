@@ -169,7 +169,7 @@ fn a_backend_that_fails_is_reported_and_the_others_go_on() {
     let adapters = adapters();
     let offered = adapters.iter().map(|adapter| adapter.limits().max_compute_workgroup_storage_size).max();
     let latent = offered.unwrap_or(32 << 10) as usize / 32;
-    let wide = RandomModel { latent, k: 1, layers: 1, large: Dtype::BF16, ..TINY };
+    let wide = RandomModel { latent, k: Some(1), layers: 1, large: Dtype::BF16, ..TINY };
     std::fs::write(directory.path().join("wide.safetensors"), wide.bytes()).expect("written");
     let arguments = ["--quick", "--model", "wide.safetensors", "--json", "a.json", "--plot", "a.svg"];
     let output = bench(directory.path(), &arguments);

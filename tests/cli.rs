@@ -217,7 +217,7 @@ fn a_model_that_exceeds_the_devices_limits() {
     let directory = directory();
     let offered = adapters().iter().map(|adapter| adapter.limits().max_compute_workgroup_storage_size).max();
     let latent = offered.unwrap_or(32 << 10) as usize / 32;
-    let wide = RandomModel { latent, k: 1, layers: 1, large: Dtype::BF16, ..TINY };
+    let wide = RandomModel { latent, k: Some(1), layers: 1, large: Dtype::BF16, ..TINY };
     std::fs::write(directory.path().join("wide.safetensors"), wide.bytes()).expect("written");
     let run = |backend: &str| {
         let arguments =
@@ -320,7 +320,7 @@ fn info_as_text_and_json() {
     let json: serde_json::Value = serde_json::from_str(&info(&["tiny.safetensors", "--json"])).expect("JSON");
     assert_eq!(json["time_steps"], TINY.steps);
     assert_eq!(json["latent_channels"], TINY.latent);
-    assert_eq!(json["neurons_per_latent_channel"], TINY.k);
+    assert_eq!((&json["family"], &json["neurons_per_latent_channel"]), (&"fsvae".into(), &2.into()));
     assert_eq!(json["image_height"], 8);
     let layers = json["layers"].as_array().expect("layers");
     assert_eq!(layers.len(), 2 + 1 + 3 + 3 + 1 + 2 + 1);

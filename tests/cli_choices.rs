@@ -236,7 +236,7 @@ fn as_f32(bytes: &[u8]) -> Vec<u8> {
 #[test]
 fn latents_are_of_one_model() {
     let directory = directory();
-    let short = RandomModel { large: Dtype::BF16, latent: 32, k: 8, ..TINY };
+    let short = RandomModel { large: Dtype::BF16, latent: 32, k: Some(8), ..TINY };
     let write =
         |name: &str, bytes: &[u8]| std::fs::write(directory.path().join(name), bytes).expect("written");
     write("short.safetensors", &short.bytes());

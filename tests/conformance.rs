@@ -14,11 +14,20 @@ const fn model(
     [layers, channels, width]: [usize; 3],
     large: Dtype,
 ) -> RandomModel {
-    RandomModel { rng, steps, latent, k, layers, channels, width, large }
+    RandomModel { rng, steps, latent, k: Some(k), layers, channels, width, large }
 }
 
-/// Checkpoints of every odd shape: T, C, k; depth, image channels, width.
-const MODELS: [RandomModel; 11] = [
+const fn rates(
+    rng: u64,
+    [steps, latent]: [usize; 2],
+    [layers, channels, width]: [usize; 3],
+    large: Dtype,
+) -> RandomModel {
+    RandomModel { rng, steps, latent, k: None, layers, channels, width, large }
+}
+
+/// Checkpoints of every odd shape: T, C, k (of an FSVAE); depth, image channels, width.
+const MODELS: [RandomModel; 20] = [
     model(1, [1, 5, 1], [2, 1, 3], Dtype::F32),
     model(2, [7, 6, 5], [3, 3, 5], Dtype::F16),
     model(3, [16, 13, 20], [4, 1, 4], Dtype::F32),
@@ -31,6 +40,15 @@ const MODELS: [RandomModel; 11] = [
     model(10, [12, 12, 16], [1, 3, 6], Dtype::F32),
     // The size of the paper's CelebA network: 64 x 64 RGB, 512 channels.
     model(11, [16, 128, 20], [5, 3, 32], Dtype::F16),
+    rates(24, [1, 5], [2, 1, 3], Dtype::F32),
+    rates(13, [7, 6], [3, 3, 5], Dtype::F16),
+    rates(14, [16, 13], [4, 1, 4], Dtype::F32),
+    rates(15, [31, 130], [2, 3, 7], Dtype::F16),
+    rates(16, [32, 33], [3, 1, 9], Dtype::BF16),
+    rates(17, [16, 257], [2, 3, 5], Dtype::F16),
+    rates(29, [20, 1], [5, 1, 2], Dtype::F32),
+    rates(19, [31, 34], [6, 3, 1], Dtype::F32),
+    rates(20, [16, 128], [3, 3, 16], Dtype::F16),
 ];
 
 /// One row: a model (bundled, or the position of a random one), what to do, seed, index, digest of the
@@ -156,8 +174,14 @@ fn generators(network: &Network, batches: &[usize]) -> Vec<Generator> {
 /// up to the last index, in one piece or batch by batch, after other images or none.
 #[test]
 fn images_do_not_depend_on_batches() {
+    for model in [&MODELS[1], &MODELS[12]] {
+        images_do_not_depend_on_batches_of(model);
+    }
+}
+
+fn images_do_not_depend_on_batches_of(model: &RandomModel) {
     let network =
-        Network::new(&Checkpoint::from_bytes(&MODELS[1].bytes()).expect("a checkpoint")).expect("valid");
+        Network::new(&Checkpoint::from_bytes(&model.bytes()).expect("a checkpoint")).expect("valid");
     let reference = Generator::builder(&network).cpu();
     for range in [(1 << 32) - 5..=(1 << 32) + 5, u64::MAX - 10..=u64::MAX] {
         let expected: Vec<u8> = range
@@ -184,7 +208,7 @@ fn images_do_not_depend_on_batches() {
 /// do not divide their number, are those of one at a time; the last frame is the image.
 #[test]
 fn the_other_tasks_do_not_depend_on_batches_either() {
-    for model in [&MODELS[1], &MODELS[2]] {
+    for model in [&MODELS[1], &MODELS[2], &MODELS[13]] {
         let network =
             Network::new(&Checkpoint::from_bytes(&model.bytes()).expect("a checkpoint")).expect("valid");
         let reference = Generator::builder(&network).cpu();

@@ -11,7 +11,8 @@ use safetensors::Dtype;
 fn models() -> impl Strategy<Value = RandomModel> {
     let large = prop_oneof![Just(Dtype::F32), Just(Dtype::F16), Just(Dtype::BF16)];
     let channels = prop_oneof![Just(1_usize), Just(3)];
-    (any::<u64>(), 1..=32_usize, 1..40_usize, 1..40_usize, 1..5_usize, channels, 1..8_usize, large).prop_map(
+    let k = prop_oneof![(1..40_usize).prop_map(Some), Just(None)];
+    (any::<u64>(), 1..=32_usize, 1..40_usize, k, 1..5_usize, channels, 1..8_usize, large).prop_map(
         |(rng, steps, latent, k, layers, channels, width, large)| RandomModel {
             rng,
             steps,

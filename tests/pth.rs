@@ -33,7 +33,7 @@ fn tiny() -> Pth {
 #[test]
 fn every_type_gives_the_images_of_its_safetensors_twin() {
     for large in [Dtype::F32, Dtype::F16, Dtype::BF16] {
-        let model = RandomModel { rng: 5, latent: 20, k: 5, width: 32, large, ..TINY };
+        let model = RandomModel { rng: 5, latent: 20, k: Some(5), width: 32, large, ..TINY };
         let tensors = model.tensors();
         assert!(tensors.0.values().any(|tensor| tensor.dtype == large));
         let expected = images(&tensors.bytes());

@@ -12,9 +12,18 @@ use fsvae::gpu::{self, Layout, Origin, Target};
 use fsvae::{Checkpoint, Generator, Gpu, Images, Job, Latents, Network, Outputs, wgpu};
 use safetensors::Dtype;
 
-const GREY: RandomModel =
-    RandomModel { rng: 31, steps: 6, latent: 7, k: 3, layers: 2, channels: 1, width: 3, large: Dtype::F32 };
+const GREY: RandomModel = RandomModel {
+    rng: 31,
+    steps: 6,
+    latent: 7,
+    k: Some(3),
+    layers: 2,
+    channels: 1,
+    width: 3,
+    large: Dtype::F32,
+};
 const RGB: RandomModel = RandomModel { rng: 32, channels: 3, layers: 3, ..GREY };
+const RATES: RandomModel = RandomModel { rng: 34, k: None, ..GREY };
 /// 4 x 4 pixels, less than a workgroup.
 const SMALLEST: RandomModel = RandomModel { rng: 33, layers: 1, channels: 3, ..GREY };
 
@@ -129,7 +138,7 @@ const TILES: wgpu::TextureUsages = wgpu::TextureUsages::STORAGE_BINDING.union(wg
 
 #[test]
 fn every_target_holds_the_images() {
-    for model in [GREY, RGB, SMALLEST] {
+    for model in [GREY, RGB, SMALLEST, RATES] {
         let network = network(model);
         let (images, side) = (expected(&network), network.architecture().image_side() as u32);
         for app in apps(&network) {

@@ -15,8 +15,16 @@ use fsvae::{Checkpoint, Generator, Gpu, ImageStream, Images, Network, StreamOpti
 use futures_core::{FusedStream, Stream};
 use safetensors::Dtype;
 
-const MODEL: RandomModel =
-    RandomModel { rng: 41, steps: 5, latent: 6, k: 4, layers: 2, channels: 1, width: 3, large: Dtype::F32 };
+const MODEL: RandomModel = RandomModel {
+    rng: 41,
+    steps: 5,
+    latent: 6,
+    k: Some(4),
+    layers: 2,
+    channels: 1,
+    width: 3,
+    large: Dtype::F32,
+};
 const SEED: u64 = 3;
 
 fn network() -> Network {

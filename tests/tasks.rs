@@ -10,8 +10,16 @@ use common::{RandomModel, gpus};
 use fsvae::{Checkpoint, Error, Generator, Job, Latents, Network, Outputs, Part};
 use safetensors::Dtype;
 
-const GREY: RandomModel =
-    RandomModel { rng: 51, steps: 6, latent: 7, k: 3, layers: 2, channels: 1, width: 3, large: Dtype::F32 };
+const GREY: RandomModel = RandomModel {
+    rng: 51,
+    steps: 6,
+    latent: 7,
+    k: Some(3),
+    layers: 2,
+    channels: 1,
+    width: 3,
+    large: Dtype::F32,
+};
 const RGB: RandomModel = RandomModel { rng: 52, channels: 3, layers: 3, steps: 17, latent: 8, ..GREY };
 
 const SEED: u64 = 9;

@@ -12,8 +12,16 @@ use rayon::prelude::*;
 use safetensors::Dtype;
 
 /// Work enough for several threads.
-const MODEL: RandomModel =
-    RandomModel { rng: 43, steps: 6, latent: 8, k: 4, layers: 3, channels: 1, width: 16, large: Dtype::F32 };
+const MODEL: RandomModel = RandomModel {
+    rng: 43,
+    steps: 6,
+    latent: 8,
+    k: Some(4),
+    layers: 3,
+    channels: 1,
+    width: 16,
+    large: Dtype::F32,
+};
 const SEED: u64 = 11;
 const SHARDS: u64 = 8;
 const IMAGES: u64 = 12;

@@ -95,7 +95,8 @@ impl Naive {
         };
 
         let architecture = network.architecture();
-        let (channels, k) = (architecture.latent_channels, architecture.neurons_per_channel);
+        let channels = architecture.latent_channels;
+        let k = architecture.family.neurons_per_channel().expect("an FSVAE");
         let layer = |name: &str, pixels: usize| {
             let integers = network.spiking_layers().find(|layer| layer.name == name).expect("a layer");
             let neurons: Vec<[i32; 2]> = integers

@@ -30,7 +30,8 @@ use crate::floats::in_default_state;
 /// No FSVAE is larger, and a device that never ends is not read for ever.
 const LARGEST_FILE: u64 = 1 << 32;
 
-/// A checked FSVAE checkpoint in the reference implementation's tensor names.
+/// A checked checkpoint of an FSVAE or ESVAE in the reference implementations' tensor names. Which of them it is, its
+/// tensors tell.
 ///
 /// It holds the file's bytes once, as they are (f32, f16 or bf16); elements are widened one at a
 /// time where they are used.
@@ -60,6 +61,7 @@ impl Checkpoint<'static> {
     ///
     /// - A prefix that all names share, such as `module.` of `DataParallel` and `_orig_mod.` of `torch.compile`, is
     ///   taken off: [`Checkpoint::prefix`].
+    /// - Tensors `prior.*` and `posterior.*` of an ESVAE, which nothing uses, are not looked at.
     /// - The counters `num_batches_tracked` may be missing, or of any type and shape.
     /// - A `.pth` may be a training checkpoint: the state_dict is found below its keys (`state_dict`, `model`, ...,
     ///   [`Checkpoint::key`]), an optimizer's state beside it is passed over. Tensors may be parameters, share
@@ -147,7 +149,7 @@ impl<'a> Checkpoint<'a> {
         (!parts.is_empty()).then(|| parts.join("; "))
     }
 
-    /// Number of elements of all tensors, batch-norm counters and constants apart.
+    /// Number of elements of all tensors, batch-norm counters, constants and what an ESVAE does not use apart.
     pub fn parameters(&self) -> usize {
         let counted = self.tensors.iter().filter(|(name, _)| !names::is_constant(name));
         counted.map(|(_, info)| info.elements()).sum()
@@ -199,8 +201,9 @@ fn find(bytes: &[u8]) -> Result<Found, CheckpointError> {
         Container::Safetensors => (container::read_safetensors(bytes)?, None),
         Container::Zip => torch_zip::read(bytes)?,
     };
-    let (prefix, tensors) = names::take_prefix(tensors)?;
+    let (prefix, mut tensors) = names::take_prefix(tensors)?;
     let architecture = Architecture::infer(&tensors).and_then(|architecture| {
+        tensors.retain(|name, _| !architecture.family.is_unused(name));
         check(&architecture, &tensors, bytes)?;
         Ok(architecture)
     });

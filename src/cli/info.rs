@@ -25,9 +25,12 @@ struct Info {
     model: String,
     file_bytes: usize,
     parameters: usize,
+    /// `fsvae` or `esvae`
+    family: &'static str,
     time_steps: usize,
     latent_channels: usize,
-    neurons_per_latent_channel: usize,
+    /// Null for an ESVAE.
+    neurons_per_latent_channel: Option<usize>,
     depth: usize,
     encoder_widths: Vec<usize>,
     decoder_widths: Vec<usize>,
@@ -71,9 +74,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         model: one_line(checkpoint.origin()),
         file_bytes: checkpoint.file_bytes(),
         parameters: checkpoint.parameters(),
+        family: architecture.family.name(),
         time_steps: architecture.time_steps,
         latent_channels: architecture.latent_channels,
-        neurons_per_latent_channel: architecture.neurons_per_channel,
+        neurons_per_latent_channel: architecture.family.neurons_per_channel(),
         depth: architecture.depth(),
         image_height: architecture.image_side(),
         image_width: architecture.image_side(),
@@ -88,12 +92,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 fn table(info: &Info) -> String {
     let widths = |list: &[usize]| list.iter().map(ToString::to_string).collect::<Vec<_>>().join(" > ");
-    let Info { image_height, image_width, image_channels, .. } = info;
+    let Info { image_height, image_width, image_channels, latent_channels, .. } = info;
+    let latent = match info.neurons_per_latent_channel {
+        Some(neurons) => format!("  latent C x k     {latent_channels} x {neurons}"),
+        None => format!("  latent C         {latent_channels}"),
+    };
     let mut lines = vec![
         format!("{} ({} bytes, {} parameters)", info.model, info.file_bytes, info.parameters),
+        format!("  family           {}", info.family.to_uppercase()),
         format!("  image            {image_height} x {image_width} x {image_channels}"),
         format!("  time steps T     {}", info.time_steps),
-        format!("  latent C x k     {} x {}", info.latent_channels, info.neurons_per_latent_channel),
+        latent,
         format!("  encoder widths   {}", widths(&info.encoder_widths)),
         format!("  decoder widths   {}", widths(&info.decoder_widths)),
         format!(

@@ -1,4 +1,4 @@
-//! Latents as a safetensors file: `z`, u8 `[n, T, C]` of 0 and 1, with the model's name and digests in the metadata:
+//! Latents as a safetensors file: `z`, u8 `[n, T, C]` of 0 and 1, with the model's name, family and digests in the metadata:
 //! `model_integers_sha256` of the network's integers, which says whether it is the same model, whatever kind of file it
 //! is in, and `model_sha256` of the file, which was all that older files had.
 
@@ -68,6 +68,7 @@ pub(super) fn write(target: Target, latents: &Latents, model: &Identity) -> Resu
     let metadata = HashMap::from([
         ("format".into(), "fsvae latents".into()),
         ("model".into(), model.name.clone()),
+        ("model_family".into(), model.family().into()),
         (FILE.into(), model.digest.clone()),
         (INTEGERS.into(), model.integers()),
     ]);

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fsvae::{Checkpoint, Error, LayerIntegers, Network, bundled};
+use fsvae::{Checkpoint, Error, LayerIntegers, Network, RateIntegers, bundled};
 use sha2::{Digest, Sha256};
 
 use super::Failure;
@@ -34,6 +34,11 @@ pub(super) struct Identity {
 }
 
 impl Identity {
+    /// `fsvae` or `esvae`
+    pub(super) fn family(&self) -> &'static str {
+        self.network.architecture().family.name()
+    }
+
     /// SHA-256 of the network's integers: it is the same whatever kind of file the weights are in, and another for
     /// weights that make other images.
     pub(super) fn integers(&self) -> String {
@@ -46,6 +51,10 @@ impl Identity {
             let LayerIntegers { name, inputs, outputs, taps, weights, bias, threshold, .. } = layer;
             add(&format!("{name} {inputs} {outputs} {taps}"), &[]);
             [weights, bias, threshold].iter().for_each(|numbers| add("i32", &little_endian(numbers)));
+        }
+        if let Some(RateIntegers { channels, weights, bias, logits, .. }) = self.network.rate_integers() {
+            add(&format!("rates {channels}"), &[]);
+            [weights, bias, logits].iter().for_each(|numbers| add("i32", &little_endian(numbers)));
         }
         let readout = self.network.readout_integers();
         add(&format!("readout {} {}", readout.inputs, readout.outputs), &[]);

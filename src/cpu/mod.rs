@@ -12,8 +12,10 @@ mod make;
 pub(crate) mod parallel;
 #[cfg(all(feature = "threads", not(target_arch = "wasm32")))]
 mod pool;
+pub(crate) mod rates;
 pub(crate) mod readout;
 pub(crate) mod sample;
+mod sampler;
 pub(crate) mod spikes;
 #[cfg(test)]
 mod tests;
@@ -26,8 +28,8 @@ use std::sync::OnceLock;
 
 pub(crate) use backend::CpuBackend;
 
+use crate::architecture::Architecture;
 use crate::network::Network;
-use crate::philox::{Draws, Stream};
 use conv_lif::conv_lif;
 use conv_transpose_lif::{conv_transpose_lif, conv_transpose_rates};
 use image_lif::image_lif;
@@ -35,7 +37,7 @@ use layer::Layer;
 use linear_lif::linear_lif;
 use parallel::{for_each_chunk, in_pool};
 use readout::{PreparedReadout, readout};
-use sample::{Sampler, sample};
+use sampler::{Posterior, Prior};
 use spikes::Spikes;
 use vectors::Processor;
 
@@ -44,7 +46,7 @@ use vectors::Processor;
 pub(crate) struct Cpu {
     network: Network,
     processor: Processor,
-    prior: Sampler,
+    prior: Prior,
     /// One layer for each pixel of the decoder's 2x2 map.
     decoder_input: [Layer; 4],
     decoder: Vec<Layer>,
@@ -57,7 +59,7 @@ pub(crate) struct Cpu {
 struct Encoder {
     convolutions: Vec<Layer>,
     latent: Layer,
-    posterior: Sampler,
+    posterior: Posterior,
 }
 
 impl Cpu {
@@ -70,7 +72,7 @@ impl Cpu {
         Cpu {
             network: network.clone(),
             processor,
-            prior: Sampler::new(processor, &network.prior, network.architecture.latent_channels),
+            prior: Prior::new(processor, network),
             decoder_input: linear_lif::prepare_decoder_input(processor, &network.decoder_input),
             decoder: decoder.map(|layer| conv_transpose_lif::prepare(processor, layer)).collect(),
             readout: PreparedReadout::new(processor, &network.readout),
@@ -140,23 +142,17 @@ impl Cpu {
         Spikes::from_words(&words[n * channels..][..channels], channels, self.network.architecture.time_steps)
     }
 
-    fn draws(&self, seed: u64, index: u64, stream: Stream) -> Draws {
-        let architecture = &self.network.architecture;
-        let (channels, neurons) = (architecture.latent_channels, architecture.neurons_per_channel);
-        Draws { seed, index, stream, channels, neurons }
-    }
-
     fn sample_one(&self, seed: u64, index: u64) -> Spikes {
-        let draws = self.draws(seed, index, Stream::Prior);
-        sample(&self.prior, None, draws, self.network.architecture.time_steps)
+        let Architecture { latent_channels, time_steps, .. } = self.network.architecture;
+        self.prior.draw(seed, index, latent_channels, time_steps)
     }
 
     fn encoder(&self) -> &Encoder {
-        let Network { architecture, encoder, latent, posterior, .. } = &self.network;
+        let Network { encoder, latent, .. } = &self.network;
         self.encoder.get_or_init(|| Encoder {
             convolutions: encoder.iter().map(|layer| conv_lif::prepare(self.processor, layer)).collect(),
             latent: linear_lif::prepare(self.processor, latent),
-            posterior: Sampler::new(self.processor, posterior, architecture.latent_channels),
+            posterior: Posterior::new(self.processor, &self.network),
         })
     }
 
@@ -181,8 +177,7 @@ impl Cpu {
         let mut encoded = Spikes::silent(1, architecture.latent_channels, steps);
         linear_lif(&prepared.latent, &spikes, &mut encoded.masks);
         seen(&encoded);
-        let draws = self.draws(seed, index, Stream::Posterior);
-        sample(&prepared.posterior, Some(&encoded), draws, steps)
+        prepared.posterior.draw(&encoded, seed, index)
     }
 
     fn decode_one(&self, z: &Spikes, image: &mut [u8]) {

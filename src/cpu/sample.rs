@@ -18,6 +18,8 @@ pub(crate) struct Sampler {
     last: Aligned,
     last_bias: Vec<i32>,
     last_threshold: Vec<i32>,
+    /// k
+    neurons: usize,
 }
 
 impl Sampler {
@@ -38,6 +40,7 @@ impl Sampler {
             last: Aligned::new(&rows),
             last_bias: last.bias.clone(),
             last_threshold: last.threshold.clone(),
+            neurons: last.outputs / channels,
         }
     }
 }
@@ -86,8 +89,8 @@ impl Work for Image<'_> {
             });
 
             previous.fill(0);
-            for (channel, pick) in draws.at(step).enumerate() {
-                let spike = drawn.spike(s, channel * draws.neurons + pick, step, &history);
+            for (channel, pick) in draws.picks(step, sampler.neurons).enumerate() {
+                let spike = drawn.spike(s, channel * sampler.neurons + pick, step, &history);
                 previous[channel / 64] |= u64::from(spike) << (channel % 64);
             }
             z.masks[step * z.width..][..z.width].copy_from_slice(&previous);

@@ -2,6 +2,7 @@
 
 use super::device::Gpu;
 use super::kernels::{conv_transpose_lif, readout, sample};
+use super::sampler::Needs;
 use super::slot;
 use crate::architecture::Architecture;
 use crate::error::{Error, Result};
@@ -61,19 +62,17 @@ pub fn required_limits(network: &Network) -> wgpu::Limits {
     let padded = |layer: &SpikingLayer| {
         16 * (layer.taps * layer.inputs.next_multiple_of(4) * layer.outputs.div_ceil(4)) as u64
     };
-    let sampler = |[first, second, last]: &[SpikingLayer; 3]| {
-        let padded = |layer: &SpikingLayer| layer.inputs * layer.outputs.next_multiple_of(4);
-        let hidden = padded(first) + padded(second);
-        let neurons = 2 * (first.outputs.next_multiple_of(4) + second.outputs) + 4 * last.outputs;
-        (4 * hidden.max(last.weights.len()).max(neurons)) as u64
-    };
+    let sampler = Needs::new(network);
+    let kernels = sampler.kernels.iter().copied().chain([&conv_transpose_lif::KERNEL, &readout::KERNEL]);
+    let bindings = kernels.clone().map(|kernel| kernel.bindings.len() as u32).max().unwrap_or(0);
+    let invocations_of_a_workgroup = kernels.map(|kernel| kernel.workgroup_size).max().unwrap_or(1);
     let constants = network
         .decoder
         .iter()
         .chain(&network.encoder)
         .chain([&network.decoder_input, &network.latent])
         .map(padded)
-        .chain([sampler(&network.prior), sampler(&network.posterior)])
+        .chain([sampler.binding])
         .chain([2 * padded(&network.image_layer)])
         .chain([32 * (network.readout.outputs * 9 * network.readout.inputs.div_ceil(4)) as u64])
         .max()
@@ -94,22 +93,20 @@ pub fn required_limits(network: &Network) -> wgpu::Limits {
     let workgroups = most.div_ceil(u64::from(conv_transpose_lif::KERNEL.workgroup_size));
     wgpu::Limits {
         max_bind_groups: 1,
-        max_bindings_per_bind_group: sample::KERNEL.bindings.len() as u32,
-        max_storage_buffers_per_shader_stage: sample::KERNEL.bindings.len() as u32,
+        max_bindings_per_bind_group: bindings,
+        max_storage_buffers_per_shader_stage: bindings,
         max_uniform_buffers_per_shader_stage: 0,
         // Of images that are recorded into a texture.
         max_storage_textures_per_shader_stage: 1,
         max_storage_buffer_binding_size: largest,
         max_buffer_size: largest.max(image.copied() + slot::OVERHEAD),
-        max_compute_workgroup_storage_size: sample::workgroup_bytes(
-            architecture.latent_channels,
-            architecture.time_steps,
-        )
-        .max(readout::WORKGROUP_BYTES)
-        .try_into()
-        .unwrap_or(u32::MAX),
-        max_compute_invocations_per_workgroup: sample::KERNEL.workgroup_size,
-        max_compute_workgroup_size_x: sample::KERNEL.workgroup_size,
+        max_compute_workgroup_storage_size: sampler
+            .workgroup_bytes
+            .max(readout::WORKGROUP_BYTES)
+            .try_into()
+            .unwrap_or(u32::MAX),
+        max_compute_invocations_per_workgroup: invocations_of_a_workgroup,
+        max_compute_workgroup_size_x: invocations_of_a_workgroup,
         max_compute_workgroup_size_y: 1,
         max_compute_workgroup_size_z: 1,
         max_compute_workgroups_per_dimension: workgroups.try_into().unwrap_or(u32::MAX),

@@ -11,6 +11,7 @@ use crate::network::Network;
 #[non_exhaustive]
 pub struct Memory {
     /// What generation needs of the weights, whatever the batch: about 4 bytes each, for channels come in fours.
+    /// An ESVAE has a table of 256 KiB besides.
     pub weights: u64,
     /// Of one image of a batch: `4 C + 4 (p0 + p1) + side^2 * channels`, where p0 and p1 are the largest products of
     /// pixels and channels of the maps of even and of odd layers, and channels come in fours.
@@ -24,11 +25,11 @@ pub struct Memory {
 /// What a network needs on a device; see [`Memory`].
 pub fn memory(network: &Network) -> Memory {
     let ImageBytes { latents, maps, pixels } = ImageBytes::new(&network.architecture);
-    let layers = network.prior.iter().chain([&network.decoder_input]).chain(&network.decoder);
-    let weights: usize = layers.map(|layer| layer.weights.len()).sum();
+    let layers = [&network.decoder_input].into_iter().chain(&network.decoder);
+    let decoder: usize = layers.map(|layer| layer.weights.len()).sum();
     Memory {
         // The readout's have two parts.
-        weights: 4 * (weights + 2 * network.readout.weights.len()) as u64,
+        weights: 4 * (network.sampler.prior_numbers() + decoder + 2 * network.readout.weights.len()) as u64,
         image: latents + maps[0] + maps[1] + pixels,
         readback: pixels.max(latents),
         largest: latents.max(maps[0]).max(maps[1]).max(pixels),

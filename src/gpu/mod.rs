@@ -17,6 +17,7 @@ pub(crate) mod readback;
 mod record;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod roofline;
+mod sampler;
 mod signal;
 mod slot;
 mod steps;

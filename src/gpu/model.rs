@@ -5,14 +5,14 @@ use std::sync::OnceLock;
 use super::device::Gpu;
 use super::kernels::{
     GroupedLayer, Kernel, LayerBuffers, conv_lif, conv_transpose_lif, image_lif, layer_constants, linear_lif,
-    readout, rgba, sample, tiles,
+    readout, rgba, tiles,
 };
+use super::sampler::{self, Sampler};
 use super::variant::Variant;
 use crate::architecture::Architecture;
 use crate::aside::aside;
 use crate::error::Result;
 use crate::network::{Network, SpikingLayer};
-use crate::philox::Stream;
 
 /// What generation needs, and what the rest needs once it was asked for.
 #[derive(Debug)]
@@ -31,13 +31,6 @@ pub(crate) struct Model {
     presenters: [OnceLock<wgpu::ComputePipeline>; 2],
 }
 
-/// The prior or the posterior.
-#[derive(Debug)]
-pub(crate) struct Sampler {
-    pub(super) pipeline: wgpu::ComputePipeline,
-    pub(super) buffers: [wgpu::Buffer; 3],
-}
-
 /// What encoding needs besides.
 #[derive(Debug)]
 pub(crate) struct EncoderModel {
@@ -53,12 +46,11 @@ impl Model {
     pub(crate) async fn new(gpu: &Gpu, network: &Network, variant: Variant) -> Result<Self> {
         let architecture = &network.architecture;
         let layers = layer_constants(architecture.time_steps, variant);
-        let (prior, read) =
-            (sample::constants(architecture, Stream::Prior), readout::constants(&network.readout));
-        let [sampler, linear, conv_transpose, readout] = compile(
+        let ((draw, prior), read) = (sampler::prior(network), readout::constants(&network.readout));
+        let [prior, linear, conv_transpose, readout] = compile(
             gpu,
             [
-                (&sample::KERNEL, prior.to_vec()),
+                (draw, prior),
                 (&linear_lif::KERNEL, layers.to_vec()),
                 (&conv_transpose_lif::KERNEL, layers.to_vec()),
                 (&readout::KERNEL, read.to_vec()),
@@ -72,7 +64,7 @@ impl Model {
                 gpu: gpu.clone(),
                 network: network.clone(),
                 variant,
-                prior: Sampler { pipeline: sampler, buffers: sample::buffers(gpu, &network.prior) },
+                prior: Sampler::prior(gpu, network, prior),
                 linear,
                 conv_transpose,
                 decoder_input: LayerBuffers::new(
@@ -156,14 +148,14 @@ impl EncoderModel {
         let side = architecture.image_side();
         let constants = image_lif::constants(&network.image_layer, architecture.time_steps);
         let layer = |layer: &GroupedLayer, side| LayerBuffers::new(gpu, "fsvae.encoder", layer, side);
-        let posterior = sample::constants(architecture, Stream::Posterior);
+        let (draw, posterior) = sampler::posterior(network);
         let layers = layer_constants(architecture.time_steps, model.variant);
         let [image, conv, sampler] = compile(
             gpu,
             [
                 (&image_lif::KERNEL, constants.to_vec()),
                 (&conv_lif::KERNEL, layers.to_vec()),
-                (&sample::KERNEL, posterior.to_vec()),
+                (draw, posterior),
             ],
         )
         .await?;
@@ -175,7 +167,7 @@ impl EncoderModel {
                 .map(|(i, weights)| layer(&GroupedLayer::new(weights), side >> (i + 1)))
                 .collect(),
             latent: LayerBuffers::new(gpu, "fsvae.latent", &GroupedLayer::new(&network.latent), 0),
-            posterior: Sampler { pipeline: sampler, buffers: sample::buffers(gpu, &network.posterior) },
+            posterior: Sampler::posterior(gpu, network, sampler),
         })
         .await
     }

@@ -8,7 +8,7 @@ use wgpu::BufferUsages as Usage;
 use super::device::Gpu;
 use super::kernels::{Pass, conv_lif, conv_transpose_lif, image_lif, linear_lif, readout, sample};
 use super::limits::{ImageBytes, capacity};
-use super::model::{EncoderModel, Model, Sampler};
+use super::model::{EncoderModel, Model};
 use crate::error::Result;
 
 /// Every buffer and dispatch of a batch.
@@ -57,8 +57,7 @@ impl Plan {
         let maps = image.maps.map(|bytes| batch("fsvae.map", bytes, Usage::COPY_SRC));
         let pixels = batch("fsvae.pixels", image.pixels, Usage::COPY_SRC);
 
-        let sampler = &model.prior;
-        let prior = sample::pass(gpu, &sampler.pipeline, &run, &sampler.buffers, &maps[0], &latents);
+        let prior = model.prior.pass(gpu, &run, &maps[0], &latents);
         let mut decoder =
             vec![linear_lif::pass(gpu, &model.linear, &model.decoder_input, &latents, &maps[0])];
         for (i, layer) in model.decoder.iter().enumerate() {
@@ -109,8 +108,7 @@ impl Plan {
         }
         let input = &self.maps[weights.layers.len() % 2];
         passes.push(linear_lif::pass(gpu, &model.linear, &weights.latent, input, &encoded));
-        let Sampler { pipeline, buffers } = &weights.posterior;
-        passes.push(sample::pass(gpu, pipeline, &self.run, buffers, &encoded, &self.latents));
+        passes.push(weights.posterior.pass(gpu, &self.run, &encoded, &self.latents));
         EncoderPlan { images, passes, encoded }
     }
 

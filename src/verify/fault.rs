@@ -10,7 +10,7 @@ use super::operations::OperationFault;
 pub struct Layer {
     /// The bundled model's name, or which random network it is.
     pub model: String,
-    /// The layer's name in the checkpoint; the three layers of the prior and of the posterior with their draws are one.
+    /// The layer's name in the checkpoint; the prior and the posterior with their draws are one each.
     pub layer: String,
 }
 

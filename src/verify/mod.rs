@@ -37,6 +37,7 @@ pub use report::Report;
 pub use rounds::{Options, Step, Verification};
 
 use crate::error::Result;
+use crate::family::Family;
 use crate::network::Network;
 
 /// What a device must offer for all of it: what the largest bundled model needs.
@@ -44,8 +45,10 @@ use crate::network::Network;
 /// # Errors
 /// None, if the bundled models are whole.
 pub fn required_limits() -> Result<wgpu::Limits> {
-    let mut limits = crate::gpu::required_limits(&random::Random::new(0, 0, 0).network_of(largest()));
-    for (_, network) in bundled()? {
+    let random = [Family::Fsvae { neurons_per_channel: 10 }, Family::Esvae]
+        .map(|family| random::Random::new(0, 0, 0).network_of(largest(family)));
+    let mut limits = wgpu::Limits::downlevel_webgl2_defaults();
+    for network in random.into_iter().chain(bundled()?.into_iter().map(|(_, network)| network)) {
         limits = limits.or_better_values_from(&crate::gpu::required_limits(&network));
     }
     Ok(limits)
@@ -56,11 +59,11 @@ fn model_names() -> Vec<&'static str> {
 }
 
 /// No random network or layer is larger.
-fn largest() -> crate::Architecture {
+fn largest(family: Family) -> crate::Architecture {
     crate::Architecture {
+        family,
         time_steps: 32,
         latent_channels: 160,
-        neurons_per_channel: 10,
         encoder_widths: vec![24; 3],
         decoder_widths: vec![24; 4],
         image_channels: 3,

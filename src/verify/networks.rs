@@ -8,6 +8,7 @@ use crate::architecture::{Architecture, decoder_name};
 use crate::cpu::Cpu;
 use crate::cpu::vectors::Processor;
 use crate::error::Result;
+use crate::family::Family;
 use crate::gpu::kernels::sample::Run;
 use crate::gpu::kernels::{Pass, grouped};
 use crate::gpu::plan::{EncoderPlan, Plan, record};
@@ -158,8 +159,12 @@ fn layers(architecture: &Architecture) -> Vec<(String, &'static str, Shape)> {
         layers.push((format!("encoder.{i}"), kernel, trains(architecture.image_side() >> (i + 1), width)));
     }
     layers.push(("before_latent_layer".into(), "linear_lif", latent));
-    layers.push(("posterior".into(), "sample", latent));
-    layers.push(("prior".into(), "sample", latent));
+    let [posterior, prior] = match architecture.family {
+        Family::Fsvae { .. } => ["sample", "sample"],
+        Family::Esvae => ["resample", "sample_rates"],
+    };
+    layers.push(("posterior".into(), posterior, latent));
+    layers.push(("prior".into(), prior, latent));
     layers.push(("decoder_input".into(), "linear_lif", trains(2, decoder_widths[0])));
     for (i, &width) in decoder_widths[1..].iter().enumerate() {
         layers.push((decoder_name(i, depth), "conv_transpose_lif", trains(4 << i, width)));

@@ -8,7 +8,7 @@ use crate::gpu::testing::{Planted, gpus};
 use crate::gpu::{Gpu, Variant};
 
 /// Kernel, or the shared file that several are made of; text; what is put in its place, once.
-const FAULTS: [(&str, &str, &str); 50] = [
+const FAULTS: [(&str, &str, &str); 58] = [
     ("lif", "-i32((spike_train >> t) & 1u)", "-i32((spike_train >> t) & 3u)"),
     ("lif", "+= weights & vec4(mask)", "-= weights & vec4(mask)"),
     ("lif", "let spike = potential > threshold;", "let spike = potential >= threshold;"),
@@ -53,6 +53,14 @@ const FAULTS: [(&str, &str, &str); 50] = [
     ("sample", "step + 1u < TIME_STEPS", "step + 2u < TIME_STEPS"),
     ("sample", "atomicExchange(&second_mask[m], 0u)", "atomicLoad(&second_mask[m])"),
     ("sample", "m * QUADS + start / 4u", "m * QUADS + start / 8u"),
+    ("sample_rates", "countOneBits(words.y) +", "countOneBits(words.x) +"),
+    ("sample_rates", "i32(ones) - 64", "i32(ones) - 63"),
+    ("sample_rates", "below + more - 1u] < current", "below + more - 1u] <= current"),
+    ("sample_rates", "n < 17u", "n < 16u"),
+    ("sample_rates", "words >> vec4(16u)", "words >> vec4(17u)"),
+    ("resample", "countOneBits(trains.z)", "countOneBits(trains.w)"),
+    ("resample", "steps(words) < counts", "steps(words) <= counts"),
+    ("resample", "t * GROUPS + group", "t * GROUPS + image"),
     ("readout", "low >> vec4(14u)", "low >> vec4(13u)"),
     ("readout", "level >= constants", "level > constants"),
     ("readout", "var high = THRESHOLDS", "var high = THRESHOLDS - 1u"),
@@ -81,7 +89,7 @@ fn is_in(file: &str, kernel: &str) -> bool {
     match file {
         "lif" => kernel.ends_with("_lif"),
         "gather" => kernel.ends_with("_lif") && kernel != "image_lif",
-        "philox" => kernel == "philox_words" || kernel == "sample",
+        "philox" => ["philox_words", "sample", "sample_rates", "resample"].contains(&kernel),
         kernel_file => kernel == kernel_file,
     }
 }
@@ -101,7 +109,7 @@ fn wrong(fault: &Fault) -> &WrongNumbers {
 }
 
 #[test]
-fn fifty_planted_faults_are_found() {
+fn planted_faults_are_found() {
     let Some(gpu) = adapter() else { return };
     let (mut found, mut missed, mut in_layers) = (0, Vec::new(), 0);
     for (at, planted) in FAULTS.into_iter().enumerate() {

@@ -1,7 +1,8 @@
 //! Random layers, networks and inputs, that come as often as can be to the edges of what the contract allows.
 
 use crate::architecture::Architecture;
-use crate::network::{Moment, Network, Readout, SpikingLayer};
+use crate::family::Family;
+use crate::network::{Moment, Network, Rates, Readout, Sampler, SpikingLayer, logits};
 use crate::philox::{halves, philox};
 
 /// Bound on the magnitudes of a current.
@@ -124,6 +125,21 @@ impl Random {
         ]
     }
 
+    /// Rates of few fractional bits, whose currents often end exactly on a logit, or of numbers as large as the
+    /// contract allows.
+    pub(super) fn rates(&mut self, channels: usize, scale: Scale) -> Rates {
+        let (exponent, most) = match scale {
+            Scale::Small => (8, 16),
+            Scale::Large => (self.between(20, 27) as u8, CURRENT / (64 * (channels as i64 + 1))),
+        };
+        Rates {
+            channels,
+            weights: self.numbers(channels * channels, most).into(),
+            bias: self.numbers(channels, 64 * most),
+            logits: logits(exponent),
+        }
+    }
+
     /// Small ones stay in the middle of `tanh`, large ones have sums of 45 bits.
     pub(super) fn readout(&mut self, inputs: usize, outputs: usize, steps: usize, scale: Scale) -> Readout {
         let coefficient = ((1 << 17) - 1) / steps as i64;
@@ -142,13 +158,16 @@ impl Random {
         }
     }
 
-    /// A small network of odd sizes.
+    /// A small network of odd sizes, of any family.
     pub(super) fn network(&mut self) -> Network {
         let depth = self.between(1, 3);
         let architecture = Architecture {
             time_steps: self.between(1, 32),
             latent_channels: self.between(1, 40),
-            neurons_per_channel: self.between(1, 30),
+            family: match self.between(0, 59) {
+                neurons @ 1..=30 => Family::Fsvae { neurons_per_channel: neurons },
+                _ => Family::Esvae,
+            },
             encoder_widths: (0..depth).map(|_| self.between(1, 24)).collect(),
             decoder_widths: (0..=depth).map(|_| self.between(1, 24)).collect(),
             image_channels: [1, 3][self.between(0, 1)],
@@ -157,8 +176,7 @@ impl Random {
     }
 
     pub(super) fn network_of(&mut self, architecture: Architecture) -> Network {
-        let Architecture { latent_channels: latent, neurons_per_channel: neurons, image_channels, .. } =
-            architecture;
+        let Architecture { family, latent_channels: latent, image_channels, .. } = architecture;
         let (encoder, decoder) = (&architecture.encoder_widths, &architecture.decoder_widths);
         let mut scale = Scale::Large;
         // They take turns.
@@ -170,8 +188,13 @@ impl Random {
             image_layer: self.image_layer(image_channels, encoder[0], next()),
             encoder: encoder.windows(2).map(|pair| self.layer(pair[0], pair[1], 9, next())).collect(),
             latent: self.layer(encoder[encoder.len() - 1], latent, 4, next()),
-            posterior: self.sampler(2 * latent, latent, neurons, next()),
-            prior: self.sampler(latent, latent, neurons, next()),
+            sampler: match family {
+                Family::Fsvae { neurons_per_channel: neurons } => Sampler::Layers {
+                    posterior: Box::new(self.sampler(2 * latent, latent, neurons, next())),
+                    prior: Box::new(self.sampler(latent, latent, neurons, next())),
+                },
+                Family::Esvae => Sampler::Rates(self.rates(latent, next())),
+            },
             decoder_input: self.layer(latent, 4 * decoder[0], 1, next()),
             decoder: decoder.windows(2).map(|pair| self.layer(pair[0], pair[1], 9, next())).collect(),
             readout: self.readout(

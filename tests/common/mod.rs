@@ -22,7 +22,8 @@ pub struct RandomModel {
     pub rng: u64,
     pub steps: usize,
     pub latent: usize,
-    pub k: usize,
+    /// None for an ESVAE.
+    pub k: Option<usize>,
     pub layers: usize,
     pub channels: usize,
     pub width: usize,
@@ -43,11 +44,20 @@ impl RandomModel {
             inputs = outputs;
         }
         tensors.linear("before_latent_layer", c, 4 * deepest);
-        for (name, inputs) in [("prior", c), ("posterior", 2 * c)] {
-            tensors.linear(&format!("{name}.layers.0"), 2 * c, inputs);
-            tensors.linear(&format!("{name}.layers.1"), 4 * c, 2 * c);
-            tensors.linear(&format!("{name}.layers.2"), c * self.k, 4 * c);
-            tensors.put(&format!("{name}.initial_input"), vec![1, c, 1], &vec![0.0; c]);
+        match self.k {
+            Some(k) => {
+                for (name, inputs) in [("prior", c), ("posterior", 2 * c)] {
+                    tensors.linear(&format!("{name}.layers.0"), 2 * c, inputs);
+                    tensors.linear(&format!("{name}.layers.1"), 4 * c, 2 * c);
+                    tensors.linear(&format!("{name}.layers.2"), c * k, 4 * c);
+                    tensors.put(&format!("{name}.initial_input"), vec![1, c, 1], &vec![0.0; c]);
+                }
+            }
+            None => {
+                let deviation = 1.5 / (c as f64).sqrt();
+                tensors.normal("sample_layer.0.weight", vec![c, c], 0.0, deviation);
+                tensors.normal("sample_layer.0.bias", vec![c], -1.0, 1.0);
+            }
         }
         tensors.linear("decoder_input", 4 * deepest, c);
         for i in 0..self.layers {
@@ -72,8 +82,19 @@ impl RandomModel {
 }
 
 /// A model as small as can be that still has everything; the base of the bad-input tests.
-pub const TINY: RandomModel =
-    RandomModel { rng: 1, steps: 4, latent: 3, k: 2, layers: 2, channels: 1, width: 2, large: Dtype::F32 };
+pub const TINY: RandomModel = RandomModel {
+    rng: 1,
+    steps: 4,
+    latent: 3,
+    k: Some(2),
+    layers: 2,
+    channels: 1,
+    width: 2,
+    large: Dtype::F32,
+};
+
+/// The same as an ESVAE.
+pub const TINY_RATES: RandomModel = RandomModel { k: None, ..TINY };
 
 /// One tensor of a file that is being made.
 #[derive(Clone, Debug)]

@@ -1,4 +1,4 @@
-"""Independent oracle for the FSVAE integer machine (NumPy, int64). See src/integer_machine.md.
+"""Independent oracle for the integer machine of FSVAE and ESVAE (NumPy, int64). See src/integer_machine.md.
 
     python oracle.py MODEL.safetensors --seed 7 --first 0 --count 4            # generate: one SHA-256 a line
     python oracle.py MODEL.safetensors --seed 7 --image in.png                 # reconstruct
@@ -53,17 +53,25 @@ def philox(key, ctr):
         k0, k1 = (k0 + W0) & m, (k1 + W1) & m
     return c
 
+def words(seed, index, call, stream):
+    return philox((seed & 0xFFFFFFFF, seed >> 32), (index & 0xFFFFFFFF, index >> 32, call, stream))
+
+def channel_words(seed, index, t, stream, C):
+    Q = (C + 3) // 4
+    return [w for q in range(Q) for w in words(seed, index, t * Q + q, stream)][:C]
+
 def picks(seed, index, t, stream, C, k):
-    out = []
-    for q in range((C + 3) // 4):
-        out += philox((seed & 0xFFFFFFFF, seed >> 32), (index & 0xFFFFFFFF, index >> 32, t * ((C + 3) // 4) + q, stream))
-    return np.array([((r >> 8) * k) >> 24 for r in out[:C]])
+    return np.array([((r >> 8) * k) >> 24 for r in channel_words(seed, index, t, stream, C)])
+
+def logits(e):
+    i = np.arange(65536) + 0.5
+    return np.floor(np.log(i / (65536 - i)) * 2.0 ** e).astype(np.int64)
 
 class Machine:
     def __init__(s, sd):
         q = lambda n, a=1.0, ax=0, p=1: quantise(*fold(sd, n, a, ax), p)
         s.C = sd["before_latent_layer.weight"].shape[0]
-        s.k = sd["prior.layers.2.weight"].shape[0] // s.C
+        s.rates = "sample_layer.0.weight" in sd            # ESVAE: section 8
         coef = sd["membrane_output_layer.coef"].reshape(-1).astype(np.float64); s.T = len(coef)
         n = 0
         while f"encoder.{n}.weight" in sd: n += 1
@@ -71,8 +79,17 @@ class Machine:
         _, B, th, e = quantise(w / 255.0, b, 255)          # image layer: 8 guard bits on the weights
         s.enc = [(np.rint(w / 255.0 * 2.0 ** (e + 8)[:, None, None, None]).astype(np.int64), B, th, e)] + [q(f"encoder.{i}") for i in range(1, n)]
         s.latent = q("before_latent_layer")
-        s.prior = [q(f"prior.layers.{i}", 2.0) for i in range(3)]
-        s.post = [q(f"posterior.layers.{i}", 2.0) for i in range(3)]
+        if s.rates:
+            w, b = fold(sd, "sample_layer.0", 1.0, 0); w = w / math.sqrt(32.0)
+            for x in range(27, 7, -1):
+                W, B = np.rint(w * 2.0 ** x), np.rint(b * 2.0 ** x)
+                if (64 * np.abs(W).sum(1) + np.abs(B) < LIMIT).all(): break
+            else: raise ValueError("weights out of range")
+            s.rate = W.astype(np.int64), B.astype(np.int64); s.logit = logits(x); s.rate_e = np.full(s.C, x)
+        else:
+            s.k = sd["prior.layers.2.weight"].shape[0] // s.C
+            s.prior = [q(f"prior.layers.{i}", 2.0) for i in range(3)]
+            s.post = [q(f"posterior.layers.{i}", 2.0) for i in range(3)]
         s.dec_in = q("decoder_input"); s.h = s.dec_in[0].shape[0] // 4
         s.dec = [q(f"decoder.{i}", 1.0, 1) for i in range(n - 1)] + [q("final_layer.0", 1.0, 1)]
         s.K = np.rint(coef * 2.0 ** 14).astype(np.int64)
@@ -92,6 +109,15 @@ class Machine:
             z = x.reshape(s.C, s.k)[np.arange(s.C), picks(seed, index, t, stream, s.C, s.k)]
             zs.append(z)
         return np.stack(zs)
+    def sample_rates(s, index, seed):
+        """ESVAE's prior: a rate for each channel from counted random bits, then a spike where a draw is below it."""
+        m = np.array([sum(bin(w).count("1") for w in words(seed, index, j, 4)) - 64 for j in range(s.C)])
+        rate = np.searchsorted(s.logit, s.rate[0] @ m + s.rate[1], side="left")      # of 65,536
+        return np.stack([(np.array(channel_words(seed, index, t, 2, s.C)) >> 16 < rate).astype(np.int64) for t in range(s.T)])
+    def resample(s, index, seed, lat):
+        """ESVAE's posterior: as many spikes as the encoder's channel had, on average, at random steps."""
+        n = lat.sum(0)
+        return np.stack([((np.array(channel_words(seed, index, t, 3, s.C)) * s.T >> 32) < n).astype(np.int64) for t in range(s.T)])
     def decode(s, z, trace=None):
         W, B, th, _ = s.dec_in; y = lif(z @ W.T + B, th)
         if trace is not None: trace.append(y)
@@ -110,7 +136,9 @@ class Machine:
             for kx in range(3): p[:, ky:ky + H, kx:kx + H] += np.einsum("oi,ihw->ohw", W[:, :, ky, kx], r)
         m = (p[:, 1:H + 1, 1:H + 1] + B[:, None, None]) >> 18
         return np.moveaxis(np.searchsorted(s.pix, m, side="right").astype(np.uint8), 0, -1)   # (H, W, channels)
-    def generate(s, seed, index): return s.decode(s.sample(s.prior, index, seed, 0))
+    def draw_prior(s, seed, index): return s.sample_rates(index, seed) if s.rates else s.sample(s.prior, index, seed, 0)
+    def draw_posterior(s, lat, seed, index): return s.resample(index, seed, lat) if s.rates else s.sample(s.post, index, seed, 1, lat)
+    def generate(s, seed, index): return s.decode(s.draw_prior(seed, index))
     def encode(s, img, trace=None):
         """img: (H, W, channels) uint8 -> latent input spikes (T, C). trace takes the spikes (T, O, H, W) of each layer."""
         v = 2 * np.moveaxis(img.astype(np.int64), -1, 0) - 255
@@ -127,7 +155,7 @@ class Machine:
             if trace is not None: trace.append(y)
         W, B, th, _ = s.latent
         return lif(y.reshape(s.T, -1) @ W.T + B, th)
-    def reconstruct(s, img, seed, index=0): return s.decode(s.sample(s.post, index, seed, 1, s.encode(img)))
+    def reconstruct(s, img, seed, index=0): return s.decode(s.draw_posterior(s.encode(img), seed, index))
 
 if __name__ == "__main__":
     a = argparse.ArgumentParser(); a.add_argument("model"); a.add_argument("--seed", type=int, default=0)

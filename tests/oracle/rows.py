@@ -8,7 +8,7 @@ FSVAE_WRITE_MODELS=DIRECTORY cargo test --release --test conformance -- --ignore
 tests/conformance.rows: MODEL generate SEED INDEX IMAGE and MODEL reconstruct:INPUT SEED INDEX IMAGE Z,
 where IMAGE is the SHA-256 of the u8 pixels and Z that of the latent spikes, u8 [T, C].
 src/network.rows: MODEL LAYER SHA256 of the layer's weights, biases, thresholds and exponents as
-little-endian int64 in the checkpoint's order of axes, outputs first.
+little-endian int64 in the checkpoint's order of axes, outputs first; logits E SHA256 of an ESVAE's table, alike.
 src/verify/layers.rows: MODEL LAYER SHA256 of what every layer gives for two images, encoded (noise and ramp) and
 generated, indices 0 and 1 of seed 7: spike trains as little-endian u32 [images, y, x, channels], bit t = time step t;
 of the last layer u8 pixels.
@@ -18,7 +18,7 @@ import hashlib, os, sys
 import numpy as np
 from safetensors.numpy import load_file
 
-from oracle import Machine
+from oracle import Machine, logits
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 LAST = 2**64 - 1
@@ -57,10 +57,10 @@ def layers(name, machine, size, file):
     for index, pattern in enumerate(("noise", "ramp")):
         trace = []
         encoded = machine.encode(patterns[pattern], trace)
-        z = machine.sample(machine.post, index, 7, 1, encoded)
+        z = machine.draw_posterior(encoded, 7, index)
         keep = [(f"encoder.{i}", words(layer)) for i, layer in enumerate(trace)]
         keep += [("before_latent_layer", words(encoded)), ("posterior", words(z))]
-        trace, z = [], machine.sample(machine.prior, index, 7, 0)
+        trace, z = [], machine.draw_prior(7, index)
         image = machine.decode(z, trace)
         keep += [("prior", words(z)), ("decoder_input", words(trace[0].reshape(machine.T, machine.h, 2, 2)))]
         keep += [(f"decoder.{i}" if i < n - 1 else "final_layer.0", words(layer)) for i, layer in enumerate(trace[1:])]
@@ -81,7 +81,7 @@ def rows(name, path, draws, conformance, network, known):
     for n, (kind, image) in enumerate(inputs(machine, image.shape[0], image.shape[2])):
         seed, index = draws[n % len(draws)]
         encoded = machine.encode(image)
-        z = machine.sample(machine.post, index, seed, 1, encoded)
+        z = machine.draw_posterior(encoded, seed, index)
         rates.append([encoded.mean(), z.mean()])
         print(name, f"reconstruct:{kind}", seed, index, digest(machine.decode(z)), digest(z.astype(np.uint8)), file=conformance)
     print(name, "spike rates of the encoder's output and z", np.mean(rates, 0).round(2), file=sys.stderr)
@@ -89,8 +89,11 @@ def rows(name, path, draws, conformance, network, known):
     n = len(machine.enc)
     integers = {f"encoder.{i}": layer for i, layer in enumerate(machine.enc)}
     integers["before_latent_layer"] = machine.latent
-    integers |= {f"posterior.layers.{i}": layer for i, layer in enumerate(machine.post)}
-    integers |= {f"prior.layers.{i}": layer for i, layer in enumerate(machine.prior)}
+    if machine.rates:
+        integers["sample_layer.0"] = (*machine.rate, machine.rate_e)
+    else:
+        integers |= {f"posterior.layers.{i}": layer for i, layer in enumerate(machine.post)}
+        integers |= {f"prior.layers.{i}": layer for i, layer in enumerate(machine.prior)}
     integers["decoder_input"] = machine.dec_in
     integers |= {f"decoder.{i}" if i < n - 1 else "final_layer.0": layer for i, layer in enumerate(machine.dec)}
     integers["final_layer.1"] = (*machine.fin, machine.K, machine.pix)
@@ -104,5 +107,7 @@ def rows(name, path, draws, conformance, network, known):
 with open(sys.argv[2], "w") as conformance, open(sys.argv[3], "w") as network, open(sys.argv[4], "w") as known:
     for name in ("mnist", "fashion", "cifar10"):
         rows(name, f"{HERE}/../../assets/{name}/{name}.safetensors", SHIPPED, conformance, network, known)
+    for exponent in range(8, 28):
+        print("logits", exponent, digest(logits(exponent).astype("<i8")), file=network)
     for i in range(len(os.listdir(sys.argv[1]))):
         rows(i, f"{sys.argv[1]}/{i}.safetensors", RANDOM, conformance, network, known)

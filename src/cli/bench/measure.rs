@@ -247,11 +247,10 @@ impl Session<'_> {
 /// The layers of generation that the `at`-th of `count` dispatches computes: the first draws the latents with the whole
 /// prior, and each other is a layer. Nothing where the dispatches are not like that.
 fn layers(network: &Network, count: usize, at: usize) -> Vec<String> {
-    let names = network.layers().iter().map(|layer| layer.name.as_str());
-    let names: Vec<String> = names.skip_while(|name| !name.starts_with("prior.")).map(Into::into).collect();
-    let prior = 3;
+    let names: Vec<String> = network.layers_of_generation().iter().map(|layer| layer.name.clone()).collect();
+    let prior = names.iter().position(|name| name == "decoder_input").unwrap_or(0);
     match at {
-        _ if names.len() != count + prior - 1 => Vec::new(),
+        _ if names.len() + 1 != count + prior => Vec::new(),
         0 => names[..prior].to_vec(),
         _ => vec![names[at + prior - 1].clone()],
     }

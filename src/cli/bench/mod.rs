@@ -145,7 +145,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         schema: schema::SCHEMA.into(),
         version: schema::VERSION,
         fsvae: env!("CARGO_PKG_VERSION").into(),
-        model: Model { name: identity.name, sha256: identity.digest },
+        model: Model { family: identity.family().into(), name: identity.name, sha256: identity.digest },
         machine: machine(),
         options: Options {
             quick: arguments.quick,
@@ -223,7 +223,7 @@ mod tests {
             schema: schema::SCHEMA.into(),
             version: schema::VERSION,
             fsvae: "0.0.0".into(),
-            model: Model { name: "mnist".into(), sha256 },
+            model: Model { name: "mnist".into(), sha256, family: "fsvae".into() },
             machine: machine(),
             options: Options {
                 quick: true,

@@ -28,6 +28,13 @@ pub(super) struct Report {
 pub(super) struct Model {
     pub(super) name: String,
     pub(super) sha256: String,
+    /// Files from before there was another do not say.
+    #[serde(default = "first_family")]
+    pub(super) family: String,
+}
+
+fn first_family() -> String {
+    "fsvae".into()
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

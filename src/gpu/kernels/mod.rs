@@ -10,8 +10,10 @@ pub(crate) mod philox_words;
 pub(crate) mod readout;
 #[cfg(test)]
 pub(crate) mod reflection;
+pub(crate) mod resample;
 pub(crate) mod rgba;
 pub(crate) mod sample;
+pub(crate) mod sample_rates;
 pub(crate) mod tiles;
 
 use super::device::Gpu;

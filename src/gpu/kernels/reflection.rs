@@ -7,7 +7,7 @@ use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 
 use super::{
     Binding, Kernel, LayerSizes, conv_lif, conv_transpose_lif, image_lif, layer_constants, linear_lif,
-    philox_words, readout, rgba, sample, tiles,
+    philox_words, readout, resample, rgba, sample, sample_rates, tiles,
 };
 use crate::gpu::roofline;
 use crate::gpu::variant::Variant;
@@ -33,6 +33,9 @@ pub(crate) fn kernels() -> Vec<(&'static Kernel, Vec<(&'static str, u32)>)> {
         for latent in [1, 6, 33, 128, 300] {
             for encoded in [0, 1] {
                 kernels.push((&sample::KERNEL, sampler(steps, latent, encoded)));
+            }
+            for kernel in [&sample_rates::KERNEL, &resample::KERNEL] {
+                kernels.push((kernel, sample_rates::constants(steps as usize, latent as usize).into()));
             }
         }
     }
@@ -106,6 +109,7 @@ fn bindings_and_workgroups_are_what_the_host_thinks() {
         let bytes: u32 = workgroup.map(|(_, global)| layouter[global.ty].size).sum();
         let promised = match kernel.name {
             "sample" => sample::workgroup_bytes(constants[1].1 as usize, constants[0].1 as usize),
+            "sample_rates" => sample_rates::workgroup_bytes(constants[1].1 as usize),
             "readout" => readout::WORKGROUP_BYTES,
             _ => 0,
         };
@@ -138,6 +142,9 @@ fn structs_have_the_hosts_offsets() {
     assert_eq!(offsets(&conv_transpose_lif::KERNEL, &steps, "Layer"), layer);
     let run = [offset_of!(sample::Run, seed), offset_of!(sample::Run, first)];
     assert_eq!(offsets(&sample::KERNEL, &sampler(16, 128, 0), "Run"), run);
+    let rates = sample_rates::constants(16, 128);
+    assert_eq!(offsets(&sample_rates::KERNEL, &rates, "Run"), run);
+    assert_eq!(offsets(&resample::KERNEL, &rates, "Run"), run);
     let presented = [offset_of!(sample::Run, place), offset_of!(sample::Run, side)];
     let presented = [&run[..], &presented].concat();
     assert_eq!(offsets(&rgba::KERNEL, &[("IMAGE_CHANNELS", 1)], "Run"), presented);
@@ -145,6 +152,14 @@ fn structs_have_the_hosts_offsets() {
     assert_eq!(offsets(&conv_lif::KERNEL, &steps, "Layer"), layer);
     let image = [("TIME_STEPS", 16), ("IMAGE_CHANNELS", 1)];
     assert_eq!(offsets(&image_lif::KERNEL, &image, "Layer"), layer);
+}
+
+/// OpenGL ES guarantees no more.
+#[test]
+fn rates_need_four_storage_buffers() {
+    for kernel in [&sample_rates::KERNEL, &resample::KERNEL] {
+        assert!(kernel.bindings.len() <= 4, "{}", kernel.name);
+    }
 }
 
 #[test]

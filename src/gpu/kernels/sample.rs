@@ -1,7 +1,6 @@
 //! `shaders/sample.wgsl`: the autoregressive prior or posterior and its draws, one workgroup an image.
 
 use super::{Binding, GroupedLayer, Kernel, Pass, constant_buffer};
-use crate::architecture::Architecture;
 use crate::gpu::device::Gpu;
 use crate::network::SpikingLayer;
 use crate::philox::{Stream, halves};
@@ -40,11 +39,16 @@ impl Run {
 }
 
 /// The constants in front of the shader.
-pub(crate) fn constants(architecture: &Architecture, stream: Stream) -> [(&'static str, u32); 5] {
+pub(crate) fn constants(
+    time_steps: usize,
+    latent_channels: usize,
+    neurons_per_channel: usize,
+    stream: Stream,
+) -> [(&'static str, u32); 5] {
     [
-        ("TIME_STEPS", architecture.time_steps as u32),
-        ("LATENT", architecture.latent_channels as u32),
-        ("NEURONS", architecture.neurons_per_channel as u32),
+        ("TIME_STEPS", time_steps as u32),
+        ("LATENT", latent_channels as u32),
+        ("NEURONS", neurons_per_channel as u32),
         ("STREAM", stream as u32),
         ("ENCODED", u32::from(stream == Stream::Posterior)),
     ]
@@ -63,6 +67,14 @@ pub(crate) fn workgroup_bytes(latent_channels: usize, time_steps: usize) -> usiz
 /// Words of z of one image: C, rounded up to groups of four.
 pub(crate) fn latent_words(latent_channels: usize) -> usize {
     latent_channels.next_multiple_of(4)
+}
+
+/// Bytes of the largest of the [`buffers`].
+pub(crate) fn largest([first, second, last]: &[SpikingLayer; 3]) -> usize {
+    let padded = |layer: &SpikingLayer| layer.inputs * layer.outputs.next_multiple_of(4);
+    let hidden = padded(first) + padded(second);
+    let neurons = 2 * (first.outputs.next_multiple_of(4) + second.outputs) + 4 * last.outputs;
+    4 * hidden.max(last.weights.len()).max(neurons)
 }
 
 /// Buffers `[hidden weights, last weights, neurons]` of the prior or the posterior.
@@ -137,19 +149,11 @@ mod tests {
             for (i, encoded) in encoded.chunks(channels).enumerate() {
                 let encoded = Spikes::from_words(encoded, channels, time_steps);
                 let encoded = (stream == Stream::Posterior).then_some(&encoded);
-                let draws = Draws { seed, index: index + i as u64, stream, channels, neurons };
+                let draws = Draws { seed, index: index + i as u64, stream, channels };
                 expected.extend(twin(&sampler, encoded, draws, time_steps).to_words());
             }
-            let architecture = Architecture {
-                time_steps,
-                latent_channels: channels,
-                neurons_per_channel: neurons,
-                encoder_widths: vec![],
-                decoder_widths: vec![],
-                image_channels: 1,
-            };
             for gpu in gpus() {
-                let pipeline = KERNEL.pipeline(gpu, &constants(&architecture, stream));
+                let pipeline = KERNEL.pipeline(gpu, &constants(time_steps, channels, neurons, stream));
                 let start = [Run::new(seed, index)];
                 let start = constant_buffer(gpu, "test", &start, wgpu::BufferUsages::STORAGE);
                 let encoded = storage(gpu, &grouped(&encoded, channels));

@@ -2,6 +2,7 @@
 
 mod layers;
 mod presents;
+mod rates;
 mod readout;
 mod samplers;
 
@@ -27,10 +28,12 @@ pub(super) enum Part {
     Philox,
     Rgba,
     Tiles,
+    Rates,
+    Resample,
 }
 
 impl Part {
-    pub(super) const ALL: [Part; 10] = [
+    pub(super) const ALL: [Part; 12] = [
         Part::Philox,
         Part::Linear,
         Part::Transposed,
@@ -39,6 +42,8 @@ impl Part {
         Part::Readout,
         Part::Prior,
         Part::Posterior,
+        Part::Rates,
+        Part::Resample,
         Part::Rgba,
         Part::Tiles,
     ];
@@ -52,6 +57,8 @@ impl Part {
             Part::Linear | Part::Convolution | Part::Transposed | Part::Image => layers::kernel(self),
             Part::Readout => &crate::gpu::kernels::readout::KERNEL,
             Part::Prior | Part::Posterior => &crate::gpu::kernels::sample::KERNEL,
+            Part::Rates => &crate::gpu::kernels::sample_rates::KERNEL,
+            Part::Resample => &crate::gpu::kernels::resample::KERNEL,
             Part::Philox => &crate::gpu::kernels::philox_words::KERNEL,
             Part::Rgba | Part::Tiles => presents::kernel(self),
         }
@@ -76,6 +83,8 @@ impl Part {
             }
             Part::Readout => readout::cases(random, steps),
             Part::Prior | Part::Posterior => samplers::cases(self, random, steps),
+            Part::Rates => rates::rates(random, steps),
+            Part::Resample => rates::resample(random, steps),
             Part::Philox | Part::Rgba | Part::Tiles => presents::cases(self, random),
         }
     }

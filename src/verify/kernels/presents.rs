@@ -110,7 +110,7 @@ impl Presented {
         let architecture = Architecture {
             time_steps: 1,
             latent_channels: 1,
-            neurons_per_channel: 1,
+            family: crate::Family::Esvae,
             encoder_widths: vec![1; self.side.ilog2() as usize - 1],
             decoder_widths: vec![1; self.side.ilog2() as usize],
             image_channels: self.channels,

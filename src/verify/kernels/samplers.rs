@@ -1,7 +1,6 @@
-//! The prior and the posterior with their draws.
+//! FSVAE's prior and posterior with their draws.
 
 use super::{Case, Dispatch, Part, Random, Results, Scale, Shape, Unit, grouped, results, storage};
-use crate::architecture::Architecture;
 use crate::cpu::sample::{Sampler as Twin, sample};
 use crate::cpu::spikes::Spikes;
 use crate::cpu::vectors::Processor;
@@ -17,7 +16,8 @@ const IMAGES: usize = 3;
 struct Sampler {
     stream: Stream,
     scale: Scale,
-    architecture: Architecture,
+    time_steps: usize,
+    channels: usize,
     layers: [SpikingLayer; 3],
     /// The encoder's spikes `[images, C]`; the prior does not look at them.
     encoded: Vec<u32>,
@@ -34,14 +34,8 @@ pub(super) fn cases(part: Part, random: &mut Random, time_steps: usize) -> Vec<B
         Box::new(Sampler {
             stream,
             scale,
-            architecture: Architecture {
-                time_steps,
-                latent_channels: channels,
-                neurons_per_channel: neurons,
-                encoder_widths: Vec::new(),
-                decoder_widths: Vec::new(),
-                image_channels: 1,
-            },
+            time_steps,
+            channels,
             layers: random.sampler(inputs, channels, neurons, scale),
             encoded: random.trains(IMAGES * channels, time_steps),
             seed: random.wide(),
@@ -54,17 +48,23 @@ pub(super) fn cases(part: Part, random: &mut Random, time_steps: usize) -> Vec<B
     ]
 }
 
+impl Sampler {
+    /// k
+    fn neurons(&self) -> usize {
+        self.layers[2].outputs / self.channels
+    }
+}
+
 impl Case for Sampler {
     fn constants(&self, _: Variant) -> Vec<(&'static str, u32)> {
-        constants(&self.architecture, self.stream).to_vec()
+        constants(self.time_steps, self.channels, self.neurons(), self.stream).to_vec()
     }
 
     fn input(&self) -> String {
-        let Sampler { scale, seed, .. } = self;
-        let Architecture { time_steps, latent_channels, neurons_per_channel, .. } = self.architecture;
+        let Sampler { scale, seed, time_steps, channels, .. } = self;
+        let k = self.neurons();
         format!(
-            "{scale:?} numbers, T = {time_steps}, C = {latent_channels}, k = {neurons_per_channel}, seed {seed}, \
-             images {FIRST} and on"
+            "{scale:?} numbers, T = {time_steps}, C = {channels}, k = {k}, seed {seed}, images {FIRST} and on"
         )
     }
 
@@ -73,24 +73,17 @@ impl Case for Sampler {
     }
 
     fn shape(&self) -> Shape {
-        Shape { side: 1, channels: self.architecture.latent_channels, unit: Unit::Trains }
+        Shape { side: 1, channels: self.channels, unit: Unit::Trains }
     }
 
     fn on_cpu(&self, processor: Processor) -> Vec<u32> {
-        let Sampler { stream, seed, architecture, .. } = self;
-        let (channels, steps) = (architecture.latent_channels, architecture.time_steps);
+        let &Sampler { stream, seed, channels, time_steps: steps, .. } = self;
         let sampler = Twin::new(processor, &self.layers, channels);
         let mut words = Vec::new();
         for (encoded, index) in self.encoded.chunks(channels).zip(FIRST..) {
             let encoded = Spikes::from_words(encoded, channels, steps);
-            let encoded = (*stream == Stream::Posterior).then_some(&encoded);
-            let draws = Draws {
-                seed: *seed,
-                index,
-                stream: *stream,
-                channels,
-                neurons: architecture.neurons_per_channel,
-            };
+            let encoded = (stream == Stream::Posterior).then_some(&encoded);
+            let draws = Draws { seed, index, stream, channels };
             words.extend(sample(&sampler, encoded, draws, steps).to_words());
         }
         grouped(&words, channels)
@@ -98,7 +91,7 @@ impl Case for Sampler {
 
     fn on_gpu(&self, gpu: &Gpu, pipeline: &wgpu::ComputePipeline) -> Dispatch {
         let start = storage(gpu, &[Run::new(self.seed, FIRST)]);
-        let encoded = storage(gpu, &grouped(&self.encoded, self.architecture.latent_channels));
+        let encoded = storage(gpu, &grouped(&self.encoded, self.channels));
         let latents = results(gpu, IMAGES * self.shape().words());
         let pass = pass(gpu, pipeline, &start, &buffers(gpu, &self.layers), &encoded, &latents);
         Dispatch { pass, results: Results::Buffer(latents) }

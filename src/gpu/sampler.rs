@@ -1,0 +1,112 @@
+//! What draws latents on a device: the kernels of the network's family.
+
+use super::device::Gpu;
+use super::kernels::{Kernel, Pass, resample, sample, sample_rates};
+use crate::network::{self, Network};
+use crate::philox::Stream;
+
+/// A kernel with the constants in front of it.
+pub(super) type Source = (&'static Kernel, Vec<(&'static str, u32)>);
+
+/// The prior or the posterior in a device's memory.
+#[derive(Debug)]
+pub(crate) struct Sampler {
+    pipeline: wgpu::ComputePipeline,
+    buffers: Buffers,
+}
+
+#[derive(Debug)]
+enum Buffers {
+    Layers([wgpu::Buffer; 3]),
+    Rates([wgpu::Buffer; 2]),
+    /// Of so many channels.
+    Resample(usize),
+}
+
+/// The prior's kernel.
+pub(super) fn prior(network: &Network) -> Source {
+    match &network.sampler {
+        network::Sampler::Layers { prior, .. } => layers(network, prior, Stream::Prior),
+        network::Sampler::Rates(_) => rates(network, &sample_rates::KERNEL),
+    }
+}
+
+/// The posterior's kernel.
+pub(super) fn posterior(network: &Network) -> Source {
+    match &network.sampler {
+        network::Sampler::Layers { posterior, .. } => layers(network, posterior, Stream::Posterior),
+        network::Sampler::Rates(_) => rates(network, &resample::KERNEL),
+    }
+}
+
+fn layers(network: &Network, [.., last]: &[network::SpikingLayer; 3], stream: Stream) -> Source {
+    let (steps, channels) = (network.architecture.time_steps, network.architecture.latent_channels);
+    (&sample::KERNEL, sample::constants(steps, channels, last.outputs / channels, stream).into())
+}
+
+fn rates(network: &Network, kernel: &'static Kernel) -> Source {
+    let (steps, channels) = (network.architecture.time_steps, network.architecture.latent_channels);
+    (kernel, sample_rates::constants(steps, channels).into())
+}
+
+impl Sampler {
+    /// `pipeline` is one of [`prior`].
+    pub(super) fn prior(gpu: &Gpu, network: &Network, pipeline: wgpu::ComputePipeline) -> Self {
+        let buffers = match &network.sampler {
+            network::Sampler::Layers { prior, .. } => Buffers::Layers(sample::buffers(gpu, prior)),
+            network::Sampler::Rates(rates) => Buffers::Rates(sample_rates::buffers(gpu, rates)),
+        };
+        Sampler { pipeline, buffers }
+    }
+
+    /// `pipeline` is one of [`posterior`].
+    pub(super) fn posterior(gpu: &Gpu, network: &Network, pipeline: wgpu::ComputePipeline) -> Self {
+        let buffers = match &network.sampler {
+            network::Sampler::Layers { posterior, .. } => Buffers::Layers(sample::buffers(gpu, posterior)),
+            network::Sampler::Rates(_) => Buffers::Resample(network.architecture.latent_channels),
+        };
+        Sampler { pipeline, buffers }
+    }
+
+    /// Draws z of the images `run` starts at into `latents`, `[images, latent words]`. `encoded` are the encoder's
+    /// spikes of the same shape; a prior takes any buffer.
+    pub(super) fn pass(
+        &self,
+        gpu: &Gpu,
+        run: &wgpu::Buffer,
+        encoded: &wgpu::Buffer,
+        latents: &wgpu::Buffer,
+    ) -> Pass {
+        let Sampler { pipeline, buffers } = self;
+        match buffers {
+            Buffers::Layers(buffers) => sample::pass(gpu, pipeline, run, buffers, encoded, latents),
+            Buffers::Rates(buffers) => sample_rates::pass(gpu, pipeline, run, buffers, latents),
+            Buffers::Resample(channels) => resample::pass(gpu, pipeline, *channels, run, encoded, latents),
+        }
+    }
+}
+
+/// What the samplers ask of a device.
+pub(super) struct Needs {
+    /// Bytes of the largest buffer.
+    pub(super) binding: u64,
+    pub(super) workgroup_bytes: usize,
+    pub(super) kernels: Vec<&'static Kernel>,
+}
+
+impl Needs {
+    pub(super) fn new(network: &Network) -> Self {
+        let (steps, channels) = (network.architecture.time_steps, network.architecture.latent_channels);
+        let (binding, workgroup_bytes) = match &network.sampler {
+            network::Sampler::Layers { prior, posterior } => {
+                let largest = sample::largest(prior).max(sample::largest(posterior));
+                (largest, sample::workgroup_bytes(channels, steps))
+            }
+            network::Sampler::Rates(rates) => {
+                (sample_rates::largest(rates), sample_rates::workgroup_bytes(channels))
+            }
+        };
+        let kernels = vec![prior(network).0, posterior(network).0];
+        Needs { binding: binding as u64, workgroup_bytes, kernels }
+    }
+}
