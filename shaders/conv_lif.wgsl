@@ -6,25 +6,26 @@
 // sums stay in registers; each weight is read once for all steps, and inputs that never spike are
 // skipped.
 //
-// Joined in front: TIME_STEPS, GATHER, lif.wgsl and gather.wgsl. Twin: src/cpu/conv_lif.rs.
+// Joined in front: ROW, TIME_STEPS, GATHER, lif.wgsl and gather.wgsl. Twin: src/cpu/conv_lif.rs.
 
 struct Layer {
     inputs: u32,  // input channels / 4, rounded up
     outputs: u32, // output channels / 4, rounded up
     side: u32,    // height and width of the input; the output's are half of that
+    neurons: array<vec4<i32>>, // [outputs, 2]: bias, threshold
 }
 
 @group(0) @binding(0) var<storage, read> layer: Layer;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<i32>>; // [9, 4 inputs, outputs] of 4 outputs
-@group(0) @binding(2) var<storage, read> neurons: array<vec4<i32>>; // [outputs, 2]: bias, threshold
-@group(0) @binding(3) var<storage, read> spikes_in: array<vec4<u32>>; // [images, side, side, inputs]
-@group(0) @binding(4) var<storage, read_write> spikes_out: array<vec4<u32>>; // [images, side / 2, side / 2, outputs]
+@group(0) @binding(2) var<storage, read> spikes_in: array<vec4<u32>>; // [images, side, side, inputs]
+@group(0) @binding(3) var<storage, read_write> spikes_out: array<vec4<u32>>; // [images, side / 2, side / 2, outputs]
 
 @compute @workgroup_size(64)
 fn conv_lif(@builtin(global_invocation_id) id: vec3<u32>) {
     let half = layer.side / 2u;
-    let output = id.x % layer.outputs;
-    let at = id.x / layer.outputs;
+    let unit = id.x + id.y * ROW;
+    let output = unit % layer.outputs;
+    let at = unit / layer.outputs;
     let y = at / half;
     let x = at % half;
     let image = id.z;
@@ -42,5 +43,5 @@ fn conv_lif(@builtin(global_invocation_id) id: vec3<u32>) {
         }
     }
     spikes_out[(image * half * half + at) * layer.outputs + output] =
-        fire(&currents, neurons[2u * output], neurons[2u * output + 1u]);
+        fire(&currents, layer.neurons[2u * output], layer.neurons[2u * output + 1u]);
 }

@@ -4,34 +4,35 @@
 //     input (a, b) adds W[i, o, ky, kx] to output (2a + ky - 1, 2b + kx - 1), then lif.wgsl
 //
 // One invocation makes the spike trains of four output channels of one pixel of one image. Output
-// pixels are dispatched by the parity of their row and column (id.y), because it decides how many
+// pixels are dispatched by the parity of their row and column (id.y % 4), because it decides how many
 // inputs reach them: 1, 2, 2 or 4. The 4 T sums stay in registers; each weight is read once for all
 // steps, and inputs that never spike are skipped.
 //
-// Joined in front: TIME_STEPS, GATHER, lif.wgsl and gather.wgsl. Twin: src/cpu/conv_transpose_lif.rs.
+// Joined in front: ROW, TIME_STEPS, GATHER, lif.wgsl and gather.wgsl. Twin: src/cpu/conv_transpose_lif.rs.
 
 struct Layer {
     inputs: u32,  // input channels / 4, rounded up
     outputs: u32, // output channels / 4, rounded up
     side: u32,    // height and width of the input; the output's are twice that
+    neurons: array<vec4<i32>>, // [outputs, 2]: bias, threshold
 }
 
 @group(0) @binding(0) var<storage, read> layer: Layer;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<i32>>; // [9, 4 inputs, outputs] of 4 outputs
-@group(0) @binding(2) var<storage, read> neurons: array<vec4<i32>>; // [outputs, 2]: bias, threshold
-@group(0) @binding(3) var<storage, read> spikes_in: array<vec4<u32>>; // [images, side, side, inputs]
-@group(0) @binding(4) var<storage, read_write> spikes_out: array<vec4<u32>>; // [images, 2 side, 2 side, outputs]
+@group(0) @binding(2) var<storage, read> spikes_in: array<vec4<u32>>; // [images, side, side, inputs]
+@group(0) @binding(3) var<storage, read_write> spikes_out: array<vec4<u32>>; // [images, 2 side, 2 side, outputs]
 
 @compute @workgroup_size(64)
 fn conv_transpose_lif(@builtin(global_invocation_id) id: vec3<u32>) {
-    let output = id.x % layer.outputs;
-    let at = id.x / layer.outputs;
+    let unit = id.x + id.y / 4u * ROW;
+    let output = unit % layer.outputs;
+    let at = unit / layer.outputs;
     let a = at / layer.side;
     let b = at % layer.side;
     if (a >= layer.side) {
         return;
     }
-    let odd_row = id.y >> 1u;
+    let odd_row = (id.y >> 1u) & 1u;
     let odd_column = id.y & 1u;
     let image = id.z;
 
@@ -48,5 +49,5 @@ fn conv_transpose_lif(@builtin(global_invocation_id) id: vec3<u32>) {
     let side = 2u * layer.side;
     let pixel = (image * side + 2u * a + odd_row) * side + 2u * b + odd_column;
     spikes_out[pixel * layer.outputs + output] =
-        fire(&currents, neurons[2u * output], neurons[2u * output + 1u]);
+        fire(&currents, layer.neurons[2u * output], layer.neurons[2u * output + 1u]);
 }

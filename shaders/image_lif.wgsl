@@ -8,25 +8,26 @@
 // 0 <= Wl < 2^16 it is kept as 2^16 * high + low, so that its floor is (high << 8) + (low >> 8).
 // One invocation makes the spike trains of four output channels of one pixel of one image.
 //
-// Joined in front: TIME_STEPS, IMAGE_CHANNELS and lif.wgsl. Twin: src/cpu/image_lif.rs.
+// Joined in front: ROW, TIME_STEPS, IMAGE_CHANNELS and lif.wgsl. Twin: src/cpu/image_lif.rs.
 
 struct Layer {
     inputs: u32,  // unused: image channels are not grouped
     outputs: u32, // output channels / 4, rounded up
     side: u32,    // height and width of the image; the output's are half of that
+    neurons: array<vec4<i32>>, // [outputs, 2]: bias, threshold
 }
 
 @group(0) @binding(0) var<storage, read> layer: Layer;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<i32>>; // [9, IMAGE_CHANNELS, outputs, 2]: Wh, Wl of 4 outputs
-@group(0) @binding(2) var<storage, read> neurons: array<vec4<i32>>; // [outputs, 2]: bias, threshold
-@group(0) @binding(3) var<storage, read> pixels: array<u32>; // [images, side, side, IMAGE_CHANNELS] of u8
-@group(0) @binding(4) var<storage, read_write> spikes_out: array<vec4<u32>>; // [images, side / 2, side / 2, outputs]
+@group(0) @binding(2) var<storage, read> pixels: array<u32>; // [images, side, side, IMAGE_CHANNELS] of u8
+@group(0) @binding(3) var<storage, read_write> spikes_out: array<vec4<u32>>; // [images, side / 2, side / 2, outputs]
 
 @compute @workgroup_size(64)
 fn image_lif(@builtin(global_invocation_id) id: vec3<u32>) {
     let half = layer.side / 2u;
-    let output = id.x % layer.outputs;
-    let at = id.x / layer.outputs;
+    let unit = id.x + id.y * ROW;
+    let output = unit % layer.outputs;
+    let at = unit / layer.outputs;
     let y = at / half;
     let x = at % half;
     let image = id.z;
@@ -55,5 +56,5 @@ fn image_lif(@builtin(global_invocation_id) id: vec3<u32>) {
         currents[t] = (high << vec4(8u)) + (low >> vec4(8u));
     }
     spikes_out[(image * half * half + at) * layer.outputs + output] =
-        fire(&currents, neurons[2u * output], neurons[2u * output + 1u]);
+        fire(&currents, layer.neurons[2u * output], layer.neurons[2u * output + 1u]);
 }

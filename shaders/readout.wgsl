@@ -19,13 +19,13 @@ const THRESHOLDS = 255u;
 struct Layer {
     inputs: u32, // input channels / 4, rounded up
     side: u32,   // height and width of input and image
+    constants: array<i32>, // K [T], bias [IMAGE_CHANNELS, 2]: first, second; thresholds [255]
 }
 
 @group(0) @binding(0) var<storage, read> layer: Layer;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<i32>>; // [IMAGE_CHANNELS, 9, inputs, 2]: Wh, Wl
-@group(0) @binding(2) var<storage, read> constants: array<i32>; // K [T], bias [IMAGE_CHANNELS, 2]: first, second; thresholds [255]
-@group(0) @binding(3) var<storage, read> spikes_in: array<vec4<u32>>; // [images, side, side, inputs]
-@group(0) @binding(4) var<storage, read_write> pixels: array<u32>; // [images, side, side, IMAGE_CHANNELS] of u8
+@group(0) @binding(2) var<storage, read> spikes_in: array<vec4<u32>>; // [images, side, side, inputs]
+@group(0) @binding(3) var<storage, read_write> pixels: array<u32>; // [images, side, side, IMAGE_CHANNELS] of u8
 
 var<workgroup> rates: array<vec4<i32>, BORDERED * BORDERED * CHUNK>;
 var<workgroup> bytes: array<u32, TILE * TILE * IMAGE_CHANNELS>;
@@ -50,7 +50,7 @@ fn count_reached(level: i32) -> u32 {
     var high = THRESHOLDS;
     while (low < high) {
         let middle = (low + high) / 2u;
-        if (level >= constants[table + middle]) {
+        if (level >= layer.constants[table + middle]) {
             low = middle + 1u;
         } else {
             high = middle;
@@ -68,7 +68,7 @@ fn readout(@builtin(local_invocation_index) own: u32, @builtin(workgroup_id) wor
 
     var coefficients: array<i32, TIME_STEPS>;
     for (var t = 0u; t < TIME_STEPS; t++) {
-        coefficients[t] = constants[t];
+        coefficients[t] = layer.constants[t];
     }
     var first: array<i32, IMAGE_CHANNELS>;
     var second: array<i32, IMAGE_CHANNELS>;
@@ -105,8 +105,8 @@ fn readout(@builtin(local_invocation_index) own: u32, @builtin(workgroup_id) wor
 
     for (var o = 0u; o < IMAGE_CHANNELS; o++) {
         let bias = TIME_STEPS + 2u * o;
-        let low = second[o] + constants[bias + 1u];
-        let level = (first[o] + constants[bias] + (low >> 14u)) >> 4u;
+        let low = second[o] + layer.constants[bias + 1u];
+        let level = (first[o] + layer.constants[bias] + (low >> 14u)) >> 4u;
         bytes[own * IMAGE_CHANNELS + o] = count_reached(level);
     }
     workgroupBarrier();

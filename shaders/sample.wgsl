@@ -21,6 +21,11 @@ const FIRST_MASKS = (FIRST + 7u) / 8u;
 const SECOND_MASKS = (SECOND + 7u) / 8u;
 const SECTIONS = ENCODED + 1u; // of the input: the encoder's spikes, z
 const LATENT_WORDS = (LATENT + 3u) / 4u * 4u;
+// Where in `network`:
+const SECOND_WEIGHTS = SECTIONS * LATENT * FIRST;           // after [SECTIONS * C, FIRST] of 4 outputs, [2C, SECOND] of 4 outputs
+const HIDDEN_NEURONS = SECOND_WEIGHTS + 2u * LATENT * SECOND; // [FIRST + SECOND, 2]: bias, threshold of 4
+const LAST_NEURONS = HIDDEN_NEURONS + 2u * (FIRST + SECOND);  // [C * k]: bias, threshold, 0, 0
+const LAST_WEIGHTS = LAST_NEURONS + LATENT * NEURONS;         // [C * k, SECOND] of 4 inputs
 const QUADS = (TIME_STEPS + 15u) / 16u * 4u; // of time steps
 
 struct Run {
@@ -29,11 +34,10 @@ struct Run {
 }
 
 @group(0) @binding(0) var<storage, read> run: Run;
-@group(0) @binding(1) var<storage, read> hidden_weights: array<vec4<i32>>; // [SECTIONS * C, FIRST] then [2C, SECOND], of 4 outputs
-@group(0) @binding(2) var<storage, read> last_weights: array<vec4<i32>>; // [C * k, SECOND] of 4 inputs
-@group(0) @binding(3) var<storage, read> neurons: array<vec4<i32>>; // [FIRST + SECOND, 2]: bias, threshold of 4; [C * k]: bias, threshold, 0, 0
-@group(0) @binding(4) var<storage, read> encoded: array<u32>; // [images, LATENT_WORDS], bit t = step t; the prior does not look at it
-@group(0) @binding(5) var<storage, read_write> latents: array<u32>; // [images, LATENT_WORDS], bit t = step t
+// One buffer, because OpenGL ES promises four: hidden weights, neurons, last weights.
+@group(0) @binding(1) var<storage, read> network: array<vec4<i32>>;
+@group(0) @binding(2) var<storage, read> encoded: array<u32>; // [images, LATENT_WORDS], bit t = step t; the prior does not look at it
+@group(0) @binding(3) var<storage, read_write> latents: array<u32>; // [images, LATENT_WORDS], bit t = step t
 
 // Spikes of this step, a bit a neuron: the network's input, the hidden layers.
 var<workgroup> input_mask: array<atomic<u32>, SECTIONS * LATENT_MASKS>;
@@ -62,8 +66,8 @@ fn bits(spikes: vec4<bool>) -> u32 {
 }
 
 fn fire(carry: vec4<i32>, current: vec4<i32>, group: u32) -> Fired {
-    let potential = carry + current + neurons[2u * group];
-    let spikes = potential > neurons[2u * group + 1u];
+    let potential = carry + current + network[HIDDEN_NEURONS + 2u * group];
+    let spikes = potential > network[HIDDEN_NEURONS + 2u * group + 1u];
     return Fired(select(potential >> vec4(2u), vec4(0), spikes), bits(spikes));
 }
 
@@ -86,7 +90,7 @@ fn share(masks: vec4<u32>, at: u32, weight: i32) -> vec4<i32> {
 
 // Spike at `step` of neuron `neuron` of the last layer.
 fn drawn_spike(neuron: u32, step: u32) -> bool {
-    let unit = neurons[2u * (FIRST + SECOND) + neuron];
+    let unit = network[LAST_NEURONS + neuron];
     var carry = 0;
     var spikes = 0u;
     for (var start = 0u; start <= step; start += 16u) {
@@ -102,7 +106,7 @@ fn drawn_spike(neuron: u32, step: u32) -> bool {
             let masks_d = history[at + 3u];
             let groups = min(8u, SECOND - 8u * m);
             for (var g = 0u; g < groups; g++) {
-                let weights = last_weights[neuron * SECOND + 8u * m + g];
+                let weights = network[LAST_WEIGHTS + neuron * SECOND + 8u * m + g];
                 for (var j = 0u; j < 4u; j++) {
                     let bit = 4u * g + j;
                     a += share(masks_a, bit, weights[j]);
@@ -171,7 +175,7 @@ fn sample(@builtin(local_invocation_index) own: u32, @builtin(workgroup_id) work
                 while (mask != 0u) {
                     let input = start + firstTrailingBit(mask);
                     mask &= mask - 1u;
-                    current += hidden_weights[input * FIRST + n];
+                    current += network[input * FIRST + n];
                 }
             }
             let fired = fire(first_carry[n], current, n);
@@ -187,7 +191,7 @@ fn sample(@builtin(local_invocation_index) own: u32, @builtin(workgroup_id) work
                 while (mask != 0u) {
                     let input = 32u * m + firstTrailingBit(mask);
                     mask &= mask - 1u;
-                    current += hidden_weights[SECTIONS * LATENT * FIRST + input * SECOND + n];
+                    current += network[SECOND_WEIGHTS + input * SECOND + n];
                 }
             }
             let fired = fire(second_carry[n], current, FIRST + n);
@@ -201,7 +205,10 @@ fn sample(@builtin(local_invocation_index) own: u32, @builtin(workgroup_id) work
         workgroupBarrier();
 
         for (var m = own; m < SECOND_MASKS; m += WORKGROUP) {
-            history[m * QUADS + step / 4u][step % 4u] = atomicExchange(&second_mask[m], 0u);
+            // A whole vector: FXC refuses to write a component that is known at run time only.
+            let at = m * QUADS + step / 4u;
+            let mask = atomicExchange(&second_mask[m], 0u);
+            history[at] = select(history[at], vec4(mask), vec4(0u, 1u, 2u, 3u) == vec4(step % 4u));
         }
         for (var m = own; m < FIRST_MASKS; m += WORKGROUP) {
             atomicStore(&first_mask[m], 0u);

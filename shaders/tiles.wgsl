@@ -6,7 +6,7 @@
 // An invocation writes one texel; the image is the workgroup's z. A byte divided by 255 comes back as the same byte
 // when it is stored as rgba8unorm, so nothing is lost by the float.
 //
-// Joined in front: IMAGE_CHANNELS, pixel.wgsl. Twin: Image::to_rgba in src/images.rs.
+// Joined in front: ROW, IMAGE_CHANNELS, pixel.wgsl. Twin: Image::to_rgba in src/images.rs.
 
 struct Grid {
     columns: u32, // tiles of a row
@@ -19,11 +19,12 @@ struct Grid {
 
 @compute @workgroup_size(64)
 fn tiles(@builtin(global_invocation_id) id: vec3<u32>) {
-    if (id.x < run.side * run.side) {
+    let at = id.x + id.y * ROW;
+    if (at < run.side * run.side) {
         let tile = (grid.first + run.place + id.z) % grid.wrap;
         let corner = vec2(tile % grid.columns, tile / grid.columns) * run.side; // x, y
-        let within = vec2(id.x % run.side, id.x / run.side);
-        let color = unpack4x8unorm(pixel(id.z * run.side * run.side + id.x));
+        let within = vec2(at % run.side, at / run.side);
+        let color = unpack4x8unorm(pixel(id.z * run.side * run.side + at));
         textureStore(texture, corner + within, color);
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use super::adapters::describe;
+use super::kernels::ROW;
 use super::pump::{End, Pump};
 use crate::error::{Error, Result};
 
@@ -32,6 +33,8 @@ pub struct Gpu {
     /// panic. On a borrowed device that is the application's to hear.
     stray: Option<Arc<Mutex<Option<String>>>>,
     pub(crate) pump: Arc<Pump>,
+    /// Workgroups of a row: [`ROW`], or less in tests.
+    pub(crate) row: u32,
     /// Faults that a test plants in the kernels.
     #[cfg(test)]
     pub(crate) planted: super::testing::Planted,
@@ -82,6 +85,7 @@ impl Gpu {
             info,
             pipeline_cache: None,
             stray: Some(stray),
+            row: ROW,
             #[cfg(test)]
             planted: Default::default(),
         })
@@ -101,6 +105,7 @@ impl Gpu {
             queue,
             pipeline_cache: None,
             stray: None,
+            row: ROW,
             #[cfg(test)]
             planted: Default::default(),
         }

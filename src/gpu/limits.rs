@@ -1,7 +1,7 @@
 //! What a network asks of a device, and how large a batch a device allows.
 
 use super::device::Gpu;
-use super::kernels::{conv_transpose_lif, readout, sample};
+use super::kernels::{ROW, conv_transpose_lif, readout, sample};
 use super::sampler::Needs;
 use super::slot;
 use crate::architecture::Architecture;
@@ -91,6 +91,7 @@ pub fn required_limits(network: &Network) -> wgpu::Limits {
     let linear = [4 * architecture.decoder_widths[0].div_ceil(4) as u64];
     let most = decoder.chain(encoder).chain(linear).max().unwrap_or(1);
     let workgroups = most.div_ceil(u64::from(conv_transpose_lif::KERNEL.workgroup_size));
+    let rows = workgroups.div_ceil(u64::from(ROW));
     wgpu::Limits {
         max_bind_groups: 1,
         max_bindings_per_bind_group: bindings,
@@ -109,7 +110,11 @@ pub fn required_limits(network: &Network) -> wgpu::Limits {
         max_compute_workgroup_size_x: invocations_of_a_workgroup,
         max_compute_workgroup_size_y: 1,
         max_compute_workgroup_size_z: 1,
-        max_compute_workgroups_per_dimension: workgroups.try_into().unwrap_or(u32::MAX),
+        max_compute_workgroups_per_dimension: workgroups
+            .min(u64::from(ROW))
+            .max(4 * rows)
+            .try_into()
+            .unwrap_or(u32::MAX),
         ..wgpu::Limits::downlevel_webgl2_defaults()
     }
 }

@@ -17,7 +17,7 @@ pub(crate) struct Sampler {
 
 #[derive(Debug)]
 enum Buffers {
-    Layers([wgpu::Buffer; 3]),
+    Layers(wgpu::Buffer),
     Rates([wgpu::Buffer; 2]),
     /// Of so many channels.
     Resample(usize),
@@ -53,7 +53,7 @@ impl Sampler {
     /// `pipeline` is one of [`prior`].
     pub(super) fn prior(gpu: &Gpu, network: &Network, pipeline: wgpu::ComputePipeline) -> Self {
         let buffers = match &network.sampler {
-            network::Sampler::Layers { prior, .. } => Buffers::Layers(sample::buffers(gpu, prior)),
+            network::Sampler::Layers { prior, .. } => Buffers::Layers(sample::buffer(gpu, prior)),
             network::Sampler::Rates(rates) => Buffers::Rates(sample_rates::buffers(gpu, rates)),
         };
         Sampler { pipeline, buffers }
@@ -62,7 +62,7 @@ impl Sampler {
     /// `pipeline` is one of [`posterior`].
     pub(super) fn posterior(gpu: &Gpu, network: &Network, pipeline: wgpu::ComputePipeline) -> Self {
         let buffers = match &network.sampler {
-            network::Sampler::Layers { posterior, .. } => Buffers::Layers(sample::buffers(gpu, posterior)),
+            network::Sampler::Layers { posterior, .. } => Buffers::Layers(sample::buffer(gpu, posterior)),
             network::Sampler::Rates(_) => Buffers::Resample(network.architecture.latent_channels),
         };
         Sampler { pipeline, buffers }
@@ -79,7 +79,7 @@ impl Sampler {
     ) -> Pass {
         let Sampler { pipeline, buffers } = self;
         match buffers {
-            Buffers::Layers(buffers) => sample::pass(gpu, pipeline, run, buffers, encoded, latents),
+            Buffers::Layers(network) => sample::pass(gpu, pipeline, run, network, encoded, latents),
             Buffers::Rates(buffers) => sample_rates::pass(gpu, pipeline, run, buffers, latents),
             Buffers::Resample(channels) => resample::pass(gpu, pipeline, *channels, run, encoded, latents),
         }
@@ -99,7 +99,7 @@ impl Needs {
         let (steps, channels) = (network.architecture.time_steps, network.architecture.latent_channels);
         let (binding, workgroup_bytes) = match &network.sampler {
             network::Sampler::Layers { prior, posterior } => {
-                let largest = sample::largest(prior).max(sample::largest(posterior));
+                let largest = sample::bytes(prior).max(sample::bytes(posterior));
                 (largest, sample::workgroup_bytes(channels, steps))
             }
             network::Sampler::Rates(rates) => {

@@ -62,7 +62,7 @@ const FAULTS: [(&str, &str, &str); 58] = [
     ("resample", "steps(words) < counts", "steps(words) <= counts"),
     ("resample", "t * GROUPS + group", "t * GROUPS + image"),
     ("readout", "low >> vec4(14u)", "low >> vec4(13u)"),
-    ("readout", "level >= constants", "level > constants"),
+    ("readout", "level >= layer.constants", "level > layer.constants"),
     ("readout", "var high = THRESHOLDS", "var high = THRESHOLDS - 1u"),
     ("readout", "corner.x + cell % BORDERED - 1u", "corner.x + cell % BORDERED"),
     ("rgba", "red * 0x010101u", "red * 0x010100u"),
@@ -75,7 +75,7 @@ const FAULTS: [(&str, &str, &str); 58] = [
 
 /// A device whose compiler makes one fault, and the kernels it is in.
 fn faulty(gpu: &Gpu, (file, right, wrong): (&'static str, &'static str, &'static str)) -> (Gpu, Vec<Part>) {
-    let has = |part: &Part| is_in(file, part.kernel().name) && part.kernel().source(&[]).contains(right);
+    let has = |part: &Part| is_in(file, part.kernel().name) && part.kernel().source(1, &[]).contains(right);
     let mut gpu = gpu.clone();
     gpu.planted = Planted::new(
         move |kernel, source| {
@@ -172,6 +172,21 @@ fn a_round_tells_what_is_wrong_and_how() {
     let verdict = report.verdict(3.0);
     let tail = format!("WRONG: {} and {} more, always the same: software", names[0], names.len() - 1);
     assert!(verdict.ends_with(&tail), "{verdict}");
+}
+
+/// Large maps go on in the next row of workgroups: here, every map does.
+#[test]
+fn kernels_are_right_whatever_the_length_of_a_row() {
+    let Some(gpu) = adapter() else { return };
+    for row in [1, 3] {
+        let mut gpu = gpu.clone();
+        gpu.row = row;
+        let mut verification = Verification::of(Subject::Gpu(Box::new(gpu)), options(), &[]);
+        for part in Part::ALL {
+            let seen = pollster::block_on(verification.sightings(Check::Kernel(part), 0)).expect("it runs");
+            assert_eq!(seen.len(), 0, "{part:?} in rows of {row}");
+        }
+    }
 }
 
 /// Every other compilation of a kernel is wrong, as if memory were: the same work comes out in two ways.

@@ -1,12 +1,12 @@
 //! `shaders/conv_lif.wgsl`: a spiking convolution of stride 2.
 
-use super::{Binding, GATHER, Kernel, LIF, LayerBuffers, Pass};
+use super::{Binding, GATHER, Kernel, LIF, LayerBuffers, Pass, folded};
 use crate::gpu::device::Gpu;
 
 pub(crate) const KERNEL: Kernel = Kernel {
     name: "conv_lif",
     parts: &[LIF, GATHER, include_str!("../../../shaders/conv_lif.wgsl")],
-    bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::Read, Binding::Write],
+    bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::Write],
     workgroup_size: 64,
 };
 
@@ -20,7 +20,7 @@ pub(crate) fn pass(
     output: &wgpu::Buffer,
 ) -> Pass {
     let pixels = layer.sizes.side * layer.sizes.side / 4;
-    let workgroups = [(pixels * layer.sizes.outputs).div_ceil(KERNEL.workgroup_size), 1];
+    let workgroups = folded(gpu, &KERNEL, pixels * layer.sizes.outputs, 1);
     KERNEL.pass(gpu, pipeline, &layer.bind(input, output), workgroups)
 }
 

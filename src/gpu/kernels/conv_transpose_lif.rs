@@ -1,12 +1,12 @@
 //! `shaders/conv_transpose_lif.wgsl`: a spiking transposed convolution.
 
-use super::{Binding, GATHER, Kernel, LIF, LayerBuffers, Pass};
+use super::{Binding, GATHER, Kernel, LIF, LayerBuffers, Pass, folded};
 use crate::gpu::device::Gpu;
 
 pub(crate) const KERNEL: Kernel = Kernel {
     name: "conv_transpose_lif",
     parts: &[LIF, GATHER, include_str!("../../../shaders/conv_transpose_lif.wgsl")],
-    bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::Read, Binding::Write],
+    bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::Write],
     workgroup_size: 64,
 };
 
@@ -21,7 +21,7 @@ pub(crate) fn pass(
 ) -> Pass {
     let sizes = layer.sizes;
     let pixels_of_a_parity = sizes.side * sizes.side;
-    let workgroups = [(pixels_of_a_parity * sizes.outputs).div_ceil(KERNEL.workgroup_size), 4];
+    let workgroups = folded(gpu, &KERNEL, pixels_of_a_parity * sizes.outputs, 4);
     KERNEL.pass(gpu, pipeline, &layer.bind(input, output), workgroups)
 }
 

@@ -1,13 +1,13 @@
 //! `shaders/image_lif.wgsl`: the encoder's first layer, on u8 pixels.
 
-use super::{Binding, GroupedLayer, Kernel, LayerBuffers, Pass};
+use super::{Binding, GroupedLayer, Kernel, LayerBuffers, Pass, folded};
 use crate::gpu::device::Gpu;
 use crate::network::SpikingLayer;
 
 pub(crate) const KERNEL: Kernel = Kernel {
     name: "image_lif",
     parts: &[include_str!("../../../shaders/lif.wgsl"), include_str!("../../../shaders/image_lif.wgsl")],
-    bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::Read, Binding::Write],
+    bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::Write],
     workgroup_size: 64,
 };
 
@@ -42,7 +42,7 @@ pub(crate) fn pass(
     output: &wgpu::Buffer,
 ) -> Pass {
     let outputs = layer.sizes.side * layer.sizes.side / 4 * layer.sizes.outputs;
-    let workgroups = [outputs.div_ceil(KERNEL.workgroup_size), 1];
+    let workgroups = folded(gpu, &KERNEL, outputs, 1);
     KERNEL.pass(gpu, pipeline, &layer.bind(pixels, output), workgroups)
 }
 

@@ -1,12 +1,12 @@
 //! `shaders/linear_lif.wgsl`: a fully connected spiking layer.
 
-use super::{Binding, GATHER, Kernel, LIF, LayerBuffers, Pass};
+use super::{Binding, GATHER, Kernel, LIF, LayerBuffers, Pass, folded};
 use crate::gpu::device::Gpu;
 
 pub(crate) const KERNEL: Kernel = Kernel {
     name: "linear_lif",
     parts: &[LIF, GATHER, include_str!("../../../shaders/linear_lif.wgsl")],
-    bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::Read, Binding::Write],
+    bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::Write],
     workgroup_size: 64,
 };
 
@@ -18,7 +18,7 @@ pub(crate) fn pass(
     input: &wgpu::Buffer,
     output: &wgpu::Buffer,
 ) -> Pass {
-    let workgroups = [layer.sizes.outputs.div_ceil(KERNEL.workgroup_size), 1];
+    let workgroups = folded(gpu, &KERNEL, layer.sizes.outputs, 1);
     KERNEL.pass(gpu, pipeline, &layer.bind(input, output), workgroups)
 }
 

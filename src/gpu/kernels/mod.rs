@@ -34,6 +34,16 @@ pub(crate) enum Binding {
     Texture,
 }
 
+/// Devices take 65,535 workgroups in a dimension at most. What has more goes on in the next row, after so many: x is the
+/// place in the row, y the row (times what else y says).
+pub(crate) const ROW: u32 = 1 << 15;
+
+/// Workgroups for so many invocations of each of `kinds` kinds, which y tells apart.
+pub(crate) fn folded(gpu: &Gpu, kernel: &Kernel, invocations: u32, kinds: u32) -> [u32; 2] {
+    let workgroups = invocations.div_ceil(kernel.workgroup_size);
+    [workgroups.min(gpu.row), kinds * workgroups.div_ceil(gpu.row)]
+}
+
 /// What the layers' kernels have in common.
 const LIF: &str = include_str!("../../../shaders/lif.wgsl");
 pub(crate) const GATHER: &str = include_str!("../../../shaders/gather.wgsl");
@@ -55,9 +65,9 @@ pub(crate) struct Kernel {
 }
 
 impl Kernel {
-    /// The whole shader, with the constants that size its arrays in front.
-    pub(crate) fn source(&self, constants: &[(&str, u32)]) -> String {
-        let mut source = String::new();
+    /// The whole shader, with the constants that size its arrays in front. `row`: workgroups of a row; see [`ROW`].
+    pub(crate) fn source(&self, row: u32, constants: &[(&str, u32)]) -> String {
+        let mut source = format!("const ROW: u32 = {}u;\n", row * self.workgroup_size);
         for (name, value) in constants {
             source += &format!("const {name}: u32 = {value}u;\n");
         }
@@ -67,7 +77,7 @@ impl Kernel {
 
     /// Compiles the kernel.
     pub(crate) fn pipeline(&self, gpu: &Gpu, constants: &[(&str, u32)]) -> wgpu::ComputePipeline {
-        self.compile(gpu, gpu.kernel_text(self.name, self.source(constants)))
+        self.compile(gpu, gpu.kernel_text(self.name, self.source(gpu.row, constants)))
     }
 
     /// Compiles a text with the kernel's entry point and bindings.
@@ -217,15 +227,17 @@ pub(crate) struct LayerSizes {
     pub(crate) inputs: u32,
     pub(crate) outputs: u32,
     pub(crate) side: u32,
+    /// The neurons begin at a multiple of 16 bytes.
+    pub(crate) padding: u32,
 }
 
 /// A spiking layer in GPU memory.
 #[derive(Debug)]
 pub(crate) struct LayerBuffers {
     pub(crate) sizes: LayerSizes,
-    sizes_buffer: wgpu::Buffer,
+    /// The sizes, then the neurons: OpenGL ES promises no more than four buffers to a kernel.
+    layer: wgpu::Buffer,
     weights: wgpu::Buffer,
-    neurons: wgpu::Buffer,
 }
 
 impl LayerBuffers {
@@ -235,13 +247,15 @@ impl LayerBuffers {
             inputs: if side == 0 { layer.taps * layer.inputs } else { layer.inputs } as u32,
             outputs: layer.outputs as u32,
             side: side as u32,
+            padding: 0,
         };
+        let neurons: Vec<[i32; 4]> =
+            std::iter::once(bytemuck::cast(sizes)).chain(layer.neurons.iter().copied()).collect();
         let storage = wgpu::BufferUsages::STORAGE;
         LayerBuffers {
             sizes,
-            sizes_buffer: constant_buffer(gpu, label, &[sizes], storage),
+            layer: constant_buffer(gpu, label, &neurons, storage),
             weights: constant_buffer(gpu, label, &layer.weights, storage),
-            neurons: constant_buffer(gpu, label, &layer.neurons, storage),
         }
     }
 
@@ -250,8 +264,8 @@ impl LayerBuffers {
         &'a self,
         input: &'a wgpu::Buffer,
         output: &'a wgpu::Buffer,
-    ) -> [&'a wgpu::Buffer; 5] {
-        [&self.sizes_buffer, &self.weights, &self.neurons, input, output]
+    ) -> [&'a wgpu::Buffer; 4] {
+        [&self.layer, &self.weights, input, output]
     }
 }
 
@@ -303,5 +317,34 @@ impl GroupedLayer {
             })
             .collect();
         GroupedLayer { taps: layer.taps, inputs, outputs: groups.len(), weights, neurons }
+    }
+}
+
+#[cfg(all(test, feature = "bundled"))]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use crate::gpu::testing::gpus;
+    use crate::{Checkpoint, Generator, Network};
+
+    /// Rows so short that every kernel needs several.
+    #[test]
+    fn a_dispatch_goes_on_in_the_next_row() {
+        let network =
+            Network::new(&Checkpoint::bundled("cifar10").expect("bundled").expect("valid")).expect("valid");
+        let cpu = Generator::builder(&network).cpu();
+        let images = cpu.generate(7, 0..3).expect("images");
+        let again = cpu.reconstruct(images.as_bytes(), 7, 0).expect("images");
+        for gpu in gpus() {
+            for row in [1, 3] {
+                let mut gpu = gpu.clone();
+                gpu.row = row;
+                let builder = Generator::builder(&network).batch(NonZeroUsize::MIN.saturating_add(1));
+                let generator = pollster::block_on(builder.gpu(&gpu)).expect("a generator");
+                assert_eq!(generator.generate(7, 0..3).expect("images"), images, "{}, {row}", gpu.name());
+                let found = generator.reconstruct(images.as_bytes(), 7, 0).expect("images");
+                assert_eq!(found, again, "{}, {row}", gpu.name());
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::network::{Moment, Readout, pixel_thresholds};
 pub(crate) const KERNEL: Kernel = Kernel {
     name: "readout",
     parts: &[include_str!("../../../shaders/readout.wgsl")],
-    bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::Read, Binding::Write],
+    bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::Write],
     workgroup_size: 64,
 };
 
@@ -46,15 +46,20 @@ fn weights(layer: &Readout) -> Vec<[i32; 4]> {
 }
 
 /// K, the limbs of each bias, the pixel thresholds.
-fn table(moment: &Moment) -> Vec<i32> {
+fn table(layer: &Readout, side: usize, moment: &Moment) -> Vec<i32> {
+    let sizes = [layer.inputs.div_ceil(4) as i32, side as i32];
     let biases = moment.bias.iter().flat_map(|&bias| limbs(bias));
-    moment.coefficients.iter().copied().chain(biases).chain(pixel_thresholds()).collect()
+    sizes
+        .into_iter()
+        .chain(moment.coefficients.iter().copied())
+        .chain(biases)
+        .chain(pixel_thresholds())
+        .collect()
 }
 
 /// The layer in GPU memory.
 #[derive(Debug)]
 pub(crate) struct Buffers {
-    sizes: wgpu::Buffer,
     weights: wgpu::Buffer,
     /// One for each moment.
     tables: Vec<wgpu::Buffer>,
@@ -66,12 +71,10 @@ impl Buffers {
     pub(crate) fn new(gpu: &Gpu, layer: &Readout, side: usize) -> Self {
         let label = "fsvae.readout";
         let storage = wgpu::BufferUsages::STORAGE;
-        let sizes = [layer.inputs.div_ceil(4) as u32, side as u32];
         Buffers {
-            sizes: constant_buffer(gpu, label, &sizes, storage),
             weights: constant_buffer(gpu, label, &weights(layer), storage),
             tables: (layer.moments.iter())
-                .map(|moment| constant_buffer(gpu, label, &table(moment), storage))
+                .map(|moment| constant_buffer(gpu, label, &table(layer, side, moment), storage))
                 .collect(),
             tiles: (side as u32).div_ceil(TILE),
         }
@@ -88,7 +91,7 @@ pub(crate) fn passes(
     pixels: &wgpu::Buffer,
 ) -> Vec<Pass> {
     let pass = |table| {
-        let buffers = [&layer.sizes, &layer.weights, table, spikes, pixels];
+        let buffers = [table, &layer.weights, spikes, pixels];
         KERNEL.pass(gpu, pipeline, &buffers, [layer.tiles; 2])
     };
     layer.tables.iter().map(pass).collect()

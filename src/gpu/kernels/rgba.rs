@@ -1,6 +1,6 @@
 //! `shaders/rgba.wgsl`: pixels to a buffer of RGBA8 words.
 
-use super::{Binding, Kernel, Pass};
+use super::{Binding, Kernel, Pass, folded};
 use crate::gpu::device::Gpu;
 
 pub(crate) const KERNEL: Kernel = Kernel {
@@ -21,5 +21,5 @@ pub(crate) fn pass(
 ) -> Pass {
     let resources =
         [run.as_entire_binding(), pixels.as_entire_binding(), wgpu::BindingResource::Buffer(target)];
-    KERNEL.bind(gpu, pipeline, &resources, [((side * side) as u32).div_ceil(KERNEL.workgroup_size), 1])
+    KERNEL.bind(gpu, pipeline, &resources, folded(gpu, &KERNEL, (side * side) as u32, 1))
 }

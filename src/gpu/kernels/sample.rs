@@ -8,7 +8,7 @@ use crate::philox::{Stream, halves};
 pub(crate) const KERNEL: Kernel = Kernel {
     name: "sample",
     parts: &[include_str!("../../../shaders/philox.wgsl"), include_str!("../../../shaders/sample.wgsl")],
-    bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::Read, Binding::Read, Binding::Write],
+    bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::Write],
     workgroup_size: 128,
 };
 
@@ -69,29 +69,31 @@ pub(crate) fn latent_words(latent_channels: usize) -> usize {
     latent_channels.next_multiple_of(4)
 }
 
-/// Bytes of the largest of the [`buffers`].
-pub(crate) fn largest([first, second, last]: &[SpikingLayer; 3]) -> usize {
+/// Bytes of the [`buffer`].
+pub(crate) fn bytes([first, second, last]: &[SpikingLayer; 3]) -> usize {
     let padded = |layer: &SpikingLayer| layer.inputs * layer.outputs.next_multiple_of(4);
     let hidden = padded(first) + padded(second);
     let neurons = 2 * (first.outputs.next_multiple_of(4) + second.outputs) + 4 * last.outputs;
-    4 * hidden.max(last.weights.len()).max(neurons)
+    4 * (hidden + neurons + last.weights.len())
 }
 
-/// Buffers `[hidden weights, last weights, neurons]` of the prior or the posterior.
-pub(crate) fn buffers(gpu: &Gpu, layers: &[SpikingLayer; 3]) -> [wgpu::Buffer; 3] {
-    let storage =
-        |contents: &[i32]| constant_buffer(gpu, "fsvae.sampler", contents, wgpu::BufferUsages::STORAGE);
-    let mut hidden = Vec::new();
-    let mut neurons = Vec::new();
-    for layer in &layers[..2] {
-        let grouped = GroupedLayer::new(layer);
+/// The prior's or the posterior's numbers: hidden weights, neurons, last weights.
+pub(crate) fn buffer(gpu: &Gpu, layers: &[SpikingLayer; 3]) -> wgpu::Buffer {
+    let mut numbers = Vec::with_capacity(bytes(layers) / 4);
+    let [hidden @ .., last] = layers;
+    let hidden = [GroupedLayer::new(&hidden[0]), GroupedLayer::new(&hidden[1])];
+    for (grouped, layer) in hidden.iter().zip(layers) {
         // Rows of inputs past the last one are not there.
-        hidden.extend_from_slice(&grouped.weights[..layer.inputs * grouped.outputs]);
-        neurons.extend(grouped.neurons);
+        numbers.extend_from_slice(grouped.weights[..layer.inputs * grouped.outputs].as_flattened());
     }
-    let last = &layers[2];
-    neurons.extend(last.bias.iter().zip(&last.threshold).map(|(bias, threshold)| [*bias, *threshold, 0, 0]));
-    [storage(hidden.as_flattened()), storage(&last.weights), storage(neurons.as_flattened())]
+    for grouped in &hidden {
+        numbers.extend_from_slice(grouped.neurons.as_flattened());
+    }
+    numbers.extend(
+        last.bias.iter().zip(&last.threshold).flat_map(|(bias, threshold)| [*bias, *threshold, 0, 0]),
+    );
+    numbers.extend_from_slice(&last.weights);
+    constant_buffer(gpu, "fsvae.sampler", &numbers, wgpu::BufferUsages::STORAGE)
 }
 
 /// Draws z of the images `run` starts at into `latents`, `[images, latent words]`. `encoded` are the
@@ -100,11 +102,11 @@ pub(crate) fn pass(
     gpu: &Gpu,
     pipeline: &wgpu::ComputePipeline,
     run: &wgpu::Buffer,
-    [hidden, last, neurons]: &[wgpu::Buffer; 3],
+    network: &wgpu::Buffer,
     encoded: &wgpu::Buffer,
     latents: &wgpu::Buffer,
 ) -> Pass {
-    KERNEL.pass(gpu, pipeline, &[run, hidden, last, neurons, encoded, latents], [1, 1])
+    KERNEL.pass(gpu, pipeline, &[run, network, encoded, latents], [1, 1])
 }
 
 #[cfg(test)]
@@ -158,7 +160,7 @@ mod tests {
                 let start = constant_buffer(gpu, "test", &start, wgpu::BufferUsages::STORAGE);
                 let encoded = storage(gpu, &grouped(&encoded, channels));
                 let latents = results(gpu, IMAGES * latent_words(channels));
-                let pass = pass(gpu, &pipeline, &start, &buffers(gpu, &layers), &encoded, &latents);
+                let pass = pass(gpu, &pipeline, &start, &buffer(gpu, &layers), &encoded, &latents);
                 let found = run(gpu, &pass, IMAGES, &latents);
                 prop_assert_eq!(&found, &grouped(&expected, channels), "{}", gpu.name());
             }

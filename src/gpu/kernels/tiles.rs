@@ -1,6 +1,6 @@
 //! `shaders/tiles.wgsl`: pixels to the tiles of a texture.
 
-use super::{Binding, Kernel, Pass, constant_buffer};
+use super::{Binding, Kernel, Pass, constant_buffer, folded};
 use crate::gpu::device::Gpu;
 
 pub(crate) const KERNEL: Kernel = Kernel {
@@ -46,5 +46,5 @@ pub(crate) fn pass(
         grid.as_entire_binding(),
         wgpu::BindingResource::TextureView(target),
     ];
-    KERNEL.bind(gpu, pipeline, &resources, [((side * side) as u32).div_ceil(KERNEL.workgroup_size), 1])
+    KERNEL.bind(gpu, pipeline, &resources, folded(gpu, &KERNEL, (side * side) as u32, 1))
 }

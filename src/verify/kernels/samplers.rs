@@ -4,7 +4,7 @@ use super::{Case, Dispatch, Part, Random, Results, Scale, Shape, Unit, grouped, 
 use crate::cpu::sample::{Sampler as Twin, sample};
 use crate::cpu::spikes::Spikes;
 use crate::cpu::vectors::Processor;
-use crate::gpu::kernels::sample::{Run, buffers, constants, pass};
+use crate::gpu::kernels::sample::{Run, buffer, constants, pass};
 use crate::gpu::{Gpu, Variant};
 use crate::network::SpikingLayer;
 use crate::philox::{Draws, Stream};
@@ -93,7 +93,7 @@ impl Case for Sampler {
         let start = storage(gpu, &[Run::new(self.seed, FIRST)]);
         let encoded = storage(gpu, &grouped(&self.encoded, self.channels));
         let latents = results(gpu, IMAGES * self.shape().words());
-        let pass = pass(gpu, pipeline, &start, &buffers(gpu, &self.layers), &encoded, &latents);
+        let pass = pass(gpu, pipeline, &start, &buffer(gpu, &self.layers), &encoded, &latents);
         Dispatch { pass, results: Results::Buffer(latents) }
     }
 }

@@ -47,6 +47,10 @@ fn componentwise() -> Vec<Case> {
         vector("vec4<u32> <<", "v << (w & vec4(31u))", |v, w| v << (w & 31)),
         vector("vec4<u32> >>", "v >> (w & vec4(31u))", |v, w| v >> (w & 31)),
         vector("vec4<u32> !=", "select(vec4(0u), vec4(1u), v != w)", |v, w| u32::from(v != w)),
+        vector("vec4<u32> ==", "select(vec4(0u), vec4(1u), (v & vec4(3u)) == (w & vec4(3u)))", |v, w| {
+            u32::from(v & 3 == w & 3)
+        }),
+        vector("vec4<u32> <", "select(vec4(0u), vec4(1u), v < w)", |v, w| u32::from(v < w)),
         vector("vec4<u32> select", "select(v, w, (v & vec4(2u)) != vec4(0u))", |v, w| {
             if v & 2 == 0 { v } else { w }
         }),

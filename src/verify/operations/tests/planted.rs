@@ -68,6 +68,8 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("vec4<u32> <<", "w & vec4(31u)", "w & vec4(31u, 31u, 31u, 15u)"),
     ("vec4<u32> >>", "w & vec4(31u)", "w.yyzw & vec4(31u)"),
     ("vec4<u32> !=", "v != w", "v < w"),
+    ("vec4<u32> ==", "== (w", ">= (w"),
+    ("vec4<u32> <", "v < w", "v <= w.yyzw"),
     ("vec4<u32> select", "select(v, w,", "select(v, w.xyyw,"),
     ("vec4<i32> +", "p + q", "p + abs(q)"),
     ("vec4<i32> -", "p - q", "q - p"),
