@@ -1,0 +1,21 @@
+//! Weights of a Fully Spiking Variational Autoencoder (FSVAE) that makes pixel-art faces, 16 x 16 RGB, as bytes.
+//!
+//! The crate `fsvae` runs it, and takes it in with its feature `faces`: `Checkpoint::bundled("faces")`.
+//!
+//! One (model, seed, index) is one image for ever, so these bytes stay as they are within a version that Cargo takes for
+//! compatible: other weights are 0.2.
+//!
+//! # Licence
+//!
+//! The weights are under MIT or Apache-2.0, as you like. They were trained on faces that the npm package
+//! `@dicebear/pixel-art` draws (its design is under CC0 1.0, its code under MIT); none of its pictures is in this crate.
+#![no_std]
+
+/// What the model is called.
+pub const NAME: &str = "faces";
+
+/// The checkpoint, a safetensors file.
+pub const WEIGHTS: &[u8] = include_bytes!("../faces.safetensors");
+
+/// The model card, in Markdown: sizes, training, measurements, licences.
+pub const CARD: &str = include_str!("../README.md");
