@@ -8,19 +8,7 @@
 // inputs reach them: 1, 2, 2 or 4. The 4 T sums stay in registers; each weight is read once for all
 // steps, and inputs that never spike are skipped.
 //
-// Joined in front: ROW, TIME_STEPS, GATHER, lif.wgsl and gather.wgsl. Twin: src/cpu/conv_transpose_lif.rs.
-
-struct Layer {
-    inputs: u32,  // input channels / 4, rounded up
-    outputs: u32, // output channels / 4, rounded up
-    side: u32,    // height and width of the input; the output's are twice that
-    neurons: array<vec4<i32>>, // [outputs, 2]: bias, threshold
-}
-
-@group(0) @binding(0) var<storage, read> layer: Layer;
-@group(0) @binding(1) var<storage, read> weights: array<vec4<i32>>; // [9, 4 inputs, outputs] of 4 outputs
-@group(0) @binding(2) var<storage, read> spikes_in: array<vec4<u32>>; // [images, side, side, inputs]
-@group(0) @binding(3) var<storage, read_write> spikes_out: array<vec4<u32>>; // [images, 2 side, 2 side, outputs]
+// Joined in front: ROW, TIME_STEPS, GATHER, lif.wgsl, layer.wgsl, gather.wgsl. Twin: src/cpu/conv_transpose_lif.rs.
 
 @compute @workgroup_size(64)
 fn conv_transpose_lif(@builtin(global_invocation_id) id: vec3<u32>) {

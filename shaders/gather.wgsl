@@ -1,7 +1,7 @@
 // What arrives at four outputs by one tap of a layer, in one of three ways; all give the same sums. Which is fastest
 // depends on the adapter.
 //
-// Joined in front: GATHER and lif.wgsl; behind: a layer's kernel, which declares `layer`, `weights`, `spikes_in`.
+// Joined in front: TIME_STEPS, GATHER, lif.wgsl (Currents, receive), layer.wgsl (layer, weights, spikes_in).
 
 const DENSE = 0u;    // every input, silent or not
 const BRANCHES = 1u; // an input that is silent at all time steps is jumped over

@@ -1,14 +1,15 @@
 //! `fsvae info`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use fsvae::{Network, gpu};
 use indicatif::HumanBytes;
 use serde::Serialize;
 
+use super::output::{Target, make_folder};
 use super::report::{print, print_json};
-use super::say::one_line;
+use super::say::{one_line, say};
 use super::{Failure, model};
 
 #[derive(Debug, clap::Args)]
@@ -18,6 +19,9 @@ pub(super) struct Arguments {
     /// As JSON
     #[arg(long)]
     json: bool,
+    /// Write the GPU's kernels, WGSL as it is compiled for this model, into this folder, a file each
+    #[arg(long, value_name = "DIR")]
+    kernels: Option<PathBuf>,
 }
 
 #[derive(Debug, Serialize)]
@@ -69,6 +73,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let weights = layer.outputs * layer.fan_in;
         Layer { name: layer.name.clone(), inputs: layer.inputs, outputs: layer.outputs, weights, exponents }
     });
+    if let Some(directory) = &arguments.kernels {
+        write_kernels(&network, directory)?;
+    }
     let memory = gpu::memory(&network);
     let info = Info {
         model: one_line(checkpoint.origin()),
@@ -88,6 +95,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         layers: layers.collect(),
     };
     if arguments.json { print_json(&info) } else { print(&table(&info)) }
+}
+
+/// A file for each kernel, called like it.
+fn write_kernels(network: &Network, directory: &Path) -> Result<(), Failure> {
+    make_folder(directory)?;
+    let kernels = gpu::kernels(network);
+    for kernel in &kernels {
+        let path = directory.join(format!("{}.wgsl", kernel.name));
+        Target::at(&path)?.write(kernel.wgsl.as_bytes())?;
+    }
+    say(format!("wrote {} kernels into {}", kernels.len(), directory.display()));
+    Ok(())
 }
 
 fn table(info: &Info) -> String {

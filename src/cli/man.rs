@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Command, CommandFactory};
 
 use super::Failure;
-use super::output::Target;
+use super::output::{Target, make_folder};
 use super::say::say;
 
 #[derive(Debug, clap::Args)]
@@ -20,10 +20,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let directory = &arguments.directory;
-    std::fs::create_dir_all(directory).map_err(|source| {
-        let place = format!("{}: cannot make the folder", directory.display());
-        Failure::Write { place, source }
-    })?;
+    make_folder(directory)?;
     let mut command = super::Arguments::command().disable_help_subcommand(true);
     command.build();
     let pages = write(&command, directory)?;

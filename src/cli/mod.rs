@@ -27,6 +27,7 @@ mod reconstruct;
 mod report;
 mod say;
 mod signals;
+mod spikes;
 mod standard_error;
 mod tuning;
 mod usage;
@@ -62,6 +63,8 @@ enum Command {
     Encode(encode::Arguments),
     /// Decode latent spike trains into images
     Decode(decode::Arguments),
+    /// Write what fires while an image is made: numbers, a picture, or an animation
+    Spikes(spikes::Arguments),
     /// Go from one image to another through the latent space
     Interpolate(interpolate::Arguments),
     /// Show a checkpoint's architecture, sizes and rounding
@@ -151,6 +154,7 @@ fn run() -> ExitCode {
         Command::Reconstruct(arguments) => reconstruct::run(&arguments),
         Command::Encode(arguments) => encode::run(&arguments),
         Command::Decode(arguments) => decode::run(&arguments),
+        Command::Spikes(arguments) => spikes::run(&arguments),
         Command::Interpolate(arguments) => interpolate::run(&arguments),
         Command::Info(arguments) => info::run(&arguments),
         Command::Devices(arguments) => devices::run(&arguments),

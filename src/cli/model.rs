@@ -97,7 +97,7 @@ impl Model {
 impl Arguments {
     /// The checkpoint, if it is a file.
     pub(super) fn file(&self) -> Option<&Path> {
-        self.model.model.as_deref().filter(|model| model.to_str().and_then(Checkpoint::bundled).is_none())
+        self.model.model.as_deref().and_then(file)
     }
 
     pub(super) fn network(&self) -> Result<Network, Failure> {
@@ -105,14 +105,23 @@ impl Arguments {
     }
 
     pub(super) fn network_and_identity(&self) -> Result<(Network, Identity), Failure> {
-        let path = self.model.path()?;
-        let checkpoint = open(path)?;
-        let name = path.file_stem().map_or_else(String::new, |name| one_line(&name.to_string_lossy()));
-        let network = Network::new(&checkpoint)?;
-        // A clone shares the weights.
-        let identity = Identity { name, digest: digest(checkpoint.as_bytes()), network: network.clone() };
-        Ok((network, identity))
+        network_and_identity(self.model.path()?)
     }
+}
+
+/// A model, if it is a file.
+pub(super) fn file(model: &Path) -> Option<&Path> {
+    Some(model).filter(|model| model.to_str().and_then(Checkpoint::bundled).is_none())
+}
+
+/// The network of a model, and which model it is.
+pub(super) fn network_and_identity(model: &Path) -> Result<(Network, Identity), Failure> {
+    let checkpoint = open(model)?;
+    let name = model.file_stem().map_or_else(String::new, |name| one_line(&name.to_string_lossy()));
+    let network = Network::new(&checkpoint)?;
+    // A clone shares the weights.
+    let identity = Identity { name, digest: digest(checkpoint.as_bytes()), network: network.clone() };
+    Ok((network, identity))
 }
 
 /// The help of an argument that takes a model.

@@ -20,6 +20,7 @@ pub(crate) mod roofline;
 mod sampler;
 mod signal;
 mod slot;
+mod sources;
 mod steps;
 mod target;
 mod timing;
@@ -37,6 +38,7 @@ pub use memory::{Memory, memory};
 #[cfg(feature = "verify")]
 pub(crate) use model::Model;
 pub(crate) use pace::BUDGET;
+pub use sources::{KernelSource, kernels};
 pub use target::{Layout, Origin, Target};
 pub use timing::KernelTime;
 pub use variant::Variant;

@@ -56,7 +56,8 @@ const FAULTS: [(&str, &str, &str); 58] = [
     ("sample_rates", "countOneBits(words.y) +", "countOneBits(words.x) +"),
     ("sample_rates", "i32(ones) - 64", "i32(ones) - 63"),
     ("sample_rates", "below + more - 1u] < current", "below + more - 1u] <= current"),
-    ("sample_rates", "n < 17u", "n < 16u"),
+    // The last bits of a rate show in one draw of 65,536 only.
+    ("sample_rates", "n < 17u", "n < 9u"),
     ("sample_rates", "words >> vec4(16u)", "words >> vec4(17u)"),
     ("resample", "countOneBits(trains.z)", "countOneBits(trains.w)"),
     ("resample", "steps(words) < counts", "steps(words) <= counts"),

@@ -30,6 +30,14 @@ fn failure(path: &Path, source: std::io::Error) -> Failure {
     Failure::Write { place: format!("{}: cannot write it", path.display()), source }
 }
 
+/// Makes a folder for files of a command's own names, if it is not there.
+pub(super) fn make_folder(path: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(path).map_err(|source| {
+        let place = format!("{}: cannot make the folder", path.display());
+        Failure::Write { place, source }
+    })
+}
+
 /// `--format`, the same for all commands that write pictures.
 #[derive(Debug, clap::Args)]
 pub(super) struct FormatArgument {

@@ -46,6 +46,7 @@ pub(crate) fn folded(gpu: &Gpu, kernel: &Kernel, invocations: u32, kinds: u32) -
 
 /// What the layers' kernels have in common.
 const LIF: &str = include_str!("../../../shaders/lif.wgsl");
+const LAYER: &str = include_str!("../../../shaders/layer.wgsl");
 pub(crate) const GATHER: &str = include_str!("../../../shaders/gather.wgsl");
 
 /// The constants in front of a layer's kernel.
@@ -67,11 +68,16 @@ pub(crate) struct Kernel {
 impl Kernel {
     /// The whole shader, with the constants that size its arrays in front. `row`: workgroups of a row; see [`ROW`].
     pub(crate) fn source(&self, row: u32, constants: &[(&str, u32)]) -> String {
+        self.joined(row, constants, self.parts.len())
+    }
+
+    /// The first so many parts of it.
+    fn joined(&self, row: u32, constants: &[(&str, u32)], parts: usize) -> String {
         let mut source = format!("const ROW: u32 = {}u;\n", row * self.workgroup_size);
         for (name, value) in constants {
             source += &format!("const {name}: u32 = {value}u;\n");
         }
-        self.parts.iter().for_each(|part| source += part);
+        self.parts[..parts].iter().for_each(|part| source += part);
         source
     }
 

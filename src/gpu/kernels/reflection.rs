@@ -61,6 +61,35 @@ pub(crate) fn validated(kernel: &Kernel, constants: &[(&str, u32)]) -> (Module, 
     (module, info)
 }
 
+/// A person reads from the top: no part uses a name that is declared behind it.
+#[test]
+fn parts_need_only_what_is_in_front_of_them() {
+    for (kernel, constants) in kernels() {
+        for parts in 1..kernel.parts.len() {
+            let source = kernel.joined(super::ROW, &constants, parts);
+            naga::front::wgsl::parse_str(&source)
+                .unwrap_or_else(|error| panic!("{}", error.emit_to_string_with_path(&source, kernel.name)));
+        }
+    }
+}
+
+/// What `fsvae info --kernels` writes is valid by itself.
+#[cfg(feature = "bundled")]
+#[test]
+fn the_kernels_of_a_network_are_valid_by_themselves() {
+    for (name, bytes) in crate::bundled::MODELS {
+        let checkpoint = crate::Checkpoint::from_bytes(bytes).expect("a checkpoint");
+        let network = crate::Network::new(&checkpoint).expect("a network");
+        let sources = crate::gpu::kernels(&network);
+        assert!(sources.len() > 10, "{name}: {}", sources.len());
+        for source in sources {
+            let module = naga::front::wgsl::parse_str(&source.wgsl).expect("WGSL");
+            let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+            validator.validate(&module).unwrap_or_else(|error| panic!("{}: {error:?}", source.name));
+        }
+    }
+}
+
 #[test]
 fn a_shader_file_is_in_a_kernel() {
     let used: String = kernels().iter().flat_map(|(kernel, _)| kernel.parts).copied().collect();

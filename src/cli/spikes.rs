@@ -1,0 +1,198 @@
+//! `fsvae spikes`: what fires while an image is made, as numbers, as a picture, or as an animation.
+
+mod draw;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use fsvae::image::DynamicImage;
+use fsvae::{Architecture, Job, LayerSpikes, Outputs};
+use safetensors::tensor::{Dtype, TensorView};
+
+use super::animation::{Animation, Shape};
+use super::formats::Format;
+use super::model::Identity;
+use super::output::{Files, FormatArgument, Target, format, is_stdout};
+use super::say::say;
+use super::{Failure, backend, model};
+
+/// A layer's picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Show {
+    /// Neurons from top to bottom, time steps from left to right; white is a spike
+    Raster,
+    /// A map of each channel; the brighter, the more spikes a time step
+    Rates,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[arg(value_name = "MODEL", help = model::what())]
+    model: PathBuf,
+    /// Any 64-bit number, such as 7 or 0xC0FFEE; another seed makes other draws
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = model::number)]
+    seed: u64,
+    /// Index of the image
+    #[arg(long, value_name = "I", default_value_t = 0, value_parser = model::number)]
+    index: u64,
+    /// A layer, by its name in `fsvae info`, or latent; several times for several [default: all of them; in pictures,
+    /// latent]
+    #[arg(long, value_name = "NAME")]
+    layer: Vec<String>,
+    #[command(flatten)]
+    backend: backend::Arguments,
+    /// .safetensors: a tensor of each layer, u8 [T, y, x, channels], 0 or 1. A picture: one layer. A .gif or .apng, or
+    /// {step} in the name: one layer at each time step beside the image as it forms. - is standard output
+    #[arg(long, value_name = "PATH")]
+    out: PathBuf,
+    /// What a picture shows
+    #[arg(long, value_enum, default_value_t = Show::Raster)]
+    show: Show,
+    #[command(flatten)]
+    format: FormatArgument,
+}
+
+/// Where the spikes go.
+enum Output {
+    Numbers(Target),
+    Picture(Target, Format),
+    Animation(Animation),
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let Arguments { seed, index, show, .. } = *arguments;
+    let (network, identity) = model::network_and_identity(&arguments.model)?;
+    let architecture = network.architecture().clone();
+    let numbers = is_numbers(arguments);
+    let layers = layers(arguments, &architecture, numbers)?;
+    let mut files = Files::new(model::file(&arguments.model));
+    let output = if numbers {
+        Output::Numbers(files.target(&arguments.out)?)
+    } else {
+        picture_output(arguments, &architecture, &layers, &mut files)?
+    };
+    let outputs = Outputs::spikes(&layers).and(match output {
+        Output::Animation(_) => Outputs::frames(),
+        _ => Outputs::default(),
+    });
+    let generator = arguments.backend.generator(&network, 1)?;
+    let part = generator.start(Job::prior(seed, index..=index)?.giving(outputs))?.wait()?;
+    let written = match output {
+        Output::Numbers(target) => write_numbers(target, &part.spikes, seed, index, &identity)?,
+        Output::Picture(target, format) => {
+            let picture = match show {
+                Show::Raster => draw::raster(&part.spikes[0]),
+                Show::Rates => draw::rates(&part.spikes[0]),
+            };
+            let text = format!("{} ({} x {} pixels)", target.shown(), picture.width(), picture.height());
+            target.write_image(&DynamicImage::from(picture), format)?;
+            text
+        }
+        Output::Animation(animation) => {
+            let frames = part.frames.unwrap_or_default();
+            animation.write(&draw::animation(&part.spikes[0], &frames))?
+        }
+    };
+    let spikes: u64 = part.spikes.iter().map(LayerSpikes::count).sum();
+    say(format!(
+        "wrote {written}: {spikes} spikes of {}, image {index}, seed {}, made on {}",
+        layers.join(", "),
+        seed,
+        generator.backend_name()
+    ));
+    Ok(())
+}
+
+/// Numbers, unless a picture is named.
+fn is_numbers(Arguments { out, format, .. }: &Arguments) -> bool {
+    let named = || out.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors"));
+    format.format.is_none() && (is_stdout(out) || named())
+}
+
+/// The layers that are asked for, or those that the output shows.
+fn layers(arguments: &Arguments, architecture: &Architecture, numbers: bool) -> Result<Vec<String>, Failure> {
+    // What comes by when an image is generated: the encoder does not.
+    let generated = architecture.layers().split_off(architecture.depth() + 1);
+    let known: Vec<String> = generated.into_iter().map(|layer| layer.name).collect();
+    let mut layers = Vec::new();
+    for name in &arguments.layer {
+        if !known.contains(name) {
+            let known = known.join(", ");
+            return Err(Failure::Input(format!("--layer: expected one of {known}, found {name}")));
+        }
+        if !layers.contains(name) {
+            layers.push(name.clone());
+        }
+    }
+    if layers.is_empty() {
+        layers = if numbers { known } else { known[..1].to_vec() };
+    }
+    if !numbers && layers.len() > 1 {
+        let (out, found) = (arguments.out.display(), layers.len());
+        return Err(Failure::Input(format!(
+            "{out}: a picture shows one layer, found --layer {found} times; .safetensors holds several"
+        )));
+    }
+    Ok(layers)
+}
+
+fn picture_output(
+    arguments: &Arguments,
+    architecture: &Architecture,
+    layers: &[String],
+    files: &mut Files,
+) -> Result<Output, Failure> {
+    let Arguments { out, format: FormatArgument { format: asked }, show, .. } = arguments;
+    let all = architecture.layers();
+    let Some(layer) = all.iter().find(|layer| layer.name == layers[0]) else {
+        unreachable!("it was looked for")
+    };
+    let [width, height] = draw::animation_size(layer, architecture.image_side());
+    let steps = architecture.time_steps as u64;
+    let shape = Shape { pictures: steps, width: width.into(), height: height.into() };
+    if let Some(animation) = Animation::of_path(files, out, *asked, Format::Png, shape)? {
+        return Ok(Output::Animation(animation));
+    }
+    let format = format(out, *asked, Format::Png)?;
+    let [width, height] = match show {
+        Show::Raster => draw::raster_size(layer, architecture.time_steps),
+        Show::Rates => draw::rates_size(layer),
+    };
+    format.check(out, width.into(), height.into())?;
+    Ok(Output::Picture(files.target(out)?, format))
+}
+
+/// A tensor of each layer, with what its axes are in the metadata.
+fn write_numbers(
+    target: Target,
+    spikes: &[LayerSpikes],
+    seed: u64,
+    index: u64,
+    identity: &Identity,
+) -> Result<String, Failure> {
+    let rasters: Vec<Vec<u8>> = spikes.iter().map(LayerSpikes::raster).collect();
+    let metadata = HashMap::from([
+        ("format".into(), "fsvae spikes".into()),
+        ("axes".into(), "time step, y, x, channel".into()),
+        ("model".into(), identity.name.clone()),
+        ("model_family".into(), identity.family().into()),
+        ("model_sha256".into(), identity.digest.clone()),
+        ("model_integers_sha256".into(), identity.integers()),
+        ("seed".into(), seed.to_string()),
+        ("index".into(), index.to_string()),
+    ]);
+    let view = |(spikes, raster): (&LayerSpikes, _)| {
+        let layer = spikes.layer();
+        let shape = vec![spikes.time_steps(), layer.side, layer.side, layer.channels];
+        Ok((layer.name.clone(), TensorView::new(Dtype::U8, shape, raster)?))
+    };
+    let views: Result<Vec<_>, safetensors::SafeTensorError> =
+        spikes.iter().zip(rasters.iter().map(Vec::as_slice)).map(view).collect();
+    let bytes = views
+        .and_then(|views| safetensors::serialize(views, Some(metadata)))
+        .map_err(|error| Failure::Input(format!("{}: {error}", target.shown())))?;
+    let text = target.shown();
+    target.write(&bytes)?;
+    Ok(text)
+}
