@@ -34,6 +34,11 @@ pub(super) struct Identity {
 }
 
 impl Identity {
+    pub(super) fn new(name: String, checkpoint: &Checkpoint<'_>, network: &Network) -> Self {
+        // A clone shares the weights.
+        Identity { name, digest: digest(checkpoint.as_bytes()), network: network.clone() }
+    }
+
     /// SHA-256 of the network's integers: it is the same whatever kind of file the weights are in, and another for
     /// weights that make other images.
     pub(super) fn integers(&self) -> String {
@@ -100,8 +105,7 @@ impl Arguments {
         let checkpoint = open(path)?;
         let name = path.file_stem().map_or_else(String::new, |name| one_line(&name.to_string_lossy()));
         let network = Network::new(&checkpoint)?;
-        // A clone shares the weights.
-        let identity = Identity { name, digest: digest(checkpoint.as_bytes()), network: network.clone() };
+        let identity = Identity::new(name, &checkpoint, &network);
         Ok((network, identity))
     }
 }
