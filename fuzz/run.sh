@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 seconds=${1:?expected seconds}; shift
-targets=("$@"); [ $# -gt 0 ] || targets=(checkpoint picture)
+targets=("$@"); [ $# -gt 0 ] || targets=(arguments checkpoint compare latents picture)
 host=$(rustc -vV | sed -n 's/^host: //p')
 pass="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters"
 pass="$pass -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares"

@@ -276,6 +276,69 @@ fn files_that_cannot_be_compared() {
     assert!(stdout(&bench(directory.path(), &["compare", "b.json", "a.json"])).contains("not measured"));
 }
 
+/// Whatever a stranger's file holds, what is said of it is for people to read.
+#[test]
+fn files_that_are_odd() {
+    let directory = tiny();
+    let path = |name: &str| directory.path().join(name);
+    stdout(&bench(directory.path(), &[&TINY_ON_CPU[..], &["--batch", "1", "--json", "a.json"]].concat()));
+    let good = json(directory.path(), "a.json");
+    let write = |change: &dyn Fn(&mut Value)| {
+        let mut report = good.clone();
+        change(&mut report);
+        std::fs::write(path("b.json"), report.to_string()).expect("written");
+    };
+    // Names are names and no commands to a terminal.
+    write(&|it| {
+        it["model"]["name"] = "a\nb\u{1b}[2J".into();
+        it["results"][0]["backend"] = "one\ntwo\u{202e}".into();
+    });
+    let text = stdout(&bench(directory.path(), &["compare", "b.json"]));
+    assert!(text.starts_with("model  a\\nb\\u{1b}[2J\n"), "{text}");
+    assert!(text.contains("\none\\ntwo\\u{202e}  "), "{text}");
+
+    // A message ends, whatever it quotes.
+    write(&|it| it["schema"] = "x".repeat(1 << 20).into());
+    let output = bench(directory.path(), &["compare", "b.json"]);
+    let files = ["a.json", "b.json", "tiny.safetensors"];
+    let parts = ["b.json: expected a file", "... (104", "characters more)"];
+    assert_refused(&output, 2, &parts, directory.path(), &files);
+    assert!(output.stderr.len() < 10_000, "{}", output.stderr.len());
+
+    // What took no time is not infinitely fast.
+    for samples in [serde_json::json!([0, 0]), serde_json::json!([])] {
+        write(&|it| it["results"][0]["throughput"][0]["samples_ns"] = samples.clone());
+        let text = stdout(&bench(directory.path(), &["compare", "b.json"]));
+        assert!(text.contains("not measured") && !text.contains("NaN") && !text.contains("inf"), "{text}");
+    }
+    write(&|it| it["results"][0]["latency_ns"] = serde_json::json!([]));
+    let text = stdout(&bench(directory.path(), &["compare", "b.json"]));
+    assert!(!text.contains("NaN"), "{text}");
+
+    // Nor is there a plot that takes all memory.
+    write(&|it| {
+        let wrong = serde_json::json!({
+            "backend": "G", "adapter": null, "status": "wrong", "reason": "so many"
+        });
+        it["results"] = vec![wrong; 20_000].into();
+    });
+    for plot in ["c.png", "c.svg"] {
+        let output = bench(directory.path(), &["compare", "b.json", "--plot", plot]);
+        let parts = ["b.json", "expected at most 1000 backends in all files, found 20000"];
+        assert_refused(&output, 2, &parts, directory.path(), &files);
+    }
+}
+
+#[test]
+fn a_report_may_come_through_a_pipe() {
+    let directory = tiny();
+    stdout(&bench(directory.path(), &[&TINY_ON_CPU[..], &["--batch", "1", "--json", "a.json"]].concat()));
+    let mut command = fsvae(directory.path());
+    let report = std::fs::File::open(directory.path().join("a.json")).expect("the report");
+    let output = command.args(["bench", "compare", "-", "a.json"]).stdin(report).output().expect("a run");
+    assert_eq!(stdout(&output).matches(" 1.00 ").count(), 4, "{}", stdout(&output));
+}
+
 #[test]
 fn help_says_how_it_is_measured() {
     let directory = tempfile::tempdir().expect("a directory");

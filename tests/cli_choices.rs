@@ -32,6 +32,44 @@ fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).expect("text")
 }
 
+/// Nothing waits for a model, nor for pictures on standard input, if it cannot be done anyway.
+#[test]
+fn arguments_that_cannot_be_are_refused_before_files_are_opened() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let on_cpu = ["--adapter names a GPU"];
+    for (arguments, parts) in [
+        ("generate --first 18446744073709551615 --count 2", &["past the last index"][..]),
+        ("generate --out a{x}.png", &["a{x}.png", "`{x}`"]),
+        ("generate --latents {index}.safetensors", &["`{index}` is unknown here"]),
+        ("generate --animate %d.gif", &["`%d`", "{step}"]),
+        ("generate --backend cpu --adapter 0", &on_cpu),
+        ("reconstruct a.png --out {step}.png", &["`{step}`", "{index}"]),
+        ("reconstruct a.png --backend cpu --adapter 0", &on_cpu),
+        ("encode a.png --out {index}", &["`{index}`"]),
+        ("encode a.png --out z --backend cpu --adapter 0", &on_cpu),
+        ("decode - --out }.png", &["`}`"]),
+        ("decode - --backend cpu --adapter 0", &on_cpu),
+        ("interpolate 1 2 --out {index}.png", &["`{index}`", "{step}"]),
+        ("interpolate 1 2 --backend cpu --adapter 0", &on_cpu),
+        ("bench --json {x}.json", &["`{x}`"]),
+        ("bench --plot {x}.svg", &["`{x}`"]),
+        ("bench --plot a.gif", &["expected the extension svg or png"]),
+        ("bench --backend cpu --adapter 0", &on_cpu),
+    ] {
+        let words: Vec<&str> = arguments.split(' ').chain(["--model", "missing.safetensors"]).collect();
+        let output = run(directory.path(), &[], &words);
+        assert_refused(&output, 2, parts, directory.path(), &[]);
+    }
+    for (arguments, parts) in [
+        ("verify --backend cpu --adapter 0", &on_cpu[..]),
+        ("bench compare missing.json --plot a.gif", &["expected the extension svg or png"]),
+        ("bench compare missing.json --plot {x}.png", &["`{x}`"]),
+    ] {
+        let output = run(directory.path(), &[], &arguments.split(' ').collect::<Vec<_>>());
+        assert_refused(&output, 2, parts, directory.path(), &[]);
+    }
+}
+
 #[test]
 fn values_of_variables_that_mean_nothing_are_named() {
     let directory = directory();

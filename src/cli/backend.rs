@@ -60,7 +60,21 @@ impl DerefMut for Running {
     }
 }
 
+/// Refuses an adapter where only the CPU is asked for.
+pub(super) fn check_adapter(only_cpu: bool, adapter: Option<&str>) -> Result<(), Failure> {
+    match adapter {
+        Some(_) if only_cpu => {
+            Err(Failure::Input("--adapter names a GPU, so it does not go with --backend cpu".into()))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Arguments {
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        check_adapter(self.backend == Backend::Cpu, self.adapter.as_deref())
+    }
+
     /// `count` is how many images will be asked for: no more room is made.
     pub(super) fn generator(&self, network: &Network, count: u64) -> Result<Running, Failure> {
         let most = usize::try_from(count).ok().and_then(NonZeroUsize::new).unwrap_or(NonZeroUsize::MAX);
@@ -73,10 +87,7 @@ impl Arguments {
             }
         }
         match (self.backend, &self.adapter) {
-            (Backend::Cpu, None) => Ok(on_cpu(builder)),
-            (Backend::Cpu, Some(_)) => {
-                Err(Failure::Input("--adapter names a GPU, so it does not go with --backend cpu".into()))
-            }
+            (Backend::Cpu, _) => Ok(on_cpu(builder)),
             (Backend::Auto, None) => {
                 let adapters = pollster::block_on(gpu::adapters());
                 // Without an adapter it is the reason below.

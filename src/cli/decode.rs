@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::output::{Files, FormatArgument, Output};
+use super::output::{Files, FormatArgument, Output, Pattern, Placeholder};
 use super::report::{images, print_digests};
 use super::say::say;
 use super::{Failure, backend, latents_file, model};
@@ -27,6 +27,13 @@ pub(super) struct Arguments {
     /// Print "INDEX SHA256" of each image's raw pixels; without --out no image is written
     #[arg(long)]
     digests: bool,
+}
+
+impl Arguments {
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        self.backend.check()?;
+        self.out.as_ref().map_or(Ok(()), |out| Pattern::check(out, Some(Placeholder::Index)))
+    }
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {

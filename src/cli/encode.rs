@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use fsvae::Latents;
 
-use super::output::Files;
+use super::output::{Files, Pattern};
 use super::report::{images, progress};
 use super::say::say;
 use super::{Failure, backend, input, latents_file, model};
@@ -20,6 +20,13 @@ pub(super) struct Arguments {
     /// Safetensors file for the latents: `z`, u8 [n, T, C], 0 or 1; - is standard output
     #[arg(long, value_name = "PATH")]
     out: PathBuf,
+}
+
+impl Arguments {
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        self.backend.check()?;
+        Pattern::check(&self.out, None)
+    }
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {

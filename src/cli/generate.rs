@@ -6,7 +6,7 @@ use fsvae::image::DynamicImage;
 use fsvae::{Generator, Latents};
 
 use super::animation::{Animation, Shape};
-use super::output::{Files, FormatArgument, Output, grid_count, grid_shape, is_stdout};
+use super::output::{Files, FormatArgument, Output, Pattern, Placeholder, grid_count, grid_shape, is_stdout};
 use super::report::{images, print_digests, progress};
 use super::say::say;
 use super::{Failure, backend, latents_file, model};
@@ -44,13 +44,36 @@ pub(super) struct Arguments {
 /// Bytes of a latents file, which is made in memory.
 const LARGEST_LATENTS: u64 = 1 << 30;
 
+impl Arguments {
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        self.last()?;
+        self.backend.check()?;
+        let paths = [
+            (&self.animate, Some(Placeholder::Step)),
+            (&self.latents, None),
+            (&self.out, Some(Placeholder::Index)),
+        ];
+        paths.into_iter().try_for_each(|(path, placeholder)| {
+            path.as_ref().map_or(Ok(()), |path| Pattern::check(path, placeholder))
+        })
+    }
+
+    /// Index of the last image.
+    fn last(&self) -> Result<u64, Failure> {
+        let Arguments { first, count, .. } = *self;
+        first.checked_add(count - 1).ok_or_else(|| {
+            let largest = u64::MAX;
+            Failure::Input(format!(
+                "--first {first} with --count {count} goes past the last index, {largest}"
+            ))
+        })
+    }
+}
+
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let Arguments { first, count, .. } = *arguments;
     let seed = arguments.model.seed;
-    let last = first.checked_add(count - 1).ok_or_else(|| {
-        let largest = u64::MAX;
-        Failure::Input(format!("--first {first} with --count {count} goes past the last index, {largest}"))
-    })?;
+    let last = arguments.last()?;
     let (network, identity) = arguments.model.network_and_identity()?;
     let architecture = network.architecture().clone();
     let side = architecture.image_side();

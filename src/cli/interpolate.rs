@@ -6,7 +6,7 @@ use fsvae::{Generator, Grid, Latents};
 
 use super::animation::{Animation, Shape};
 use super::formats::Format;
-use super::output::{Files, FormatArgument, Target, format, grid_count};
+use super::output::{Files, FormatArgument, Pattern, Placeholder, Target, format, grid_count};
 use super::say::say;
 use super::{Failure, backend, input, latents_file, model};
 
@@ -87,6 +87,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 impl Arguments {
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        self.backend.check()?;
+        Pattern::check(&self.out, Some(Placeholder::Step))
+    }
+
     /// The ends that are files.
     fn inputs(&self) -> impl Iterator<Item = &Path> {
         [&self.from, &self.to].into_iter().filter(|end| model::number(end).is_err()).map(Path::new)

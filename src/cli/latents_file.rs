@@ -19,7 +19,7 @@ const NAME: &str = "z";
 const INTEGERS: &str = "model_integers_sha256";
 const FILE: &str = "model_sha256";
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(super) struct AnyModel {
     /// Take latents that another model made, too, if its T and C are the same
     #[arg(long)]
@@ -63,6 +63,13 @@ impl Maker<'_> {
 }
 
 pub(super) fn write(target: Target, latents: &Latents, model: &Identity) -> Result<(), Failure> {
+    let bytes =
+        bytes(latents, model).map_err(|error| Failure::Input(format!("{}: {error}", target.shown())))?;
+    target.write(&bytes)
+}
+
+/// The file of some latents.
+pub(super) fn bytes(latents: &Latents, model: &Identity) -> Result<Vec<u8>, SafeTensorError> {
     let spikes = latents.to_spikes();
     let shape = vec![latents.len(), latents.time_steps(), latents.channels()];
     let metadata = HashMap::from([
@@ -72,10 +79,8 @@ pub(super) fn write(target: Target, latents: &Latents, model: &Identity) -> Resu
         (FILE.into(), model.digest.clone()),
         (INTEGERS.into(), model.integers()),
     ]);
-    let bytes = TensorView::new(Dtype::U8, shape, &spikes)
-        .and_then(|view| safetensors::serialize([(NAME, view)], Some(metadata)))
-        .map_err(|error| Failure::Input(format!("{}: {error}", target.shown())))?;
-    target.write(&bytes)
+    let view = TensorView::new(Dtype::U8, shape, &spikes)?;
+    safetensors::serialize([(NAME, view)], Some(metadata))
 }
 
 /// Reads latents of the network's T and C.

@@ -13,6 +13,8 @@ mod encode;
 mod folder;
 mod formats;
 mod frames;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod generate;
 mod info;
 mod input;
@@ -79,6 +81,40 @@ enum Command {
     Man(man::Arguments),
     /// Check whether the CPU and every adapter compute right; prints a verdict in one line each
     Verify(verify::Arguments),
+}
+
+impl Command {
+    /// Refuses what cannot be, whatever files and devices there are. None is touched.
+    fn check(&self) -> Result<(), Failure> {
+        match self {
+            Command::Generate(arguments) => arguments.check(),
+            Command::Reconstruct(arguments) => arguments.check(),
+            Command::Encode(arguments) => arguments.check(),
+            Command::Decode(arguments) => arguments.check(),
+            Command::Spikes(arguments) => arguments.check(),
+            Command::Interpolate(arguments) => arguments.check(),
+            Command::Bench(arguments) => arguments.check(),
+            Command::Verify(arguments) => arguments.check(),
+            Command::Info(_) | Command::Devices(_) | Command::Completions(_) | Command::Man(_) => Ok(()),
+        }
+    }
+
+    fn run(&self) -> Result<(), Failure> {
+        match self {
+            Command::Generate(arguments) => generate::run(arguments),
+            Command::Reconstruct(arguments) => reconstruct::run(arguments),
+            Command::Encode(arguments) => encode::run(arguments),
+            Command::Decode(arguments) => decode::run(arguments),
+            Command::Spikes(arguments) => spikes::run(arguments),
+            Command::Interpolate(arguments) => interpolate::run(arguments),
+            Command::Info(arguments) => info::run(arguments),
+            Command::Devices(arguments) => devices::run(arguments),
+            Command::Bench(arguments) => bench::run(arguments),
+            Command::Completions(arguments) => completions::run(arguments),
+            Command::Man(arguments) => man::run(arguments),
+            Command::Verify(arguments) => verify::run(arguments),
+        }
+    }
 }
 
 /// Why a command ended early.
@@ -149,21 +185,7 @@ fn run() -> ExitCode {
         Err(error) => return usage::refuse(error),
     };
     signals::listen();
-    let result = match arguments.command {
-        Command::Generate(arguments) => generate::run(&arguments),
-        Command::Reconstruct(arguments) => reconstruct::run(&arguments),
-        Command::Encode(arguments) => encode::run(&arguments),
-        Command::Decode(arguments) => decode::run(&arguments),
-        Command::Spikes(arguments) => spikes::run(&arguments),
-        Command::Interpolate(arguments) => interpolate::run(&arguments),
-        Command::Info(arguments) => info::run(&arguments),
-        Command::Devices(arguments) => devices::run(&arguments),
-        Command::Bench(arguments) => bench::run(&arguments),
-        Command::Completions(arguments) => completions::run(&arguments),
-        Command::Man(arguments) => man::run(&arguments),
-        Command::Verify(arguments) => verify::run(&arguments),
-    };
-    match result {
+    match arguments.command.check().and_then(|()| arguments.command.run()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.tell(),
     }

@@ -34,6 +34,11 @@ pub(super) struct Identity {
 }
 
 impl Identity {
+    pub(super) fn new(name: String, checkpoint: &Checkpoint<'_>, network: &Network) -> Self {
+        // A clone shares the weights.
+        Identity { name, digest: digest(checkpoint.as_bytes()), network: network.clone() }
+    }
+
     /// `fsvae` or `esvae`
     pub(super) fn family(&self) -> &'static str {
         self.network.architecture().family.name()
@@ -119,8 +124,7 @@ pub(super) fn network_and_identity(model: &Path) -> Result<(Network, Identity), 
     let checkpoint = open(model)?;
     let name = model.file_stem().map_or_else(String::new, |name| one_line(&name.to_string_lossy()));
     let network = Network::new(&checkpoint)?;
-    // A clone shares the weights.
-    let identity = Identity { name, digest: digest(checkpoint.as_bytes()), network: network.clone() };
+    let identity = Identity::new(name, &checkpoint, &network);
     Ok((network, identity))
 }
 

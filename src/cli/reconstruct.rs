@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::output::{Files, FormatArgument, Output, is_stdout};
+use super::output::{Files, FormatArgument, Output, Pattern, Placeholder, is_stdout};
 use super::report::{images, print, print_digests, print_json, progress};
 use super::say::say;
 use super::{Failure, backend, input, model};
@@ -48,6 +48,13 @@ struct Line {
     file: String,
     index: u64,
     mean_squared_error: f64,
+}
+
+impl Arguments {
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        self.backend.check()?;
+        self.out.as_ref().map_or(Ok(()), |out| Pattern::check(out, Some(Placeholder::Index)))
+    }
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {

@@ -12,9 +12,23 @@ use super::standard_error;
 /// How long the end of the program waits for a reader that is slow.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// Characters of a message. It may quote a file, and that may hold a megabyte where a name is expected.
+const LONGEST: usize = 8192;
+
 /// Prints `fsvae: TEXT` as one line, whatever is in the text.
 pub(crate) fn say(text: impl AsRef<str>) {
-    say_all(format!("fsvae: {}\n", one_line(text.as_ref())));
+    say_all(format!("fsvae: {}\n", message(text.as_ref())));
+}
+
+/// The one line that a text is said as.
+pub(super) fn message(text: &str) -> String {
+    let mut line = one_line(text);
+    if let Some((end, _)) = line.char_indices().nth(LONGEST) {
+        let more = line[end..].chars().count();
+        line.truncate(end);
+        line += &format!("... ({more} characters more)");
+    }
+    line
 }
 
 /// Prints a text of many lines as it is: help.
@@ -138,7 +152,14 @@ fn write(bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::one_line;
+    use super::{LONGEST, message, one_line};
+
+    #[test]
+    fn a_message_has_an_end() {
+        let longest = "é".repeat(LONGEST);
+        assert_eq!(message(&longest), longest);
+        assert_eq!(message(&(longest.clone() + "xy")), longest + "... (2 characters more)");
+    }
 
     #[test]
     fn a_message_is_one_line_whatever_is_in_it() {

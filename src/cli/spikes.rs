@@ -13,7 +13,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use super::animation::{Animation, Shape};
 use super::formats::Format;
 use super::model::Identity;
-use super::output::{Files, FormatArgument, Target, format, is_stdout};
+use super::output::{Files, FormatArgument, Pattern, Placeholder, Target, format, is_stdout};
 use super::say::say;
 use super::{Failure, backend, model};
 
@@ -51,6 +51,13 @@ pub(super) struct Arguments {
     show: Show,
     #[command(flatten)]
     format: FormatArgument,
+}
+
+impl Arguments {
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        self.backend.check()?;
+        Pattern::check(&self.out, Some(Placeholder::Step))
+    }
 }
 
 /// Where the spikes go.

@@ -23,7 +23,7 @@ pub(super) fn refuse(error: clap::Error) -> ExitCode {
 }
 
 /// The first paragraph as one line. An argument may hold empty lines, too, so they are taken out of it before.
-fn line(mut error: clap::Error) -> String {
+pub(super) fn line(mut error: clap::Error) -> String {
     let odd = |text: &String| one_line(text) != *text;
     let known: Vec<_> = error.context().map(|(kind, value)| (kind, value.clone())).collect();
     for (kind, value) in known {

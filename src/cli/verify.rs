@@ -7,6 +7,7 @@ use fsvae::{Gpu, gpu};
 use serde::Serialize;
 
 use super::Failure;
+use super::backend::check_adapter;
 use super::bench::place::{Backends, Place, places};
 use super::bench::schema::Adapter;
 use super::report::{print, print_json};
@@ -46,6 +47,12 @@ pub(super) struct Arguments {
     /// As JSON
     #[arg(long)]
     json: bool,
+}
+
+impl Arguments {
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        check_adapter(self.backend == Backends::Cpu, self.adapter.as_deref())
+    }
 }
 
 fn minutes(text: &str) -> Result<Duration, String> {

@@ -1,19 +1,22 @@
 //! `fsvae bench compare`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::measure::{best, images_per_second};
 use super::plot::{Bar, Chart, Output};
-use super::schema::{Measured, Outcome, Report};
+use super::schema::{Measured, Outcome, Point, Report};
 use super::statistics::{Summary, median};
 use super::text::{columns, digits, si, time};
 use crate::cli::Failure;
+use crate::cli::input::read_file;
 use crate::cli::output::Files;
 use crate::cli::report::print;
+use crate::cli::say::one_line;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Files of `fsvae bench --json`, all of one model; the first is what the others are held against
+    /// Files of `fsvae bench --json`, all of one model, or - for standard input; the first is what the others are held
+    /// against
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// Also draw the ratios into this file, .svg or .png
@@ -21,9 +24,24 @@ pub(super) struct Arguments {
     plot: Option<PathBuf>,
 }
 
+impl Arguments {
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        self.plot.as_deref().map_or(Ok(()), Output::check)
+    }
+}
+
+/// More backends than anybody looks at. As bars of a PNG they take half a gigabyte.
+const MOST_ROWS: usize = 1000;
+
+/// Reports of one model, each with the name of its file.
+#[derive(Default)]
+pub(in crate::cli) struct Comparison {
+    reports: Vec<(String, Report)>,
+}
+
 /// A backend of a file.
-struct Row<'a> {
-    backend: &'a str,
+struct Row {
+    backend: String,
     file: String,
     outcome: Result<Speed, &'static str>,
 }
@@ -41,47 +59,71 @@ struct Speed {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut files = Files::new(arguments.files.iter().map(PathBuf::as_path));
     let output = arguments.plot.as_deref().map(|path| Output::new(&mut files, path)).transpose()?;
-    let mut reports: Vec<Report> = Vec::new();
+    let mut comparison = Comparison::default();
     for path in &arguments.files {
-        let report = Report::read(path)?;
-        if let (Some(first), Some(name)) = (reports.first(), arguments.files.first())
+        comparison.add(path, &read_file(path)?)?;
+    }
+    print(&comparison.text())?;
+    output.map_or(Ok(()), |output| output.write(&[comparison.chart()]))
+}
+
+impl Comparison {
+    /// The next file, of the same model as the first.
+    pub(in crate::cli) fn add(&mut self, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+        let shown = path.display();
+        let report = Report::parse(bytes).map_err(|problem| Failure::Input(format!("{shown}: {problem}")))?;
+        if let Some((name, first)) = self.reports.first()
             && first.model.sha256 != report.model.sha256
         {
             return Err(Failure::Input(format!(
-                "{}: expected model {} (SHA-256 {}) as in {}, found {} (SHA-256 {})",
-                path.display(),
-                first.model.name,
-                first.model.sha256,
-                name.display(),
-                report.model.name,
-                report.model.sha256
+                "{shown}: expected model {} (SHA-256 {}) as in {name}, found {} (SHA-256 {})",
+                first.model.name, first.model.sha256, report.model.name, report.model.sha256
             )));
         }
-        reports.push(report);
+        let before: usize = self.reports.iter().map(|(_, report)| report.results.len()).sum();
+        let all = before + report.results.len();
+        if all > MOST_ROWS {
+            return Err(Failure::Input(format!(
+                "{shown}: expected at most {MOST_ROWS} backends in all files, found {all} up to here"
+            )));
+        }
+        self.reports.push((one_line(&shown.to_string()), report));
+        Ok(())
     }
-    let files: Vec<String> = arguments.files.iter().map(|path| path.display().to_string()).collect();
-    let rows: Vec<Row<'_>> = (reports.iter().zip(&files))
-        .flat_map(|(report, file)| report.results.iter().map(|result| Row::new(result, file)))
-        .collect();
-    let model = reports.first().map_or("", |report| report.model.name.as_str());
-    let mut text = format!("model  {model}\n\n{}", table(&rows));
-    for (report, file) in reports.iter().zip(&files) {
-        if report.options.quick {
+
+    fn model(&self) -> String {
+        self.reports.first().map_or_else(String::new, |(_, report)| one_line(&report.model.name))
+    }
+
+    fn rows(&self) -> Vec<Row> {
+        let rows = |(file, report): &(String, Report)| {
+            report.results.iter().map(|result| Row::new(result, file)).collect::<Vec<_>>()
+        };
+        self.reports.iter().flat_map(rows).collect()
+    }
+
+    /// What it says on standard output.
+    pub(in crate::cli) fn text(&self) -> String {
+        let mut text = format!("model  {}\n\n{}", self.model(), table(&self.rows()));
+        for (file, _) in self.reports.iter().filter(|(_, report)| report.options.quick) {
             text +=
                 &format!("\n{file} was made with --quick: it shows that all works, not how fast it is.\n");
         }
+        text
     }
-    print(&text)?;
-    output.map_or(Ok(()), |output| output.write(&[chart(model, &rows)]))
+
+    pub(in crate::cli) fn chart(&self) -> Chart {
+        chart(&self.model(), &self.rows())
+    }
 }
 
-impl<'a> Row<'a> {
-    fn new(result: &'a Measured, file: &str) -> Self {
+impl Row {
+    fn new(result: &Measured, file: &str) -> Self {
         let outcome = match &result.outcome {
             Outcome::Wrong { .. } => Err("WRONG"),
             Outcome::Failed { .. } => Err("failed"),
             Outcome::Interrupted(_) => Err("interrupted"),
-            Outcome::Ok(scores) => best(&scores.throughput).ok_or("not measured").map(|point| Speed {
+            Outcome::Ok(scores) => measured(&scores.throughput).ok_or("not measured").map(|point| Speed {
                 images_per_second: images_per_second(point),
                 batch: point.batch,
                 latency: median(&scores.latency_ns),
@@ -89,12 +131,22 @@ impl<'a> Row<'a> {
                 cold_start: scores.cold_start_ns as f64,
             }),
         };
-        Row { backend: &result.backend, file: file.into(), outcome }
+        Row { backend: one_line(&result.backend), file: file.into(), outcome }
     }
 }
 
+/// The fastest point, unless it took no time or made nothing.
+fn measured(points: &[Point]) -> Option<&Point> {
+    best(points).filter(|point| images_per_second(point).is_finite() && point.images_per_sample > 0)
+}
+
+/// Empty where there is nothing to divide by.
+fn ratio(value: f64, base: f64) -> String {
+    if base > 0.0 { digits(value / base) } else { String::new() }
+}
+
 /// What a row is held against: the same backend in the first file, or else the first row that has a speed.
-fn baseline<'r>(rows: &'r [Row<'_>], row: &Row<'_>) -> Option<&'r Row<'r>> {
+fn baseline<'r>(rows: &'r [Row], row: &Row) -> Option<&'r Row> {
     let first = &rows.first()?.file;
     let with_speed = || rows.iter().filter(|row| row.outcome.is_ok());
     with_speed()
@@ -103,11 +155,11 @@ fn baseline<'r>(rows: &'r [Row<'_>], row: &Row<'_>) -> Option<&'r Row<'r>> {
 }
 
 /// How a row names what it is held against: by the file, if that is all that differs.
-fn shown(base: &Row<'_>, row: &Row<'_>) -> String {
+fn shown(base: &Row, row: &Row) -> String {
     if base.backend == row.backend { base.file.clone() } else { format!("{}, {}", base.backend, base.file) }
 }
 
-fn table(rows: &[Row<'_>]) -> String {
+fn table(rows: &[Row]) -> String {
     let head = [
         "backend",
         "file",
@@ -122,14 +174,14 @@ fn table(rows: &[Row<'_>]) -> String {
     ];
     let mut cells = vec![head.map(String::from).to_vec()];
     for row in rows {
-        let mut line = vec![row.backend.to_owned(), row.file.clone()];
+        let mut line = vec![row.backend.clone(), row.file.clone()];
         match (&row.outcome, baseline(rows, row)) {
             (Ok(speed), Some(against @ Row { outcome: Ok(base), .. })) => line.extend([
                 si(speed.images_per_second),
-                digits(speed.images_per_second / base.images_per_second),
+                ratio(speed.images_per_second, base.images_per_second),
                 speed.batch.to_string(),
                 time(speed.latency),
-                digits(speed.latency / base.latency),
+                ratio(speed.latency, base.latency),
                 time(speed.p99),
                 time(speed.cold_start),
                 shown(against, row),
@@ -142,8 +194,8 @@ fn table(rows: &[Row<'_>]) -> String {
     columns(2, &cells)
 }
 
-fn chart(model: &str, rows: &[Row<'_>]) -> Chart {
-    let bar = |row: &Row<'_>| {
+fn chart(model: &str, rows: &[Row]) -> Chart {
+    let bar = |row: &Row| {
         let label = format!("{}, {}", row.backend, row.file);
         match (&row.outcome, baseline(rows, row)) {
             (Ok(speed), Some(against @ Row { outcome: Ok(base), .. })) => {
@@ -172,15 +224,15 @@ fn chart(model: &str, rows: &[Row<'_>]) -> Chart {
 mod tests {
     use super::*;
 
-    fn row(backend: &'static str, file: &str, rate: f64) -> Row<'static> {
+    fn row(backend: &str, file: &str, rate: f64) -> Row {
         let speed =
             Speed { images_per_second: rate, batch: 1, latency: 1e9 / rate, p99: 0.0, cold_start: 0.0 };
-        Row { backend, file: file.into(), outcome: Ok(speed) }
+        Row { backend: backend.into(), file: file.into(), outcome: Ok(speed) }
     }
 
     #[test]
     fn ratios_are_of_the_same_backend_or_of_the_first_row() {
-        let wrong = Row { backend: "B", file: "1".into(), outcome: Err("WRONG") };
+        let wrong = Row { backend: "B".into(), file: "1".into(), outcome: Err("WRONG") };
         let rows = [
             wrong,
             row("A", "1", 10.0),
@@ -189,7 +241,8 @@ mod tests {
             row("B", "2", 20.0),
             row("A", "2", 5.0),
         ];
-        let base = |at: usize| baseline(&rows, &rows[at]).map(|row| (row.backend, row.file.as_str()));
+        let base =
+            |at: usize| baseline(&rows, &rows[at]).map(|row| (row.backend.as_str(), row.file.as_str()));
         let found: Vec<_> = (0..rows.len()).map(base).collect();
         let (a, c) = (Some(("A", "1")), Some(("C", "1")));
         // B is wrong in the first file, so B of the second is held against the first row that counts.

@@ -1,13 +1,13 @@
 //! `fsvae bench`.
 
-mod compare;
+pub(super) mod compare;
 mod energy;
 mod keep;
 mod measure;
 #[cfg(feature = "nvml")]
 mod nvml;
 pub(super) mod place;
-mod plot;
+pub(super) mod plot;
 mod sampling;
 pub(super) mod schema;
 mod statistics;
@@ -21,7 +21,8 @@ use std::time::Duration;
 
 use fsvae::operations;
 
-use super::output::{Files, is_stdout};
+use super::backend::check_adapter;
+use super::output::{Files, Pattern, is_stdout};
 use super::progress::spinner;
 use super::{Failure, model};
 use keep::{Keeper, Places};
@@ -92,6 +93,15 @@ enum Action {
 const LARGEST_BATCH: usize = 1 << 16;
 
 impl Arguments {
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        if let Some(Action::Compare(arguments)) = &self.action {
+            return arguments.check();
+        }
+        check_adapter(self.backend == Backends::Cpu, self.adapter.as_deref())?;
+        self.json.as_ref().map_or(Ok(()), |path| Pattern::check(path, None))?;
+        self.plot.as_deref().map_or(Ok(()), plot::Output::check)
+    }
+
     fn effort(&self) -> Effort {
         let chosen: Vec<NonZeroUsize> = if self.quick {
             [1, 16].into_iter().filter_map(NonZeroUsize::new).collect()

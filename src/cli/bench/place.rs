@@ -35,10 +35,7 @@ pub(in crate::cli) fn places(backends: Backends, name: Option<&str>) -> Result<V
         fsvae::check_environment()?;
     }
     match (backends, name) {
-        (Backends::Cpu, Some(_)) => {
-            return Err(Failure::Input("--adapter names a GPU, so it does not go with --backend cpu".into()));
-        }
-        (Backends::Cpu, None) => return Ok(vec![Place::Cpu]),
+        (Backends::Cpu, _) => return Ok(vec![Place::Cpu]),
         (Backends::All, None) => places.push(Place::Cpu),
         (Backends::All, Some(_)) | (Backends::Gpu, _) => {}
     }

@@ -15,10 +15,10 @@ use super::statistics::median;
 use super::text::{si, time};
 use crate::cli::Failure;
 use crate::cli::formats::Format as Picture;
-use crate::cli::output::{Files, Target};
+use crate::cli::output::{Files, Pattern, Target};
 
 /// Bars under each other, on one scale.
-pub(super) struct Chart {
+pub(in crate::cli) struct Chart {
     pub(super) title: String,
     /// What the colours of parts mean, in the order of [`Bar::parts`]; empty if there is one colour.
     pub(super) legend: Vec<String>,
@@ -93,20 +93,29 @@ enum Format {
     Png,
 }
 
-impl Output {
-    pub(super) fn new(files: &mut Files, path: &Path) -> Result<Self, Failure> {
+impl Format {
+    fn of_path(path: &Path) -> Result<Self, Failure> {
         let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
-        let format = match extension.as_deref() {
-            Some("svg") => Format::Svg,
-            Some("png") => Format::Png,
+        match extension.as_deref() {
+            Some("svg") => Ok(Format::Svg),
+            Some("png") => Ok(Format::Png),
             found => {
                 let (path, found) = (path.display(), found.unwrap_or("none"));
-                return Err(Failure::Input(format!(
-                    "{path}: expected the extension svg or png, found {found}"
-                )));
+                Err(Failure::Input(format!("{path}: expected the extension svg or png, found {found}")))
             }
-        };
-        Ok(Output { target: files.target(path)?, format })
+        }
+    }
+}
+
+impl Output {
+    /// Whether a path can be that of a plot.
+    pub(super) fn check(path: &Path) -> Result<(), Failure> {
+        Format::of_path(path)?;
+        Pattern::check(path, None)
+    }
+
+    pub(super) fn new(files: &mut Files, path: &Path) -> Result<Self, Failure> {
+        Ok(Output { format: Format::of_path(path)?, target: files.target(path)? })
     }
 
     pub(super) fn write(self, charts: &[Chart]) -> Result<(), Failure> {
@@ -144,7 +153,7 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(120, 120, 120),
 ];
 
-fn svg(charts: &[Chart]) -> Result<String, String> {
+pub(in crate::cli) fn svg(charts: &[Chart]) -> Result<String, String> {
     let mut text = String::new();
     draw(SVGBackend::with_string(&mut text, (WIDTH, height(charts))), charts, 1)?;
     Ok(text)

@@ -1,8 +1,6 @@
 //! The file that `--json` writes and `compare` reads; `benches/README.md` documents it. A change that a reader of
 //! earlier files would stumble over is a new [`VERSION`].
 
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
 
 use crate::cli::Failure;
@@ -195,14 +193,7 @@ impl Report {
         serde_json::to_vec_pretty(self).map_err(|error| Failure::stdout(error.into()))
     }
 
-    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
-        let shown = path.display();
-        let bytes = std::fs::read(path)
-            .map_err(|error| Failure::Input(format!("{shown}: cannot read it: {error}")))?;
-        Report::parse(&bytes).map_err(|problem| Failure::Input(format!("{shown}: {problem}")))
-    }
-
-    fn parse(bytes: &[u8]) -> Result<Self, String> {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
         let expected = "expected a file of `fsvae bench --json`";
         let value: serde_json::Value =
             serde_json::from_slice(bytes).map_err(|error| format!("{expected}, found no JSON: {error}"))?;

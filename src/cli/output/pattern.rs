@@ -81,6 +81,11 @@ impl Pattern {
         Ok(Pattern { shown: path.into(), pieces })
     }
 
+    /// Whether [`Pattern::new`] takes a path.
+    pub(in crate::cli) fn check(path: &Path, allowed: Option<Placeholder>) -> Result<(), Failure> {
+        Pattern::new(path, allowed).map(drop)
+    }
+
     /// Whether there is no number in it.
     pub(in crate::cli) fn is_plain(&self) -> bool {
         self.pieces.len() == 1
