@@ -70,11 +70,17 @@ fn json_says_the_same() {
 #[test]
 fn rounds_are_repeated() {
     let directory = tempfile::tempdir().expect("a directory");
-    let output = verify(directory.path(), &["--backend", "cpu", "--minutes", "0.15", "--json"]);
-    let document: Value = serde_json::from_str(&stdout(&output)).expect("JSON");
-    let result = &document["results"][0];
-    assert!(result["rounds"].as_u64().expect("a number") >= 2, "{document}");
-    assert!(result["seconds"].as_f64().expect("a number") >= 9.0, "{document}");
+    // How long a round takes is the machine's to say.
+    for (minutes, seconds) in [("0.15", 9.0), ("0.6", 36.0), ("2.4", 144.0)] {
+        let output = verify(directory.path(), &["--backend", "cpu", "--minutes", minutes, "--json"]);
+        let document: Value = serde_json::from_str(&stdout(&output)).expect("JSON");
+        let result = &document["results"][0];
+        assert!(result["seconds"].as_f64().expect("a number") >= seconds, "{document}");
+        if result["rounds"].as_u64().expect("a number") >= 2 {
+            return;
+        }
+    }
+    panic!("one round in two minutes and more");
 }
 
 /// Where no adapter can be found, the CPU is verified.
