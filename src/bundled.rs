@@ -20,6 +20,8 @@ models! {
     "mnist": fsvae_mnist,
     "fashion": fsvae_fashion,
     "cifar10": fsvae_cifar10,
+    "faces": fsvae_faces,
+    "faces-esvae": fsvae_faces_esvae,
 }
 
 /// The names of the models that are compiled in, for messages; without any, the features that bring some.

@@ -39,8 +39,8 @@
 //! - `cli` (default): the `fsvae` command line and everything it needs. A library wants
 //!   `default-features = false, features = ["threads"]`.
 //! - `threads`: the CPU backend uses all cores, with a pool of threads of its own; [`threads()`] says how many.
-//! - `bundled` (default): all trained checkpoints inside the binary, 8 MB each; or one by its name: `mnist`, `fashion`,
-//!   `cifar10`.
+//! - `bundled` (default): all trained checkpoints inside the binary, up to 8 MB each; or one by its name: `mnist`,
+//!   `fashion`, `cifar10`, `faces`, `faces-esvae`.
 //! - `capi`: the C interface of `include/fsvae.h`. `cargo rustc --release --lib --features capi --crate-type
 //!   cdylib,staticlib` builds the libraries.
 //! - `nvml`: `fsvae bench` reads the energy counters of NVIDIA's GPUs, where the driver is there.

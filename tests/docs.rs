@@ -181,6 +181,7 @@ fn shims(folder: &Path) -> PathBuf {
         ("cargo", cargo.into()),
         ("pip", "echo \"pip $*\" >> .asked".into()),
         ("python", "echo \"python $*\" >> .asked".into()),
+        ("node", "echo \"node $*\" >> .asked".into()),
         ("git", "echo \"git $*\" >> .asked".into()),
         ("bash", "case \"$1\" in *.sh|.ci/run|fuzz/*) echo \"bash $*\" >> .asked;; *) exec /bin/bash \"$@\";; esac".into()),
     ];
@@ -267,6 +268,7 @@ fn can_be_asked(page: &str, line: &str) {
         ["cargo" | "git", ..] => {}
         ["pip", "install", "-r", file, ..] | ["bash", file, ..] => exists(file),
         ["pip", "install", ..] => {}
+        ["node", program, ..] => exists(program),
         ["python", "-m", "pytest", folder, ..] => exists(folder),
         ["python", program, ..] => {
             exists(program);

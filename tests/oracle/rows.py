@@ -105,7 +105,7 @@ def rows(name, path, draws, conformance, network, known):
 
 
 with open(sys.argv[2], "w") as conformance, open(sys.argv[3], "w") as network, open(sys.argv[4], "w") as known:
-    for name in ("mnist", "fashion", "cifar10"):
+    for name in ("mnist", "fashion", "cifar10", "faces", "faces-esvae"):
         rows(name, f"{HERE}/../../assets/{name}/{name}.safetensors", SHIPPED, conformance, network, known)
     for exponent in range(8, 28):
         print("logits", exponent, digest(logits(exponent).astype("<i8")), file=network)
