@@ -52,9 +52,9 @@ fn numbers_are_the_librarys_with_axes() {
     spikes(directory.path(), &["--out", "all.safetensors"]);
     let bytes = std::fs::read(directory.path().join("all.safetensors")).expect("a file");
     let on_stdout = spikes(directory.path(), &["--out", "-", "--backend", "cpu"]);
-    let piped = SafeTensors::deserialize(&on_stdout).expect("a file");
+    assert!(on_stdout == bytes, "the same spikes are the same bytes");
     let file = SafeTensors::deserialize(&bytes).expect("a file");
-    assert_eq!((file.len(), piped.len()), (expected.len(), expected.len()));
+    assert_eq!(file.len(), expected.len());
     let (_, header) = SafeTensors::read_metadata(&bytes).expect("a header");
     let metadata = header.metadata().clone().expect("metadata");
     for (key, value) in
@@ -67,7 +67,6 @@ fn numbers_are_the_librarys_with_axes() {
         let (layer, steps) = (spikes.layer(), spikes.time_steps());
         let tensor = file.tensor(&layer.name).expect("the layer");
         assert_eq!(tensor.shape(), [steps, layer.side, layer.side, layer.channels], "{}", layer.name);
-        assert!(piped.tensor(&layer.name).expect("the layer") == tensor, "{}", layer.name);
         for (at, &word) in spikes.words().iter().enumerate() {
             for step in 0..steps {
                 let found = tensor.data()[step * layer.neurons() + at];

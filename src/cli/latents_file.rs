@@ -9,11 +9,11 @@ use fsvae::{Architecture, Latents};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensorError, SafeTensors};
 
-use super::Failure;
 use super::input::read_file;
 use super::model::Identity;
 use super::output::Target;
 use super::say::say;
+use super::{Failure, tensors};
 
 const NAME: &str = "z";
 const INTEGERS: &str = "model_integers_sha256";
@@ -72,15 +72,15 @@ pub(super) fn write(target: Target, latents: &Latents, model: &Identity) -> Resu
 pub(super) fn bytes(latents: &Latents, model: &Identity) -> Result<Vec<u8>, SafeTensorError> {
     let spikes = latents.to_spikes();
     let shape = vec![latents.len(), latents.time_steps(), latents.channels()];
-    let metadata = HashMap::from([
-        ("format".into(), "fsvae latents".into()),
-        ("model".into(), model.name.clone()),
-        ("model_family".into(), model.family().into()),
-        (FILE.into(), model.digest.clone()),
-        (INTEGERS.into(), model.integers()),
-    ]);
+    let metadata = [
+        ("format", "fsvae latents".into()),
+        ("model", model.name.clone()),
+        ("model_family", model.family().into()),
+        (FILE, model.digest.clone()),
+        (INTEGERS, model.integers()),
+    ];
     let view = TensorView::new(Dtype::U8, shape, &spikes)?;
-    safetensors::serialize([(NAME, view)], Some(metadata))
+    tensors::file([(NAME.into(), view)], &metadata)
 }
 
 /// Reads latents of the network's T and C.

@@ -31,6 +31,7 @@ mod say;
 mod signals;
 mod spikes;
 mod standard_error;
+mod tensors;
 mod tuning;
 mod usage;
 mod verify;

@@ -2,7 +2,6 @@
 
 mod draw;
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -15,7 +14,7 @@ use super::formats::Format;
 use super::model::Identity;
 use super::output::{Files, FormatArgument, Pattern, Placeholder, Target, format, is_stdout};
 use super::say::say;
-use super::{Failure, backend, model};
+use super::{Failure, backend, model, tensors};
 
 /// A layer's picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -179,16 +178,16 @@ fn write_numbers(
     identity: &Identity,
 ) -> Result<String, Failure> {
     let rasters: Vec<Vec<u8>> = spikes.iter().map(LayerSpikes::raster).collect();
-    let metadata = HashMap::from([
-        ("format".into(), "fsvae spikes".into()),
-        ("axes".into(), "time step, y, x, channel".into()),
-        ("model".into(), identity.name.clone()),
-        ("model_family".into(), identity.family().into()),
-        ("model_sha256".into(), identity.digest.clone()),
-        ("model_integers_sha256".into(), identity.integers()),
-        ("seed".into(), seed.to_string()),
-        ("index".into(), index.to_string()),
-    ]);
+    let metadata = [
+        ("format", "fsvae spikes".into()),
+        ("axes", "time step, y, x, channel".into()),
+        ("model", identity.name.clone()),
+        ("model_family", identity.family().into()),
+        ("model_sha256", identity.digest.clone()),
+        ("model_integers_sha256", identity.integers()),
+        ("seed", seed.to_string()),
+        ("index", index.to_string()),
+    ];
     let view = |(spikes, raster): (&LayerSpikes, _)| {
         let layer = spikes.layer();
         let shape = vec![spikes.time_steps(), layer.side, layer.side, layer.channels];
@@ -197,7 +196,7 @@ fn write_numbers(
     let views: Result<Vec<_>, safetensors::SafeTensorError> =
         spikes.iter().zip(rasters.iter().map(Vec::as_slice)).map(view).collect();
     let bytes = views
-        .and_then(|views| safetensors::serialize(views, Some(metadata)))
+        .and_then(|views| tensors::file(views, &metadata))
         .map_err(|error| Failure::Input(format!("{}: {error}", target.shown())))?;
     let text = target.shown();
     target.write(&bytes)?;
