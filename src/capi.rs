@@ -9,18 +9,20 @@
     reason = "the rules for pointers are the same for all, in the header's head"
 )]
 
-use std::any::Any;
-use std::cell::RefCell;
-use std::ffi::{CStr, CString, c_char};
+mod call;
+
+use std::ffi::{CString, c_char};
 use std::num::NonZeroUsize;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::ptr::{self, NonNull};
-use std::slice;
 use std::sync::{Mutex, MutexGuard};
 
+use call::{
+    Failure, LAST_ERROR, c_string, caught, check_room, copy, elements, free, handle, make, status, text, utf8,
+};
+
 use crate::checkpoint::Checkpoint;
-use crate::error::{Error, panic_text};
+use crate::error::Error;
 use crate::generator::{Builder, Generator};
 use crate::gpu::{self, Gpu};
 use crate::network::Network;
@@ -312,126 +314,11 @@ const _: () = {
     from_any_thread::<FsvaeGenerator>();
 };
 
-thread_local! {
-    /// Why the last call failed; `None` if it did not.
-    static LAST_ERROR: RefCell<Option<CString>> = const { RefCell::new(None) };
-}
-
-/// Why a call fails.
-#[derive(Debug)]
-struct Failure {
-    status: FsvaeStatus,
-    text: String,
-}
-
-impl Failure {
-    fn input(text: &str) -> Self {
-        Failure { status: FsvaeStatus::Input, text: text.into() }
-    }
-
-    fn null(name: &str) -> Self {
-        Failure { status: FsvaeStatus::Null, text: format!("{name} is NULL") }
-    }
-
-    fn panic(payload: &(dyn Any + Send)) -> Self {
-        Error::Panic(panic_text(payload).into()).into()
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        let status = match error {
-            Error::Panic(_) => FsvaeStatus::Panic,
-            _ if error.is_input() => FsvaeStatus::Input,
-            _ => FsvaeStatus::Machine,
-        };
-        Failure { status, text: error.to_string() }
-    }
-}
-
 impl FsvaeGenerator {
     fn lock(&self) -> Result<MutexGuard<'_, Generator>, Failure> {
         let text = "this generator met a bug in fsvae in an earlier call: free it and make another";
         self.generator.lock().map_err(|_| Failure { status: FsvaeStatus::Panic, text: text.into() })
     }
-}
-
-/// Does the work of a call: no panic passes, and why it failed is remembered for this thread.
-fn caught<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, FsvaeStatus> {
-    let result =
-        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| Err(Failure::panic(&*payload)));
-    let text = result.as_ref().err().map(|failure| c_string(&failure.text));
-    // While the thread's own variables are destroyed there is no place for it.
-    let _ = LAST_ERROR.try_with(|place| place.replace(text));
-    result.map_err(|failure| failure.status)
-}
-
-fn status(work: impl FnOnce() -> Result<(), Failure>) -> FsvaeStatus {
-    caught(work).err().unwrap_or(FsvaeStatus::Ok)
-}
-
-/// Makes something that the caller frees, or puts NULL.
-unsafe fn make<T>(place: *mut *mut T, name: &str, work: impl FnOnce() -> Result<T, Failure>) -> FsvaeStatus {
-    status(|| {
-        let place = NonNull::new(place).ok_or_else(|| Failure::null(name))?;
-        unsafe { place.write(ptr::null_mut()) };
-        let made = Box::new(work()?);
-        unsafe { place.write(Box::into_raw(made)) };
-        Ok(())
-    })
-}
-
-unsafe fn free<T>(handle: *mut T) {
-    if !handle.is_null() {
-        // There is nobody to tell of a panic.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(unsafe { Box::from_raw(handle) })));
-    }
-}
-
-unsafe fn handle<'a, T>(pointer: *const T, name: &str) -> Result<&'a T, Failure> {
-    unsafe { pointer.as_ref() }.ok_or_else(|| Failure::null(name))
-}
-
-unsafe fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a CStr, Failure> {
-    if pointer.is_null() {
-        return Err(Failure::null(name));
-    }
-    Ok(unsafe { CStr::from_ptr(pointer) })
-}
-
-fn utf8<'a>(text: &'a CStr, name: &str) -> Result<&'a str, Failure> {
-    text.to_str().map_err(|error| Failure::input(&format!("{name} is not UTF-8: {error}")))
-}
-
-unsafe fn elements<'a>(pointer: *const u8, length: usize, name: &str) -> Result<&'a [u8], Failure> {
-    if pointer.is_null() {
-        return Err(Failure::null(name));
-    }
-    // No object is larger, and a slice must not be.
-    if isize::try_from(length).is_err() {
-        return Err(Failure::input(&format!("{name}: {length} bytes are more than a process can have")));
-    }
-    Ok(unsafe { slice::from_raw_parts(pointer, length) })
-}
-
-fn check_room(needed: u128, buffer: *const u8, length: usize, name: &str) -> Result<(), Failure> {
-    if buffer.is_null() {
-        return Err(Failure::null(name));
-    }
-    if (length as u128) < needed {
-        let text = format!("{name}: expected a buffer of {needed} bytes or more, found {length} bytes");
-        return Err(Failure::input(&text));
-    }
-    Ok(())
-}
-
-/// Fills the start of a buffer that is large enough. It may never have been written to, so it is no slice.
-unsafe fn copy(images: &[u8], buffer: *mut u8) {
-    unsafe { ptr::copy_nonoverlapping(images.as_ptr(), buffer, images.len()) };
-}
-
-fn c_string(text: &str) -> CString {
-    CString::new(text.replace('\0', "?")).unwrap_or_default()
 }
 
 fn bundled(name: &str) -> Result<Network, Failure> {
@@ -449,87 +336,4 @@ async fn on_gpu(builder: Builder<'_>, network: &Network, name: Option<&str>) -> 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn last_error() -> String {
-        unsafe { CStr::from_ptr(fsvae_last_error()) }.to_str().expect("UTF-8").into()
-    }
-
-    #[test]
-    fn a_panic_is_a_status_and_a_text() {
-        assert_eq!(status(|| panic!("a number: {}", 7)), FsvaeStatus::Panic);
-        assert_eq!(last_error(), "a bug in fsvae: a number: 7");
-        assert_eq!(status(|| panic!("no number")), FsvaeStatus::Panic);
-        assert_eq!(last_error(), "a bug in fsvae: no number");
-        assert_eq!(status(|| std::panic::panic_any(7)), FsvaeStatus::Panic);
-        assert_eq!(last_error(), "a bug in fsvae: a panic");
-        assert_eq!(status(|| Ok(())), FsvaeStatus::Ok);
-        assert_eq!(last_error(), "");
-    }
-
-    #[test]
-    fn a_panic_while_freeing_stays_inside() {
-        struct Bomb;
-        impl Drop for Bomb {
-            fn drop(&mut self) {
-                panic!("while it is freed");
-            }
-        }
-        unsafe { free(Box::into_raw(Box::new(Bomb))) };
-    }
-
-    #[test]
-    fn an_error_text_belongs_to_its_thread() {
-        assert_eq!(status(|| Err(Failure::input("here"))), FsvaeStatus::Input);
-        let elsewhere = || {
-            assert_eq!(last_error(), "");
-            assert_eq!(status(|| Err(Failure::null("there"))), FsvaeStatus::Null);
-            assert_eq!(last_error(), "there is NULL");
-        };
-        std::thread::spawn(elsewhere).join().expect("it ends well");
-        assert_eq!(last_error(), "here");
-    }
-
-    #[test]
-    fn no_text_is_cut_short() {
-        assert_eq!(status(|| Err(Failure::input("one\0two"))), FsvaeStatus::Input);
-        assert_eq!(last_error(), "one?two");
-    }
-
-    #[test]
-    fn errors_of_the_machine_are_told_from_errors_of_the_caller() {
-        let status_of = |error: Error| status(|| Err(error.into()));
-        assert_eq!(status_of(Error::Range("too far".into())), FsvaeStatus::Input);
-        assert_eq!(last_error(), "too far");
-        assert_eq!(status_of(Error::DeviceLost { adapter: "a GPU".into() }), FsvaeStatus::Machine);
-        assert_eq!(last_error(), "a GPU: the device was lost");
-        assert_eq!(status_of(Error::Panic("a worker's".into())), FsvaeStatus::Panic);
-        assert_eq!(last_error(), "a bug in fsvae: a worker's");
-    }
-
-    #[cfg(feature = "mnist")]
-    #[test]
-    fn a_generator_refuses_all_work_after_a_panic() {
-        let mut network = ptr::null_mut();
-        let mut generator = ptr::null_mut();
-        let mut pixels = [7; 1024];
-        let (place, room) = (pixels.as_mut_ptr(), pixels.len());
-        unsafe {
-            assert_eq!(fsvae_network_bundled(c"mnist".as_ptr(), &raw mut network), FsvaeStatus::Ok);
-            let made = fsvae_generator_new(network, CPU, ptr::null(), 0, &raw mut generator);
-            assert_eq!(made, FsvaeStatus::Ok, "{}", last_error());
-            let panics = || {
-                let _held = handle(generator, "generator")?.lock()?;
-                panic!("in the middle");
-            };
-            assert_eq!(status(panics), FsvaeStatus::Panic);
-            assert_eq!(fsvae_generate(generator, 7, 0, 1, place, room), FsvaeStatus::Panic);
-            assert!(last_error().starts_with("this generator met a bug"), "{}", last_error());
-            assert_eq!(fsvae_reconstruct(generator, 7, 0, place, room, place, room), FsvaeStatus::Panic);
-            assert_eq!(pixels, [7; 1024]);
-            fsvae_generator_free(generator);
-            fsvae_network_free(network);
-        }
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 //! with floating point (integer machine, sections 2, 3 and 6).
 
 mod rates;
+mod readout;
 mod sampler;
 
 use std::path::Path;
@@ -16,6 +17,8 @@ use crate::floats::in_default_state;
 pub(crate) use rates::Rates;
 #[cfg(any(test, feature = "verify"))]
 pub(crate) use rates::logits;
+pub(crate) use readout::pixel_thresholds;
+use readout::readout;
 pub(crate) use sampler::Sampler;
 
 /// Firing threshold V_th of every neuron before rounding.
@@ -24,8 +27,6 @@ const THRESHOLD: f64 = 0.2;
 const EPSILON: f64 = 1e-5;
 /// Bound on |current|: it keeps a membrane potential, under 4/3 of it, inside `i32`.
 const CURRENT_LIMIT: f64 = ((3_i64 << 29) - (1 << 16)) as f64;
-/// Bound on |S| of the readout.
-const READOUT_LIMIT: f64 = ((1_i64 << 45) - (1 << 40)) as f64;
 /// Guard bits of the image layer's weights.
 const GUARD_BITS: u8 = 8;
 
@@ -385,143 +386,5 @@ fn power_of_two(exponent: u8) -> f64 {
     (1_u64 << exponent) as f64
 }
 
-fn readout(checkpoint: &Checkpoint<'_>) -> Result<Readout> {
-    let coef = checkpoint.tensor("membrane_output_layer.coef")?;
-    let steps = coef.len();
-    // The picture after step s uses the last s + 1 coefficients: the end of the run moved to s.
-    let moment = |s: usize| (0..=s).map(move |t| coef.get(steps - 1 - s + t));
-    let rounded = |coefficient: f64| (coefficient * 16384.0).round_ties_even();
-    let total: f64 = moment(steps - 1).map(|coefficient| rounded(coefficient).abs()).sum();
-    let folded = Folded::new(checkpoint, READOUT, None, Kind::Transposed)?;
-    let out_of_range = |tensor: &str, channel, bound| {
-        let tensor = tensor.into();
-        checkpoint.error(CheckpointError::Range { tensor, channel, bound })
-    };
-    if total >= f64::from(1 << 17) {
-        let bound = "the sum of their magnitudes must be below 8";
-        return Err(out_of_range("membrane_output_layer.coef", 0, bound));
-    }
-
-    let mut moments: Vec<Moment> = (0..steps)
-        .map(|s| {
-            let mut coefficients: Vec<i32> = moment(s).map(|value| rounded(value) as i32).collect();
-            coefficients.resize(steps, 0);
-            Moment { coefficients, bias: Vec::with_capacity(folded.outputs) }
-        })
-        .collect();
-    let mut weights = Vec::with_capacity(folded.outputs * folded.inputs * 9);
-    let mut row = Vec::new();
-    for output in 0..folded.outputs {
-        folded.row(output, &mut row);
-        row.iter_mut().for_each(|weight| *weight = (*weight * 1_048_576.0).round_ties_even());
-        let magnitude: f64 = row.iter().map(|weight| weight.abs()).sum();
-        for (s, at) in moments.iter_mut().enumerate() {
-            // Exact in any order: 0.8^n, n < 32, in single precision spans fewer bits than a double.
-            let coef_sum: f64 = moment(s).sum();
-            let bias = (folded.bias[output] * coef_sum * power_of_two(34)).round_ties_even();
-            let in_range = magnitude * total + bias.abs() < READOUT_LIMIT;
-            if !in_range {
-                let bound = "the readout must stay below 2^45 - 2^40";
-                return Err(out_of_range("final_layer.1.weight", output, bound));
-            }
-            at.bias.push(bias as i64);
-        }
-        // Without any coefficient no weight has an effect, and none is bounded.
-        weights.extend(row.iter().map(|&weight| if total == 0.0 { 0 } else { weight as i64 }));
-    }
-    Ok(Readout { inputs: folded.inputs, outputs: folded.outputs, weights: weights.into(), moments })
-}
-
-/// The 255 thresholds of the image's `tanh`: a pixel is the number of them that `m`, with 16
-/// fractional bits, has reached. `libm` computes the same bits on every platform.
-pub(crate) fn pixel_thresholds() -> [i32; 255] {
-    let threshold = |j| {
-        let level = (2 * (j + 1) - 1) as f64 / 255.0 - 1.0;
-        (libm::atanh(level) * 65536.0).ceil() as i32
-    };
-    in_default_state(|| std::array::from_fn(threshold))
-}
-
 #[cfg(all(test, feature = "bundled"))]
-mod tests {
-    use sha2::{Digest, Sha256};
-
-    use super::*;
-
-    fn digest(parts: &[&[i64]]) -> String {
-        let mut hash = Sha256::new();
-        for number in parts.concat() {
-            hash.update(number.to_le_bytes());
-        }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    fn wide(numbers: &[i32]) -> Vec<i64> {
-        numbers.iter().map(|&number| number.into()).collect()
-    }
-
-    /// Every integer of the shipped networks, against the oracle's.
-    #[test]
-    fn rounding_agrees_with_the_oracle() {
-        for (model, ..) in crate::bundled::MODELS {
-            let network =
-                Network::new(&Checkpoint::bundled(model).expect("bundled").expect("valid")).expect("valid");
-            let mut found: Vec<(String, String)> = network
-                .spiking_facts()
-                .map(|(layer, facts)| {
-                    let exponents: Vec<i64> =
-                        facts.exponents.iter().map(|&exponent| exponent.into()).collect();
-                    let parts =
-                        [&wide(&layer.weights)[..], &wide(&layer.bias), &wide(&layer.threshold), &exponents];
-                    (facts.name.clone(), digest(&parts))
-                })
-                .collect();
-            let Readout { weights, .. } = &network.readout;
-            let Moment { coefficients, bias } = network.readout.last();
-            let parts = [&weights[..], bias, &wide(coefficients), &wide(&pixel_thresholds())];
-            found.push((READOUT.into(), digest(&parts)));
-
-            let expected: Vec<(String, String)> = include_str!("network.rows")
-                .lines()
-                .filter_map(|line| line.strip_prefix(model)?.strip_prefix(' ')?.split_once(' '))
-                .map(|(layer, digest)| (layer.into(), digest.into()))
-                .collect();
-            assert_eq!(found, expected, "{model}");
-        }
-    }
-
-    /// Halves go to the even neighbour: 0.5, 1.5, 2.5 and -1.5 become 0, 2, 2 and -2.
-    #[test]
-    fn rounding_is_half_to_even() {
-        let mut bytes = crate::bundled::MODELS[0].1.to_vec();
-        let (header, metadata) = safetensors::SafeTensors::read_metadata(&bytes).expect("a header");
-        let mut set = |name: &str, unit: f32, values: &[f32]| {
-            let start = 8 + header + metadata.info(name).expect("the tensor").data_offsets.0;
-            for (at, value) in (start..).step_by(4).zip(values) {
-                bytes[at..at + 4].copy_from_slice(&(unit * value).to_le_bytes());
-            }
-        };
-        let halves = [0.5, 1.5, 2.5, -1.5];
-        set("final_layer.1.weight", 0.5_f32.powi(20), &halves);
-        // Without its scale a neuron's bias is the batch norm's, and its exponent 28.
-        set("decoder_input.bn.weight", 1.0, &[0.0; 4]);
-        set("decoder_input.bn.bias", 0.5_f32.powi(28), &halves);
-        let network = Network::new(&Checkpoint::from_bytes(&bytes).expect("a checkpoint")).expect("valid");
-        let readout: Vec<i64> = (0..4).map(|tap| network.readout.weight(0, 0, tap)).collect();
-        assert_eq!(readout, [0, 2, 2, -2]);
-        assert_eq!(network.decoder_input.bias[..4], [0, 2, 2, -2]);
-    }
-
-    /// The contract states frames with powers of 0.8, the code takes them from the checkpoint.
-    #[test]
-    fn moments_have_the_contracts_coefficients() {
-        let network =
-            Network::new(&Checkpoint::bundled("mnist").expect("bundled").expect("valid")).expect("valid");
-        for (end, moment) in network.readout.moments.iter().enumerate() {
-            for (t, &found) in moment.coefficients.iter().enumerate() {
-                let power = end.checked_sub(t).map_or(0.0, |n| 0.8_f64.powi(n as i32));
-                assert_eq!(f64::from(found), (power * 16384.0).round_ties_even(), "K_{t} of step {end}");
-            }
-        }
-    }
-}
+mod tests;
