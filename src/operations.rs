@@ -196,7 +196,9 @@ mod tests {
             ("faces", fsvae_faces::CARD),
             ("faces-esvae", fsvae_faces_esvae::CARD),
         ] {
-            let layers = generation(&bundled(model), 7, 0..256).expect("counts");
+            let mut layers = generation(&bundled(model), 7, 0..256).expect("counts");
+            // No spikes reach the layer of the rates, so no card has it.
+            layers.retain(|layer| layer.name != crate::family::RATES);
             let rows = card.lines().skip_while(|line| !line.starts_with("| layer |")).skip(2);
             let rows = rows.take_while(|line| !line.starts_with("| encoder.0 |"));
             assert_eq!(layers.len(), rows.count(), "{model}");

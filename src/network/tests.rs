@@ -29,6 +29,13 @@ fn rounding_agrees_with_the_oracle() {
                 (facts.name.clone(), digest(&parts))
             })
             .collect();
+        if let Sampler::Rates(rates) = &network.sampler {
+            let facts = network.layers().iter().position(|facts| facts.name == RATES).expect("the layer");
+            let exponents = &network.layers()[facts].exponents;
+            let exponents: Vec<i64> = exponents.iter().map(|&exponent| exponent.into()).collect();
+            let parts = [&wide(&rates.weights)[..], &wide(&rates.bias), &exponents];
+            found.insert(facts, (RATES.into(), digest(&parts)));
+        }
         let Readout { weights, .. } = &network.readout;
         let Moment { coefficients, bias } = network.readout.last();
         let parts = [&weights[..], bias, &wide(coefficients), &wide(&pixel_thresholds())];
