@@ -37,7 +37,7 @@ pub struct LayerOperations {
 /// prior, decoder, readout. No image, no layers.
 ///
 /// # Errors
-/// [`Error::Range`](crate::Error::Range) if the range starts past `u64::MAX` or is of 2^32 images and more.
+/// [`Error::Range`] if the range starts past `u64::MAX` or is of 2^32 images and more.
 pub fn generation(
     network: &Network,
     seed: u64,
