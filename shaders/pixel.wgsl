@@ -1,15 +1,7 @@
 // Pixels of a batch as RGBA words, for the kernels that present images: rgba.wgsl and tiles.wgsl.
 //
-// Joined in front: IMAGE_CHANNELS.
+// Joined in front: IMAGE_CHANNELS, run.wgsl.
 
-struct Run {
-    seed: vec2<u32>,
-    first: vec2<u32>,
-    place: u32, // number of the batch's first image among all that are presented
-    side: u32,  // height and width of an image
-}
-
-@group(0) @binding(0) var<storage, read> run: Run;
 @group(0) @binding(1) var<storage, read> pixels: array<u32>; // [images, side, side, IMAGE_CHANNELS] of u8
 
 fn byte(at: u32) -> u32 {

@@ -5,18 +5,12 @@
 //
 // One invocation makes the spike trains of four channels of one image.
 //
-// Joined in front: TIME_STEPS (T), LATENT (C), and philox.wgsl.
+// Joined in front: TIME_STEPS (T), LATENT (C), philox.wgsl, run.wgsl.
 // Twin: src/cpu/rates.rs.
 
 const GROUPS = (LATENT + 3u) / 4u; // of four channels
 const RESAMPLE = 3u;               // the stream of its random numbers
 
-struct Run {
-    seed: vec2<u32>,  // low, high
-    first: vec2<u32>, // index of the batch's first image: low, high
-}
-
-@group(0) @binding(0) var<storage, read> run: Run;
 @group(0) @binding(1) var<storage, read> encoded: array<vec4<u32>>; // [images, GROUPS], bit t = step t
 @group(0) @binding(2) var<storage, read_write> latents: array<vec4<u32>>; // [images, GROUPS], bit t = step t
 
@@ -37,8 +31,7 @@ fn resample(@builtin(global_invocation_id) id: vec3<u32>) {
     if (group >= GROUPS) {
         return;
     }
-    let low = run.first.x + image;
-    let index = vec2(low, run.first.y + select(0u, 1u, low < image));
+    let index = index_of(image);
     let trains = encoded[image * GROUPS + group];
     let counts = vec4(
         countOneBits(trains.x),

@@ -4,7 +4,7 @@
 //
 // An invocation writes the word of one pixel; the image is the workgroup's z.
 //
-// Joined in front: ROW, IMAGE_CHANNELS, pixel.wgsl. Twin: Image::to_rgba in src/images.rs.
+// Joined in front: ROW, IMAGE_CHANNELS, run.wgsl, pixel.wgsl. Twin: Image::to_rgba in src/images.rs.
 
 @group(0) @binding(2) var<storage, read_write> words: array<u32>; // [images presented, side, side]
 

@@ -10,7 +10,7 @@
 // one is computed: from rest, sixteen steps at a time, each weight read once for all of them.
 //
 // Joined in front: TIME_STEPS (T), LATENT (C), NEURONS (k), STREAM, ENCODED (1 for the posterior, 0 for
-// the prior), and philox.wgsl.
+// the prior), philox.wgsl, run.wgsl.
 // Twin: src/cpu/sample.rs.
 
 const WORKGROUP = 128u;
@@ -28,12 +28,6 @@ const LAST_NEURONS = HIDDEN_NEURONS + 2u * (FIRST + SECOND);  // [C * k]: bias, 
 const LAST_WEIGHTS = LAST_NEURONS + LATENT * NEURONS;         // [C * k, SECOND] of 4 inputs
 const QUADS = (TIME_STEPS + 15u) / 16u * 4u; // of time steps
 
-struct Run {
-    seed: vec2<u32>,  // low, high
-    first: vec2<u32>, // index of the batch's first image: low, high
-}
-
-@group(0) @binding(0) var<storage, read> run: Run;
 // One buffer, because OpenGL ES promises four: hidden weights, neurons, last weights.
 @group(0) @binding(1) var<storage, read> network: array<vec4<i32>>;
 @group(0) @binding(2) var<storage, read> encoded: array<u32>; // [images, LATENT_WORDS], bit t = step t; the prior does not look at it
@@ -136,8 +130,7 @@ fn receive_encoded(image: u32, c: u32, step: u32) {
 @compute @workgroup_size(WORKGROUP)
 fn sample(@builtin(local_invocation_index) own: u32, @builtin(workgroup_id) workgroup: vec3<u32>) {
     let image = workgroup.z;
-    let low = run.first.x + image;
-    let index = vec2(low, run.first.y + select(0u, 1u, low < image));
+    let index = index_of(image);
 
     for (var n = own; n < FIRST; n += WORKGROUP) {
         first_carry[n] = vec4(0);

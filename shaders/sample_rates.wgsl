@@ -8,7 +8,7 @@
 // An invocation counts the bits of a channel, then makes the spike trains of four channels; the C counts in
 // between are in the workgroup's memory. All else stays in registers.
 //
-// Joined in front: TIME_STEPS (T), LATENT (C), and philox.wgsl.
+// Joined in front: TIME_STEPS (T), LATENT (C), philox.wgsl, run.wgsl.
 // Twin: src/cpu/rates.rs.
 
 const WORKGROUP = 64u;
@@ -16,12 +16,6 @@ const GROUPS = (LATENT + 3u) / 4u; // of four channels
 const RATES = 2u;                  // the stream of the spikes' random numbers
 const NORMALS = 4u;                // and of the counted bits
 
-struct Run {
-    seed: vec2<u32>,  // low, high
-    first: vec2<u32>, // index of the batch's first image: low, high
-}
-
-@group(0) @binding(0) var<storage, read> run: Run;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<i32>>; // [C + 1, GROUPS] of 4 channels; the last row is the bias
 @group(0) @binding(2) var<storage, read> logits: array<i32>; // [65536], ascending
 @group(0) @binding(3) var<storage, read_write> latents: array<vec4<u32>>; // [images, GROUPS], bit t = step t
@@ -41,8 +35,7 @@ fn rate(current: i32) -> u32 {
 @compute @workgroup_size(WORKGROUP)
 fn sample_rates(@builtin(local_invocation_index) own: u32, @builtin(workgroup_id) workgroup: vec3<u32>) {
     let image = workgroup.z;
-    let low = run.first.x + image;
-    let index = vec2(low, run.first.y + select(0u, 1u, low < image));
+    let index = index_of(image);
     for (var j = own; j < LATENT; j += WORKGROUP) {
         let words = philox(run.seed, vec4(index, j, NORMALS));
         let ones = countOneBits(words.x) + countOneBits(words.y) + countOneBits(words.z) + countOneBits(words.w);

@@ -6,7 +6,7 @@
 // An invocation writes one texel; the image is the workgroup's z. A byte divided by 255 comes back as the same byte
 // when it is stored as rgba8unorm, so nothing is lost by the float.
 //
-// Joined in front: ROW, IMAGE_CHANNELS, pixel.wgsl. Twin: Image::to_rgba in src/images.rs.
+// Joined in front: ROW, IMAGE_CHANNELS, run.wgsl, pixel.wgsl. Twin: Image::to_rgba in src/images.rs.
 
 struct Grid {
     columns: u32, // tiles of a row

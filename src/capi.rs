@@ -15,7 +15,7 @@ use std::ffi::{CString, c_char};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::ptr::{self, NonNull};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use call::{
     Failure, LAST_ERROR, c_string, caught, check_room, copy, elements, free, handle, make, status, text, utf8,
@@ -63,12 +63,12 @@ pub enum FsvaeBackend {
 #[derive(Debug)]
 pub struct FsvaeNetwork(Network);
 
-/// Makes images, on one backend. Any thread may use it, by one at a time: a call waits for the call of another thread
-/// to end.
+/// Makes images, on one backend. Any number of threads may use it at the same time.
 #[derive(Debug)]
 pub struct FsvaeGenerator {
-    /// Its poison remembers a panic: what was half done then must not make images.
-    generator: Mutex<Generator>,
+    generator: Generator,
+    /// Whether a call panicked: what was half done then must not make images.
+    broken: AtomicBool,
     backend: CString,
     fallback: Option<CString>,
 }
@@ -218,7 +218,8 @@ pub unsafe extern "C" fn fsvae_generator_new(
         Ok(FsvaeGenerator {
             backend: c_string(&generator.backend_name()),
             fallback: generator.fallback().map(c_string),
-            generator: Mutex::new(generator),
+            generator,
+            broken: AtomicBool::new(false),
         })
     };
     unsafe { make(generator, "generator", new) }
@@ -260,16 +261,17 @@ pub unsafe extern "C" fn fsvae_generate(
     pixels_len: usize,
 ) -> FsvaeStatus {
     status(|| {
-        let generator = unsafe { handle(generator, "generator") }?.lock()?;
-        let Some(further) = count.checked_sub(1) else { return Ok(()) };
-        let image = generator.architecture().image_bytes();
-        check_room(count as u128 * image as u128, pixels, pixels_len, "pixels")?;
-        let last = first.checked_add(further as u64);
-        let past_the_end =
-            || Failure::input(&format!("{count} images from index {first} on pass {}", u64::MAX));
-        let images = generator.generate(seed, first..=last.ok_or_else(past_the_end)?)?;
-        unsafe { copy(images.as_bytes(), pixels) };
-        Ok(())
+        unsafe { handle(generator, "generator") }?.with(|generator| {
+            let Some(further) = count.checked_sub(1) else { return Ok(()) };
+            let image = generator.architecture().image_bytes();
+            check_room(count as u128 * image as u128, pixels, pixels_len, "pixels")?;
+            let last = first.checked_add(further as u64);
+            let past_the_end =
+                || Failure::input(&format!("{count} images from index {first} on pass {}", u64::MAX));
+            let images = generator.generate(seed, first..=last.ok_or_else(past_the_end)?)?;
+            unsafe { copy(images.as_bytes(), pixels) };
+            Ok(())
+        })
     })
 }
 
@@ -289,15 +291,16 @@ pub unsafe extern "C" fn fsvae_reconstruct(
     reconstructed_len: usize,
 ) -> FsvaeStatus {
     status(|| {
-        let generator = unsafe { handle(generator, "generator") }?.lock()?;
-        if pixels_len == 0 {
-            return Ok(());
-        }
-        let pixels = unsafe { elements(pixels, pixels_len, "pixels") }?;
-        check_room(pixels_len as u128, reconstructed, reconstructed_len, "reconstructed")?;
-        let images = generator.reconstruct(pixels, seed, first)?;
-        unsafe { copy(images.as_bytes(), reconstructed) };
-        Ok(())
+        unsafe { handle(generator, "generator") }?.with(|generator| {
+            if pixels_len == 0 {
+                return Ok(());
+            }
+            let pixels = unsafe { elements(pixels, pixels_len, "pixels") }?;
+            check_room(pixels_len as u128, reconstructed, reconstructed_len, "reconstructed")?;
+            let images = generator.reconstruct(pixels, seed, first)?;
+            unsafe { copy(images.as_bytes(), reconstructed) };
+            Ok(())
+        })
     })
 }
 
@@ -315,9 +318,22 @@ const _: () = {
 };
 
 impl FsvaeGenerator {
-    fn lock(&self) -> Result<MutexGuard<'_, Generator>, Failure> {
-        let text = "this generator met a bug in fsvae in an earlier call: free it and make another";
-        self.generator.lock().map_err(|_| Failure { status: FsvaeStatus::Panic, text: text.into() })
+    /// Does the work of a call, unless an earlier one panicked.
+    fn with<T>(&self, work: impl FnOnce(&Generator) -> Result<T, Failure>) -> Result<T, Failure> {
+        struct Unfinished<'a>(&'a AtomicBool);
+        impl Drop for Unfinished<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::Release);
+            }
+        }
+        if self.broken.load(Ordering::Acquire) {
+            let text = "this generator met a bug in fsvae in an earlier call: free it and make another";
+            return Err(Failure { status: FsvaeStatus::Panic, text: text.into() });
+        }
+        let unfinished = Unfinished(&self.broken);
+        let result = work(&self.generator);
+        std::mem::forget(unfinished);
+        result
     }
 }
 

@@ -4,11 +4,11 @@ mod common;
 
 use std::path::Path;
 
-use common::TINY;
 use common::command::{assert_refused, fsvae, messages};
+use common::{RandomModel, TINY};
 use fsvae::image::codecs::gif::GifDecoder;
 use fsvae::image::{AnimationDecoder, DynamicImage};
-use fsvae::{Checkpoint, Generator, Job, LayerSpikes, Network, Outputs};
+use fsvae::{Generator, Job, LayerSpikes, Outputs};
 use safetensors::SafeTensors;
 
 const SEED: u64 = 9;
@@ -20,13 +20,9 @@ fn directory() -> tempfile::TempDir {
     directory
 }
 
-fn network() -> Network {
-    Network::new(&Checkpoint::from_bytes(&TINY.bytes()).expect("a checkpoint")).expect("a network")
-}
-
 /// All layers that come by, from the latents on.
 fn expected() -> Vec<LayerSpikes> {
-    let network = network();
+    let network = TINY.network();
     let generator = Generator::builder(&network).cpu();
     let layers = network.architecture().layers().split_off(network.architecture().depth() + 1);
     let names = layers.into_iter().map(|layer| layer.name);
@@ -129,12 +125,26 @@ fn what_cannot_be_is_refused() {
         (&["--layer", "x", "--out", "a.safetensors"], &["expected one of", "found x"]),
         (&["--layer", "latent", "--layer", "decoder_input", "--out", "a.png"], &["a.png", "one layer"]),
         (&["--out", "a.txt"], &["a.txt", "extension", "txt"]),
+        (&["--show", "rates", "--out", "a.safetensors"], &["a.safetensors", "--show is for pictures"]),
+        (&["--show", "raster", "--out", "a.gif"], &["a.gif", "--show is for pictures"]),
         (&["--out", "tiny.safetensors"], &["tiny.safetensors"]),
     ] {
         let all = [&["spikes", "tiny.safetensors"], arguments].concat();
         let output = fsvae(directory.path()).args(all).output().expect("it runs");
         assert_refused(&output, 2, parts, directory.path(), &files);
     }
+}
+
+/// 2,097,152 neurons over 32 time steps: more than 1 GiB, which is refused before anybody asks for it.
+#[test]
+fn a_picture_that_is_too_large_is_refused() {
+    let directory = directory();
+    let large = RandomModel { layers: 9, steps: 32, ..TINY };
+    std::fs::write(directory.path().join("large.safetensors"), large.bytes()).expect("written");
+    let arguments = ["spikes", "large.safetensors", "--layer", "final_layer.0", "--out", "a.png"];
+    let output = fsvae(directory.path()).args(arguments).output().expect("it runs");
+    let parts = ["a.png", "final_layer.0 is too large for pictures", ".safetensors"];
+    assert_refused(&output, 2, &parts, directory.path(), &["large.safetensors", "tiny.safetensors"]);
 }
 
 #[test]
@@ -158,7 +168,7 @@ fn kernels_are_files_that_are_valid_alone() {
         assert_eq!(stem.split('-').next(), Some(entry_point.as_str()));
         found.push(stem);
     }
-    let kernels = fsvae::gpu::kernels(&network());
+    let kernels = fsvae::gpu::kernels(&TINY.network());
     let mut names: Vec<String> = kernels.into_iter().map(|kernel| kernel.name).collect();
     found.sort();
     names.sort();

@@ -1,27 +1,19 @@
 //! Generation recorded into an application's commands, on the application's device: every target holds the CPU's
 //! images, and the application keeps what is its own.
 
+#[path = "common/app.rs"]
+mod app;
 mod common;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{RandomModel, adapters};
+use app::{BATCH, apps};
+use common::{GREY, RandomModel, adapters};
 use fsvae::gpu::{self, Layout, Origin, Target};
-use fsvae::{Checkpoint, Generator, Gpu, Images, Job, Latents, Network, Outputs, wgpu};
-use safetensors::Dtype;
+use fsvae::{Generator, Gpu, Images, Job, Latents, Network, Outputs, wgpu};
 
-const GREY: RandomModel = RandomModel {
-    rng: 31,
-    steps: 6,
-    latent: 7,
-    k: Some(3),
-    layers: 2,
-    channels: 1,
-    width: 3,
-    large: Dtype::F32,
-};
 const RGB: RandomModel = RandomModel { rng: 32, channels: 3, layers: 3, ..GREY };
 const RATES: RandomModel = RandomModel { rng: 34, k: None, ..GREY };
 /// 4 x 4 pixels, less than a workgroup.
@@ -30,99 +22,6 @@ const SMALLEST: RandomModel = RandomModel { rng: 33, layers: 1, channels: 3, ..G
 const SEED: u64 = 9;
 const FIRST: u64 = (1 << 32) - 3;
 const COUNT: u64 = 7;
-/// More images than a batch has, and not a multiple.
-const BATCH: usize = 3;
-
-fn network(model: RandomModel) -> Network {
-    Network::new(&Checkpoint::from_bytes(&model.bytes()).expect("a checkpoint")).expect("a network")
-}
-
-/// An application's device of each adapter, with just what the network needs and its own ear for errors.
-struct App {
-    name: String,
-    device: wgpu::Device,
-    queue: wgpu::Queue,
-    errors: Arc<AtomicUsize>,
-}
-
-fn apps(network: &Network) -> Vec<App> {
-    let open = |adapter: &wgpu::Adapter| {
-        let base = wgpu::Limits::downlevel_defaults().or_worse_values_from(&adapter.limits());
-        let descriptor = wgpu::DeviceDescriptor {
-            required_limits: base.or_better_values_from(&gpu::required_limits(network)),
-            required_features: gpu::required_features(),
-            ..Default::default()
-        };
-        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).expect("a device");
-        let errors = Arc::new(AtomicUsize::new(0));
-        let heard = errors.clone();
-        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            eprintln!("the application heard: {error}");
-            heard.fetch_add(1, Ordering::SeqCst);
-        }));
-        App { name: gpu::describe(&adapter.get_info()), device, queue, errors }
-    };
-    adapters().iter().map(open).collect()
-}
-
-impl App {
-    fn generator(&self, network: &Network) -> Generator {
-        let gpu = Gpu::from_wgpu(self.device.clone(), self.queue.clone());
-        assert_eq!(gpu.name(), self.name);
-        let builder = Generator::builder(network).batch(BATCH.try_into().expect("not 0"));
-        pollster::block_on(builder.gpu(&gpu)).expect("a generator")
-    }
-
-    fn buffer(&self, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
-        let descriptor =
-            wgpu::BufferDescriptor { label: Some("app"), size, usage, mapped_at_creation: false };
-        self.device.create_buffer(&descriptor)
-    }
-
-    fn texture(&self, [width, height]: [u32; 2], usage: wgpu::TextureUsages) -> wgpu::Texture {
-        self.device.create_texture(&wgpu::TextureDescriptor {
-            label: Some("app"),
-            size: wgpu::Extent3d { width, height, depth_or_array_layers: 1 },
-            mip_level_count: 1,
-            sample_count: 1,
-            dimension: wgpu::TextureDimension::D2,
-            format: wgpu::TextureFormat::Rgba8Unorm,
-            usage,
-            view_formats: &[],
-        })
-    }
-
-    fn encoder(&self) -> wgpu::CommandEncoder {
-        self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
-    }
-
-    fn read(&self, buffer: &wgpu::Buffer) -> Vec<u8> {
-        let readback =
-            self.buffer(buffer.size(), wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
-        let mut encoder = self.encoder();
-        encoder.copy_buffer_to_buffer(buffer, 0, &readback, 0, buffer.size());
-        self.queue.submit([encoder.finish()]);
-        readback.map_async(wgpu::MapMode::Read, .., |result| result.expect("mapped"));
-        self.device.poll(wgpu::PollType::wait_indefinitely()).expect("finished");
-        readback.get_mapped_range(..).expect("mapped").to_vec()
-    }
-
-    /// RGBA of the whole texture, row by row.
-    fn read_texture(&self, texture: &wgpu::Texture) -> Vec<u8> {
-        let (line, rows) = (4 * texture.width(), texture.height());
-        let padded = line.next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT);
-        let buffer = self
-            .buffer(u64::from(padded * rows), wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC);
-        let mut encoder = self.encoder();
-        let layout =
-            wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(padded), rows_per_image: None };
-        let to = wgpu::TexelCopyBufferInfo { buffer: &buffer, layout };
-        encoder.copy_texture_to_buffer(texture.as_image_copy(), to, texture.size());
-        self.queue.submit([encoder.finish()]);
-        let bytes = self.read(&buffer);
-        bytes.chunks(padded as usize).flat_map(|row| &row[..line as usize]).copied().collect()
-    }
-}
 
 fn expected(network: &Network) -> Images {
     Generator::builder(network).cpu().generate(SEED, FIRST..FIRST + COUNT).expect("images")
@@ -139,7 +38,7 @@ const TILES: wgpu::TextureUsages = wgpu::TextureUsages::STORAGE_BINDING.union(wg
 #[test]
 fn every_target_holds_the_images() {
     for model in [GREY, RGB, SMALLEST, RATES] {
-        let network = network(model);
+        let network = model.network();
         let (images, side) = (expected(&network), network.architecture().image_side() as u32);
         for app in apps(&network) {
             let name = &app.name;
@@ -193,7 +92,7 @@ fn every_target_holds_the_images() {
 
 #[test]
 fn recordings_may_be_submitted_in_any_order_and_beside_other_work() {
-    let network = network(GREY);
+    let network = GREY.network();
     for app in apps(&network) {
         let generator = app.generator(&network);
         let other = generator.generate(1, 0..4).expect("images");
@@ -218,7 +117,7 @@ fn recordings_may_be_submitted_in_any_order_and_beside_other_work() {
 
 #[test]
 fn frames_are_those_of_the_host() {
-    let network = network(RGB);
+    let network = RGB.network();
     let steps = network.architecture().time_steps;
     let cpu = Generator::builder(&network).cpu();
     let latents = cpu.sample_latents(SEED, FIRST..FIRST + COUNT).expect("latents");
@@ -244,7 +143,7 @@ fn frames_are_those_of_the_host() {
 
 #[test]
 fn what_does_not_fit_is_refused_before_anything_is_recorded() {
-    let network = network(GREY);
+    let network = GREY.network();
     for app in apps(&network) {
         let generator = app.generator(&network);
         let small = app.buffer(100, COPY | STORAGE);
@@ -291,7 +190,7 @@ fn what_does_not_fit_is_refused_before_anything_is_recorded() {
 #[test]
 fn images_and_latents_of_the_application_are_recorded() {
     for model in [GREY, RGB] {
-        let network = network(model);
+        let network = model.network();
         let architecture = network.architecture();
         let image = architecture.image_bytes() as u64;
         let count = COUNT as u32;
@@ -373,7 +272,7 @@ fn images_and_latents_of_the_application_are_recorded() {
 /// A wall of tiles whose oldest images give way, in one texture.
 #[test]
 fn tiles_begin_anywhere_and_wrap() {
-    let network = network(RGB);
+    let network = RGB.network();
     let (images, side) = (expected(&network), network.architecture().image_side() as u32);
     for app in apps(&network) {
         let generator = app.generator(&network);
@@ -410,7 +309,7 @@ fn tiles_begin_anywhere_and_wrap() {
 /// `FSVAE_RACE_SECONDS` says.
 #[test]
 fn recordings_and_calls_do_not_disturb_each_other() {
-    let network = network(GREY);
+    let network = GREY.network();
     let seconds = std::env::var("FSVAE_RACE_SECONDS").map_or(2, |text| text.parse().expect("a number"));
     let image = network.architecture().image_bytes() as u64;
     let cpu = Generator::builder(&network).cpu();
@@ -457,7 +356,7 @@ fn recordings_and_calls_do_not_disturb_each_other() {
 /// An application that does not listen for errors gets wgpu's panic for any that is not ours to hear: none is.
 #[test]
 fn a_device_without_an_ear_is_destroyed_with_batches_in_flight() {
-    let network = network(GREY);
+    let network = GREY.network();
     let limits = |adapter: &wgpu::Adapter| {
         let base = wgpu::Limits::downlevel_defaults().or_worse_values_from(&adapter.limits());
         base.or_better_values_from(&gpu::required_limits(&network))
@@ -488,7 +387,7 @@ fn a_device_without_an_ear_is_destroyed_with_batches_in_flight() {
 /// what went wrong in this crate.
 #[test]
 fn the_applications_handlers_stay_in_place() {
-    let network = network(GREY);
+    let network = GREY.network();
     for app in apps(&network) {
         let lost = Arc::new(AtomicUsize::new(0));
         let counted = lost.clone();

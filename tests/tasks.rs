@@ -6,29 +6,14 @@ mod common;
 use std::num::NonZeroUsize;
 use std::task::Poll;
 
-use common::{RandomModel, gpus};
-use fsvae::{Checkpoint, Error, Generator, Job, Latents, Network, Outputs, Part};
-use safetensors::Dtype;
+use common::{GREY, RandomModel, gpus};
+use fsvae::{Error, Generator, Job, Latents, Network, Outputs, Part};
 
-const GREY: RandomModel = RandomModel {
-    rng: 51,
-    steps: 6,
-    latent: 7,
-    k: Some(3),
-    layers: 2,
-    channels: 1,
-    width: 3,
-    large: Dtype::F32,
-};
 const RGB: RandomModel = RandomModel { rng: 52, channels: 3, layers: 3, steps: 17, latent: 8, ..GREY };
 
 const SEED: u64 = 9;
 const FIRST: u64 = (1 << 32) - 3;
 const COUNT: usize = 7;
-
-fn network(model: RandomModel) -> Network {
-    Network::new(&Checkpoint::from_bytes(&model.bytes()).expect("a checkpoint")).expect("a network")
-}
 
 fn size(n: usize) -> NonZeroUsize {
     n.try_into().expect("not 0")
@@ -66,7 +51,7 @@ fn jobs<'a>(pixels: &'a [u8], latents: &'a Latents) -> [(bool, Job<'a>); 3] {
 #[test]
 fn together_or_alone_on_every_backend() {
     for model in [GREY, RGB] {
-        let network = network(model);
+        let network = model.network();
         let pixels = pixels(&network);
         let cpu = Generator::builder(&network).cpu();
         let latents = cpu.sample_latents(3, 0..COUNT as u64).expect("latents");
@@ -98,7 +83,7 @@ fn together_or_alone_on_every_backend() {
 
 #[test]
 fn parts_are_the_whole_and_awaiting_is_waiting() {
-    let network = network(GREY);
+    let network = GREY.network();
     let pixels = pixels(&network);
     let latents = Generator::builder(&network).cpu().sample_latents(3, 0..COUNT as u64).expect("latents");
     for generator in generators(&network) {
@@ -133,7 +118,7 @@ fn parts_are_the_whole_and_awaiting_is_waiting() {
 /// Tasks of one generator in turns, and from several threads.
 #[test]
 fn tasks_run_side_by_side() {
-    let network = network(GREY);
+    let network = GREY.network();
     let pixels = pixels(&network);
     let cpu = Generator::builder(&network).cpu();
     let latents = cpu.sample_latents(3, 0..COUNT as u64).expect("latents");
@@ -172,7 +157,7 @@ fn tasks_run_side_by_side() {
 
 #[test]
 fn without_a_batch_that_was_said_batches_grow() {
-    let network = network(GREY);
+    let network = GREY.network();
     for gpu in gpus(&network) {
         let generator = pollster::block_on(Generator::builder(&network).gpu(&gpu)).expect("a generator");
         let parts: Vec<usize> = generator
@@ -193,7 +178,7 @@ fn without_a_batch_that_was_said_batches_grow() {
 /// An image that takes longer than the budget, however small that is, is submitted layer by layer.
 #[test]
 fn a_budget_of_nothing_is_one_image_layer_by_layer() {
-    let network = network(RGB);
+    let network = RGB.network();
     let expected = Generator::builder(&network).cpu().generate(SEED, 0..5).expect("images");
     for gpu in gpus(&network) {
         let builder = Generator::builder(&network).budget(std::time::Duration::ZERO);
@@ -208,7 +193,7 @@ fn a_budget_of_nothing_is_one_image_layer_by_layer() {
 
 #[test]
 fn a_task_goes_on_elsewhere() {
-    let network = network(GREY);
+    let network = GREY.network();
     let pixels = pixels(&network);
     let all = generators(&network);
     let expected = all[0].reconstruct(&pixels, SEED, FIRST).expect("images");
@@ -224,7 +209,7 @@ fn a_task_goes_on_elsewhere() {
 
 #[test]
 fn what_is_not_there_is_refused() {
-    let network = network(GREY);
+    let network = GREY.network();
     let pixels = pixels(&network);
     for generator in generators(&network) {
         let prior = || Job::prior(SEED, 0..2).expect("a range");

@@ -70,8 +70,8 @@ fn a_generator_refuses_all_work_after_a_panic() {
         let made = fsvae_generator_new(network, CPU, ptr::null(), 0, &raw mut generator);
         assert_eq!(made, FsvaeStatus::Ok, "{}", last_error());
         let panics = || {
-            let _held = handle(generator, "generator")?.lock()?;
-            panic!("in the middle");
+            let generator: &FsvaeGenerator = handle(generator, "generator")?;
+            generator.with(|_| panic!("in the middle"))
         };
         assert_eq!(status(panics), FsvaeStatus::Panic);
         assert_eq!(fsvae_generate(generator, 7, 0, 1, place, room), FsvaeStatus::Panic);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use fsvae::image::DynamicImage;
-use fsvae::{Generator, Latents};
+use fsvae::{Generator, Job, Latents, Outputs};
 
 use super::animation::{Animation, Shape};
 use super::output::{Files, FormatArgument, Output, Pattern, Placeholder, grid_count, grid_shape, is_stdout};
@@ -115,27 +115,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Some(path) => Output::new(files, &path, format.filter(|_| !animated_on_stdout), first, count, size)?,
     };
 
-    let mut generator = arguments.backend.generator(&network, count)?;
+    let generator = arguments.backend.generator(&network, count)?;
     drop(network);
+    let mut outputs = Outputs::images();
+    if kept.is_some() || animation.is_some() {
+        outputs = outputs.and(Outputs::latents());
+    }
     let mut latents = Latents::from_words(architecture.time_steps, architecture.latent_channels, Vec::new())?;
     let progress = progress(count);
-    if kept.is_none() && animation.is_none() {
-        for images in generator.stream(seed, first..=last)? {
-            take(&images?, arguments.digests, &mut output, &progress)?;
-        }
-    } else {
-        // The same images by way of their latents, which are wanted too.
-        let batch = generator.batch() as u64;
-        for start in (0..count).step_by(generator.batch()) {
-            let end = (start + batch).min(count) - 1;
-            let drawn = generator.sample_latents(seed, first + start..=first + end)?;
-            take(
-                &generator.decode(&drawn)?.with_first(first + start),
-                arguments.digests,
-                &mut output,
-                &progress,
-            )?;
-            latents.append(&drawn)?;
+    for part in generator.start(Job::prior(seed, first..=last)?.giving(outputs))? {
+        let part = part?;
+        part.latents.iter().try_for_each(|drawn| latents.append(drawn))?;
+        for images in &part.images {
+            take(images, arguments.digests, &mut output, &progress)?;
         }
     }
     progress.finish_and_clear();
@@ -150,7 +142,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         say_written(text);
     }
     if let Some(animation) = animation {
-        say_written(animation.write(&pictures(&mut generator, &latents)?)?);
+        say_written(animation.write(&pictures(&generator, &latents)?)?);
     }
     if let Some(written) = output.finish()? {
         say_written(written);
@@ -175,6 +167,6 @@ fn take(
 }
 
 /// The grid of all images after each time step.
-fn pictures(generator: &mut Generator, latents: &Latents) -> Result<Vec<DynamicImage>, Failure> {
+fn pictures(generator: &Generator, latents: &Latents) -> Result<Vec<DynamicImage>, Failure> {
     Ok(generator.frames(latents)?.iter().map(fsvae::Images::to_grid).collect())
 }

@@ -12,7 +12,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use super::animation::{Animation, Shape};
 use super::formats::Format;
 use super::model::Identity;
-use super::output::{Files, FormatArgument, Pattern, Placeholder, Target, format, is_stdout};
+use super::output::{Files, Pattern, Placeholder, Target, format, is_stdout};
 use super::say::say;
 use super::{Failure, backend, model, tensors};
 
@@ -45,11 +45,12 @@ pub(super) struct Arguments {
     /// {step} in the name: one layer at each time step beside the image as it forms. - is standard output
     #[arg(long, value_name = "PATH")]
     out: PathBuf,
-    /// What a picture shows
-    #[arg(long, value_enum, default_value_t = Show::Raster)]
-    show: Show,
-    #[command(flatten)]
-    format: FormatArgument,
+    /// What a picture shows [default: raster]
+    #[arg(long, value_enum)]
+    show: Option<Show>,
+    /// Format of --out as a picture or an animation, whatever its name says; without it standard output takes numbers
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<Format>,
 }
 
 impl Arguments {
@@ -59,15 +60,18 @@ impl Arguments {
     }
 }
 
+/// Bytes of a picture, or of all pictures of an animation: more are surely meant to be numbers.
+const LARGEST: u64 = 1 << 30;
+
 /// Where the spikes go.
 enum Output {
     Numbers(Target),
-    Picture(Target, Format),
+    Picture(Target, Format, Show),
     Animation(Animation),
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let Arguments { seed, index, show, .. } = *arguments;
+    let Arguments { seed, index, .. } = *arguments;
     let (network, identity) = model::network_and_identity(&arguments.model)?;
     let architecture = network.architecture().clone();
     let numbers = is_numbers(arguments);
@@ -76,8 +80,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let output = if numbers {
         Output::Numbers(files.target(&arguments.out)?)
     } else {
-        picture_output(arguments, &architecture, &layers, &mut files)?
+        picture_output(arguments, &architecture, &layers[0], &mut files)?
     };
+    if let (Some(_), Output::Numbers(_) | Output::Animation(_)) = (arguments.show, &output) {
+        let out = arguments.out.display();
+        return Err(Failure::Input(format!(
+            "{out}: --show is for pictures, this holds numbers or an animation"
+        )));
+    }
     let outputs = Outputs::spikes(&layers).and(match output {
         Output::Animation(_) => Outputs::frames(),
         _ => Outputs::default(),
@@ -86,7 +96,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let part = generator.start(Job::prior(seed, index..=index)?.giving(outputs))?.wait()?;
     let written = match output {
         Output::Numbers(target) => write_numbers(target, &part.spikes, seed, index, &identity)?,
-        Output::Picture(target, format) => {
+        Output::Picture(target, format, show) => {
             let picture = match show {
                 Show::Raster => draw::raster(&part.spikes[0]),
                 Show::Rates => draw::rates(&part.spikes[0]),
@@ -113,7 +123,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// Numbers, unless a picture is named.
 fn is_numbers(Arguments { out, format, .. }: &Arguments) -> bool {
     let named = || out.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors"));
-    format.format.is_none() && (is_stdout(out) || named())
+    format.is_none() && (is_stdout(out) || named())
 }
 
 /// The layers that are asked for, or those that the output shows.
@@ -143,30 +153,43 @@ fn layers(arguments: &Arguments, architecture: &Architecture, numbers: bool) -> 
     Ok(layers)
 }
 
+/// A picture or an animation, if it is not too large.
 fn picture_output(
     arguments: &Arguments,
     architecture: &Architecture,
-    layers: &[String],
+    layer: &str,
     files: &mut Files,
 ) -> Result<Output, Failure> {
-    let Arguments { out, format: FormatArgument { format: asked }, show, .. } = arguments;
-    let all = architecture.layers();
-    let Some(layer) = all.iter().find(|layer| layer.name == layers[0]) else {
-        unreachable!("it was looked for")
+    let Arguments { out, format: asked, .. } = arguments;
+    let show = arguments.show.unwrap_or(Show::Raster);
+    let mut all = architecture.layers();
+    all.retain(|known| known.name == layer);
+    let fits = |pictures: u64, [width, height]: [u64; 2]| {
+        let bytes = width.checked_mul(height).and_then(|pixels| pixels.checked_mul(pictures));
+        if bytes.is_some_and(|bytes| bytes <= LARGEST) {
+            return Ok(());
+        }
+        let out = out.display();
+        Err(Failure::Input(format!(
+            "{out}: {layer} is too large for pictures; .safetensors holds its spikes"
+        )))
     };
-    let [width, height] = draw::animation_size(layer, architecture.image_side());
     let steps = architecture.time_steps as u64;
-    let shape = Shape { pictures: steps, width: width.into(), height: height.into() };
+    let size = draw::animation_size(&all[0], architecture.image_side());
+    let shape = Shape { pictures: steps, width: size[0], height: size[1] };
     if let Some(animation) = Animation::of_path(files, out, *asked, Format::Png, shape)? {
+        // In colours.
+        fits(3 * steps, size)?;
         return Ok(Output::Animation(animation));
     }
     let format = format(out, *asked, Format::Png)?;
-    let [width, height] = match show {
-        Show::Raster => draw::raster_size(layer, architecture.time_steps),
-        Show::Rates => draw::rates_size(layer),
+    let size = match show {
+        Show::Raster => draw::raster_size(&all[0], architecture.time_steps),
+        Show::Rates => draw::rates_size(&all[0]),
     };
-    format.check(out, width.into(), height.into())?;
-    Ok(Output::Picture(files.target(out)?, format))
+    fits(1, size)?;
+    format.check(out, size[0], size[1])?;
+    Ok(Output::Picture(files.target(out)?, format, show))
 }
 
 /// A tensor of each layer, with what its axes are in the metadata.

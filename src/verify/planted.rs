@@ -49,15 +49,14 @@ const FAULTS: [(&str, &str, &str); 58] = [
     ("philox", "round < 10u", "round < 9u"),
     ("sample", "start <= step; start += 16u", "start < step; start += 16u"),
     ("sample", "fired_c.spikes << 8u", "fired_c.spikes << 7u"),
-    ("sample", "select(0u, 1u, low < image)", "select(0u, 0u, low < image)"),
+    ("run", "select(0u, 1u, low < image)", "select(0u, 0u, low < image)"),
     ("sample", "step + 1u < TIME_STEPS", "step + 2u < TIME_STEPS"),
     ("sample", "atomicExchange(&second_mask[m], 0u)", "atomicLoad(&second_mask[m])"),
     ("sample", "m * QUADS + start / 4u", "m * QUADS + start / 8u"),
     ("sample_rates", "countOneBits(words.y) +", "countOneBits(words.x) +"),
     ("sample_rates", "i32(ones) - 64", "i32(ones) - 63"),
     ("sample_rates", "below + more - 1u] < current", "below + more - 1u] <= current"),
-    // The last bits of a rate show in one draw of 65,536 only.
-    ("sample_rates", "n < 17u", "n < 9u"),
+    ("sample_rates", "n < 17u", "n < 16u"),
     ("sample_rates", "words >> vec4(16u)", "words >> vec4(17u)"),
     ("resample", "countOneBits(trains.z)", "countOneBits(trains.w)"),
     ("resample", "steps(words) < counts", "steps(words) <= counts"),
@@ -91,6 +90,7 @@ fn is_in(file: &str, kernel: &str) -> bool {
         "lif" => kernel.ends_with("_lif"),
         "gather" => kernel.ends_with("_lif") && kernel != "image_lif",
         "philox" => ["philox_words", "sample", "sample_rates", "resample"].contains(&kernel),
+        "run" => ["sample", "sample_rates", "resample", "rgba", "tiles"].contains(&kernel),
         kernel_file => kernel == kernel_file,
     }
 }

@@ -76,6 +76,13 @@ impl RandomModel {
         tensors.tensors
     }
 
+    pub fn network(&self) -> Network {
+        let bytes = self.bytes();
+        fsvae::Checkpoint::from_bytes(&bytes)
+            .and_then(|checkpoint| Network::new(&checkpoint))
+            .expect("a network")
+    }
+
     pub fn bytes(&self) -> Vec<u8> {
         self.tensors().bytes()
     }
@@ -95,6 +102,9 @@ pub const TINY: RandomModel = RandomModel {
 
 /// The same as an ESVAE.
 pub const TINY_RATES: RandomModel = RandomModel { k: None, ..TINY };
+
+/// One whose channels are no multiple of four.
+pub const GREY: RandomModel = RandomModel { rng: 31, steps: 6, latent: 7, k: Some(3), width: 3, ..TINY };
 
 /// One tensor of a file that is being made.
 #[derive(Clone, Debug)]

@@ -13,21 +13,22 @@ const BACKGROUND: Luma<u8> = Luma([64]);
 /// Height and width that a picture of maps has at least.
 const MAPS: u32 = 256;
 
-fn neurons(layer: &Layer) -> u32 {
-    layer.neurons() as u32
+/// Width and height of [`raster`].
+pub(super) fn raster_size(layer: &Layer, time_steps: usize) -> [u64; 2] {
+    let [column, cell, gap] = [COLUMN, CELL, GAP].map(u64::from);
+    let (neurons, steps) = (layer.neurons() as u64, time_steps as u64);
+    [neurons.div_ceil(column) * (steps * cell + gap) - gap, column.min(neurons) * cell]
 }
 
-/// Width and height of [`raster`].
-pub(super) fn raster_size(layer: &Layer, time_steps: usize) -> [u32; 2] {
-    let columns = neurons(layer).div_ceil(COLUMN);
-    [columns * (time_steps as u32 * CELL + GAP) - GAP, COLUMN.min(neurons(layer)) * CELL]
+/// The caller has seen to it that it is not too large.
+fn blank([width, height]: [u64; 2]) -> GrayImage {
+    GrayImage::from_pixel(width as u32, height as u32, BACKGROUND)
 }
 
 /// Neurons from top to bottom, time from left to right, in columns of 128 neurons.
 pub(super) fn raster(spikes: &LayerSpikes) -> GrayImage {
     let steps = spikes.time_steps() as u32;
-    let [width, height] = raster_size(spikes.layer(), spikes.time_steps());
-    let mut picture = GrayImage::from_pixel(width, height, BACKGROUND);
+    let mut picture = blank(raster_size(spikes.layer(), spikes.time_steps()));
     for (neuron, word) in (0..).zip(spikes.image(0)) {
         let (left, top) = (neuron / COLUMN * (steps * CELL + GAP), neuron % COLUMN * CELL);
         for step in 0..steps {
@@ -69,14 +70,13 @@ impl Mosaic {
         Mosaic { columns, rows: channels.div_ceil(columns), scale, pitch: side * scale + gap, gap }
     }
 
-    fn size(&self) -> [u32; 2] {
-        [self.columns, self.rows].map(|maps| maps * self.pitch - self.gap)
+    fn size(&self) -> [u64; 2] {
+        [self.columns, self.rows].map(|maps| u64::from(maps) * u64::from(self.pitch) - u64::from(self.gap))
     }
 
     /// With a level for each word `[y, x, channels]`.
     fn draw(&self, spikes: &LayerSpikes, level: impl Fn(u32) -> u8) -> GrayImage {
-        let [width, height] = self.size();
-        let mut picture = GrayImage::from_pixel(width, height, BACKGROUND);
+        let mut picture = blank(self.size());
         let (side, channels) = (spikes.layer().side as u32, spikes.layer().channels as u32);
         for (at, &word) in (0..).zip(spikes.image(0)) {
             let (pixel, channel) = (at / channels, at % channels);
@@ -89,7 +89,7 @@ impl Mosaic {
 }
 
 /// Width and height of [`rates`].
-pub(super) fn rates_size(layer: &Layer) -> [u32; 2] {
+pub(super) fn rates_size(layer: &Layer) -> [u64; 2] {
     Mosaic::new(layer).size()
 }
 
@@ -99,17 +99,16 @@ pub(super) fn rates(spikes: &LayerSpikes) -> GrayImage {
     Mosaic::new(spikes.layer()).draw(spikes, |word| ((word.count_ones() * 510 + steps) / (2 * steps)) as u8)
 }
 
-/// How many times as large an image is shown.
-fn enlarged(height: u32, side: u32) -> u32 {
+/// How many times as large an image of this side is shown beside maps of this height.
+fn enlarged(height: u64, side: u64) -> u64 {
     (height / side).max(1)
 }
 
 /// Width and height of each picture of [`animation`].
-pub(super) fn animation_size(layer: &Layer, image_side: usize) -> [u32; 2] {
+pub(super) fn animation_size(layer: &Layer, image_side: usize) -> [u64; 2] {
     let [width, height] = Mosaic::new(layer).size();
-    let side = image_side as u32;
-    let image = side * enlarged(height, side);
-    [width + GAP + image, height.max(image)]
+    let image = image_side as u64 * enlarged(height, image_side as u64);
+    [width + u64::from(GAP) + image, height.max(image)]
 }
 
 /// Each time step: the channels' maps as they fire, and to their right the image so far.
@@ -118,13 +117,14 @@ pub(super) fn animation(spikes: &LayerSpikes, frames: &[Images]) -> Vec<DynamicI
     let picture = |(step, frame): (usize, &Images)| {
         let maps = mosaic.draw(spikes, |word| if word >> step & 1 == 1 { 255 } else { 0 });
         let image = frame.to_grid().to_rgb8();
-        let side = image.width() * enlarged(maps.height(), image.width());
+        let [width, height] = animation_size(spikes.layer(), image.width() as usize);
+        let side = width as u32 - maps.width() - GAP;
         let image = imageops::resize(&image, side, side, imageops::FilterType::Nearest);
-        let [width, height] = animation_size(spikes.layer(), frame.to_grid().width() as usize);
-        let mut all = RgbImage::from_pixel(width, height, Rgb([BACKGROUND.0[0]; 3]));
-        imageops::replace(&mut all, &DynamicImage::from(maps.clone()).to_rgb8(), 0, 0);
-        imageops::replace(&mut all, &image, i64::from(maps.width() + GAP), 0);
-        DynamicImage::from(all)
+        let mut both = RgbImage::from_pixel(width as u32, height as u32, Rgb([BACKGROUND.0[0]; 3]));
+        let behind = i64::from(maps.width() + GAP);
+        imageops::replace(&mut both, &DynamicImage::from(maps).to_rgb8(), 0, 0);
+        imageops::replace(&mut both, &image, behind, 0);
+        DynamicImage::from(both)
     };
     frames.iter().enumerate().map(picture).collect()
 }

@@ -46,6 +46,8 @@ pub(crate) fn folded(gpu: &Gpu, kernel: &Kernel, invocations: u32, kinds: u32) -
 
 /// What the layers' kernels have in common.
 const LIF: &str = include_str!("../../../shaders/lif.wgsl");
+/// Of the kernels that draw or present.
+const RUN: &str = include_str!("../../../shaders/run.wgsl");
 const LAYER: &str = include_str!("../../../shaders/layer.wgsl");
 pub(crate) const GATHER: &str = include_str!("../../../shaders/gather.wgsl");
 

@@ -1,6 +1,6 @@
 //! `shaders/sample_rates.wgsl`: ESVAE's prior, one workgroup an image.
 
-use super::{Binding, Kernel, Pass, constant_buffer};
+use super::{Binding, Kernel, Pass, RUN, constant_buffer};
 use crate::gpu::device::Gpu;
 use crate::network::Rates;
 
@@ -8,6 +8,7 @@ pub(crate) const KERNEL: Kernel = Kernel {
     name: "sample_rates",
     parts: &[
         include_str!("../../../shaders/philox.wgsl"),
+        RUN,
         include_str!("../../../shaders/sample_rates.wgsl"),
     ],
     bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::Write],

@@ -7,7 +7,7 @@ use crate::cpu::vectors::Processor;
 use crate::gpu::kernels::sample::Run;
 use crate::gpu::kernels::{resample, sample_rates};
 use crate::gpu::{Gpu, Variant};
-use crate::network::Rates;
+use crate::network::{Rates, logits};
 
 /// The carry into the high half of the index is in the middle of the batch.
 const FIRST: u64 = (1 << 32) - 2;
@@ -39,7 +39,39 @@ pub(super) fn rates(random: &mut Random, time_steps: usize) -> Vec<Box<dyn Case>
         Box::new(Sampler { draws, what, time_steps, channels, seed: random.wide() })
     };
     let scales = [Scale::Small, Scale::Large];
-    CHANNELS.iter().flat_map(|&channels| scales.map(|scale| case(channels, scale))).collect()
+    let mut cases: Vec<_> =
+        CHANNELS.iter().flat_map(|&channels| scales.map(|scale| case(channels, scale))).collect();
+    cases.push(largest_rate(random, time_steps));
+    cases
+}
+
+/// Currents above all logits: a rate of 65,536. With 65,535 a spike would be missing in one draw of 65,536, so it is a
+/// seed with such a draw.
+fn largest_rate(random: &mut Random, time_steps: usize) -> Box<dyn Case> {
+    let channels = random.between(CHANNELS[0][0], CHANNELS[0][1]);
+    let logits = logits(8);
+    let rates = |bias| Rates {
+        channels,
+        weights: vec![0; channels * channels].into(),
+        bias: vec![bias; channels],
+        logits: logits.clone(),
+    };
+    let highest = logits[logits.len() - 1];
+    let (always, nearly) = (rates(highest + 1), rates(highest));
+    let differs = |seed: u64| {
+        let draws = |rates| {
+            (FIRST..)
+                .take(IMAGES)
+                .map(move |index| rates::sample_rates(rates, seed, index, time_steps).to_words())
+        };
+        draws(&always).ne(draws(&nearly))
+    };
+    let mut seed = random.wide();
+    while !differs(seed) {
+        seed = random.wide();
+    }
+    let what = "the largest rate".into();
+    Box::new(Sampler { draws: Draws::Rates(always), what, time_steps, channels, seed })
 }
 
 pub(super) fn resample(random: &mut Random, time_steps: usize) -> Vec<Box<dyn Case>> {
