@@ -25,9 +25,8 @@
  * Errors. A function that can fail returns an FsvaeStatus, and fsvae_last_error() then says why. Nothing unwinds into
  * the caller; after FSVAE_STATUS_PANIC there may also be a message on standard error.
  *
- * Threads. All functions may be called from any thread, and error texts belong to the thread. A network may be used by
- * many threads at the same time; a generator is used by one at a time, and a call waits while another thread uses it.
- * A handle must be freed once, by any thread, when no other thread uses it or will. The CPU backend and GPU drivers
+ * Threads. All functions may be called from any thread, and error texts belong to the thread. Networks and
+ * generators may be used by many threads at the same time. A handle must be freed once, by any thread, when no other thread uses it or will. The CPU backend and GPU drivers
  * have threads of their own, so the library is not to be unloaded (dlclose). In a child of fork() generators on the
  * CPU go on, on one thread; those on a GPU are not to be used there.
  */
@@ -92,8 +91,7 @@ typedef enum {
 } FsvaeBackend;
 
 /**
- * Makes images, on one backend. Any thread may use it, by one at a time: a call waits for the call of another thread
- * to end.
+ * Makes images, on one backend. Any number of threads may use it at the same time.
  */
 typedef struct FsvaeGenerator FsvaeGenerator;
 

@@ -126,9 +126,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     for part in generator.start(Job::prior(seed, first..=last)?.giving(outputs))? {
         let part = part?;
         part.latents.iter().try_for_each(|drawn| latents.append(drawn))?;
-        for images in &part.images {
-            take(images, arguments.digests, &mut output, &progress)?;
-        }
+        let mut images = part.images.iter();
+        images.try_for_each(|images| take(images, arguments.digests, &mut output, &progress))?;
     }
     progress.finish_and_clear();
 

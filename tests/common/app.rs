@@ -8,17 +8,17 @@ use fsvae::{Generator, Gpu, Network, gpu, wgpu};
 use crate::common::adapters;
 
 /// More images than a batch has, and not a multiple.
-pub const BATCH: usize = 3;
+pub(crate) const BATCH: usize = 3;
 
 /// An application's device of each adapter, with just what the network needs and its own ear for errors.
-pub struct App {
-    pub name: String,
-    pub device: wgpu::Device,
-    pub queue: wgpu::Queue,
-    pub errors: Arc<AtomicUsize>,
+pub(crate) struct App {
+    pub(crate) name: String,
+    pub(crate) device: wgpu::Device,
+    pub(crate) queue: wgpu::Queue,
+    pub(crate) errors: Arc<AtomicUsize>,
 }
 
-pub fn apps(network: &Network) -> Vec<App> {
+pub(crate) fn apps(network: &Network) -> Vec<App> {
     let open = |adapter: &wgpu::Adapter| {
         let base = wgpu::Limits::downlevel_defaults().or_worse_values_from(&adapter.limits());
         let descriptor = wgpu::DeviceDescriptor {
@@ -39,20 +39,20 @@ pub fn apps(network: &Network) -> Vec<App> {
 }
 
 impl App {
-    pub fn generator(&self, network: &Network) -> Generator {
+    pub(crate) fn generator(&self, network: &Network) -> Generator {
         let gpu = Gpu::from_wgpu(self.device.clone(), self.queue.clone());
         assert_eq!(gpu.name(), self.name);
         let builder = Generator::builder(network).batch(BATCH.try_into().expect("not 0"));
         pollster::block_on(builder.gpu(&gpu)).expect("a generator")
     }
 
-    pub fn buffer(&self, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+    pub(crate) fn buffer(&self, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
         let descriptor =
             wgpu::BufferDescriptor { label: Some("app"), size, usage, mapped_at_creation: false };
         self.device.create_buffer(&descriptor)
     }
 
-    pub fn texture(&self, [width, height]: [u32; 2], usage: wgpu::TextureUsages) -> wgpu::Texture {
+    pub(crate) fn texture(&self, [width, height]: [u32; 2], usage: wgpu::TextureUsages) -> wgpu::Texture {
         self.device.create_texture(&wgpu::TextureDescriptor {
             label: Some("app"),
             size: wgpu::Extent3d { width, height, depth_or_array_layers: 1 },
@@ -65,11 +65,11 @@ impl App {
         })
     }
 
-    pub fn encoder(&self) -> wgpu::CommandEncoder {
+    pub(crate) fn encoder(&self) -> wgpu::CommandEncoder {
         self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
     }
 
-    pub fn read(&self, buffer: &wgpu::Buffer) -> Vec<u8> {
+    pub(crate) fn read(&self, buffer: &wgpu::Buffer) -> Vec<u8> {
         let readback =
             self.buffer(buffer.size(), wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
         let mut encoder = self.encoder();
@@ -81,7 +81,7 @@ impl App {
     }
 
     /// RGBA of the whole texture, row by row.
-    pub fn read_texture(&self, texture: &wgpu::Texture) -> Vec<u8> {
+    pub(crate) fn read_texture(&self, texture: &wgpu::Texture) -> Vec<u8> {
         let (line, rows) = (4 * texture.width(), texture.height());
         let padded = line.next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT);
         let buffer = self
