@@ -150,6 +150,10 @@ fn a_picture_that_is_too_large_is_refused() {
 #[test]
 fn kernels_are_files_that_are_valid_alone() {
     let directory = directory();
+    let arguments = ["info", "tiny.safetensors", "--kernels", "tiny.safetensors"];
+    let output = fsvae(directory.path()).args(arguments).output().expect("it runs");
+    let parts = ["tiny.safetensors", "expected a folder, found a file"];
+    assert_refused(&output, 2, &parts, directory.path(), &["tiny.safetensors"]);
     let arguments = ["info", "tiny.safetensors", "--kernels", "kernels {x}/wgsl"];
     let output = fsvae(directory.path()).args(arguments).output().expect("it runs");
     assert!(output.status.success(), "{:?}", messages(&output));

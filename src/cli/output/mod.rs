@@ -32,6 +32,9 @@ fn failure(path: &Path, source: std::io::Error) -> Failure {
 
 /// Makes a folder for files of a command's own names, if it is not there.
 pub(super) fn make_folder(path: &Path) -> Result<(), Failure> {
+    if path.exists() && !path.is_dir() {
+        return Err(Failure::Input(format!("{}: expected a folder, found a file", path.display())));
+    }
     std::fs::create_dir_all(path).map_err(|source| {
         let place = format!("{}: cannot make the folder", path.display());
         Failure::Write { place, source }
