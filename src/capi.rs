@@ -13,6 +13,7 @@ mod call;
 
 use std::ffi::{CString, c_char};
 use std::num::NonZeroUsize;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -66,8 +67,9 @@ pub struct FsvaeNetwork(Network);
 /// Makes images, on one backend. Any number of threads may use it at the same time.
 #[derive(Debug)]
 pub struct FsvaeGenerator {
-    generator: Generator,
-    /// Whether a call panicked: what was half done then must not make images.
+    /// What a panic left half done makes no images: no call passes `broken`.
+    generator: AssertUnwindSafe<Generator>,
+    /// Whether a call panicked.
     broken: AtomicBool,
     backend: CString,
     fallback: Option<CString>,
@@ -218,7 +220,7 @@ pub unsafe extern "C" fn fsvae_generator_new(
         Ok(FsvaeGenerator {
             backend: c_string(&generator.backend_name()),
             fallback: generator.fallback().map(c_string),
-            generator,
+            generator: AssertUnwindSafe(generator),
             broken: AtomicBool::new(false),
         })
     };
