@@ -15,7 +15,7 @@ use crate::network::Network;
 use crate::stream::{ImageStream, StreamOptions};
 use crate::task::Task;
 #[cfg(not(target_arch = "wasm32"))]
-use crate::{images::Images, job::Outputs, latents::Latents};
+use crate::{family::Family, images::Images, job::Outputs, latents::Latents, rates::Rates};
 
 /// Images of a batch on the CPU and on software adapters, unless the builder says otherwise.
 const DEFAULT_BATCH: usize = 64;
@@ -210,6 +210,21 @@ impl Generator {
     #[cfg(not(target_arch = "wasm32"))]
     pub fn encode(&self, pixels: &[u8], seed: u64, first: u64) -> Result<Latents> {
         wanted(self.start(Job::posterior(pixels, seed, first).giving(Outputs::latents()))?.wait()?.latents)
+    }
+
+    /// The rates of images, u8 `[n, side, side, channels]`, as the encoder has them: how often each channel of its last
+    /// layer spikes (ESVAE), or the latents that [`Generator::encode`] draws for the same seed and index (FSVAE).
+    ///
+    /// # Errors
+    /// As [`Generator::encode`], and [`Error::Range`] if there are no images.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn encode_rates(&self, pixels: &[u8], seed: u64, first: u64) -> Result<Rates> {
+        if self.architecture().family != Family::Esvae {
+            return Rates::of(&self.encode(pixels, seed, first)?);
+        }
+        let job = Job::posterior(pixels, seed, first).giving(Outputs::spikes(["before_latent_layer"]));
+        let spikes = self.start(job)?.wait()?.spikes.remove(0);
+        Rates::of(&Latents::from_words(spikes.time_steps, spikes.layer.channels, spikes.words)?)
     }
 
     /// The images of some latents, with indices from 0 on.

@@ -76,6 +76,7 @@ mod network;
 pub mod operations;
 mod philox;
 mod picture;
+mod rates;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod roofline;
 mod spikes;
@@ -119,6 +120,7 @@ pub use job::{Job, Outputs};
 pub use latents::Latents;
 pub use network::{LayerFacts, Network};
 pub use picture::read_picture;
+pub use rates::{Direction, Rates};
 pub use spikes::{Layer, LayerSpikes};
 pub use stream::{ImageStream, StreamOptions};
 pub use task::{Part, Progress, Task};
@@ -139,5 +141,6 @@ const _: () = {
     on_any_thread::<Gpu>();
     on_any_thread::<Images>();
     on_any_thread::<Latents>();
+    on_any_thread::<Rates>();
     on_any_thread::<Error>();
 };
