@@ -89,7 +89,7 @@ impl Rates {
     /// [`Error::Rates`] if C differs, [`Error::Range`] if the numbers of rows differ or `step` is not below `steps`.
     pub fn interpolate(a: &Rates, b: &Rates, step: usize, steps: usize) -> Result<Rates> {
         b.check(a.channels)?;
-        if a.len() != b.len() || step >= steps || steps > 1 << 32 {
+        if a.len() != b.len() || step >= steps || steps as u64 > 1 << 32 {
             let text = format!("no step {step} of {steps} from {} rows of rates to {}", a.len(), b.len());
             return Err(Error::Range(text));
         }
