@@ -31,10 +31,11 @@ fn desk() -> tempfile::TempDir {
 fn run(desk: &Path, model: &str, arguments: &[&str]) -> Output {
     let model = format!("{model}.safetensors");
     let mut command = fsvae(desk);
+    command.args(arguments).args(["--model", &model]);
     if !arguments.contains(&"--backend") {
         command.args(["--backend", "cpu"]);
     }
-    command.args(arguments).args(["--model", &model]).output().expect("it runs")
+    command.output().expect("it runs")
 }
 
 fn tensor(desk: &Path, file: &str, name: &str) -> (Vec<usize>, Vec<u8>) {
