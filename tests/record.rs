@@ -136,7 +136,11 @@ fn parts_follow_the_budget_and_say_how_far_they_got() {
                 let tile = (5 + n) % 9;
                 let [x, y] = [tile % 3, tile / 3].map(|at| at * side as usize);
                 let start = y * line + 4 * x;
-                assert_eq!(found[start..][..4 * side as usize], image.to_rgba()[..4 * side as usize], "{n}");
+                assert_eq!(
+                    found[start..][..4 * side as usize],
+                    image.to_rgba().as_raw()[..4 * side as usize],
+                    "{n}"
+                );
             }
             assert_eq!(app.errors.load(Ordering::SeqCst), 0, "{}", app.name);
             ends

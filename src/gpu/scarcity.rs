@@ -131,7 +131,9 @@ fn whatever_cannot_be_made_is_one_error_and_the_rest_goes_on() {
         let expected = Expected::new(&network);
         for gpu in gpus() {
             // What other tests make on the same device does not count.
-            let gpu = &Gpu { ration: Ration::default(), ..gpu.clone() };
+            let mut gpu = gpu.clone();
+            gpu.ration = Ration::default();
+            let gpu = &gpu;
             let mut least = 0;
             for n in 0.. {
                 gpu.ration.fail_after(n);
