@@ -18,6 +18,8 @@ mod record;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod roofline;
 mod sampler;
+#[cfg(all(test, feature = "bundled"))]
+mod scarcity;
 mod signal;
 mod slot;
 mod sources;
