@@ -163,16 +163,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     for (at, place) in backends.iter().enumerate() {
         keeper.begin(place);
         let name = place.name();
-        let mut tell = |event: Event<'_>| match event {
-            Event::Begins(step) => {
+        let mut tell = |event: Event<'_>| {
+            if let Event::Begins(step) = event {
                 progress.set_position(PARTS * at as u64 + part(step));
                 progress.set_message(format!("{name} ({} of {}): {step}", at + 1, backends.len()));
-            }
-            Event::Measured { row, so_far } => {
+            } else if let Event::Measured { row, so_far } = event {
                 keeper.so_far(so_far);
                 rows.add(&name, row, so_far);
             }
-            _ => {}
         };
         let adapter = if let Place::Gpu(adapter, _) = place { Some(adapter) } else { None };
         let mut meters = Meters::new(adapter);

@@ -34,6 +34,7 @@ impl Rows {
         self.print(&format!("{}\n", line.trim_end()));
     }
 
+    #[cfg_attr(fuzzing, allow(unreachable_patterns, reason = "of the library these are all"))]
     pub(super) fn add(&mut self, backend: &str, row: Row<'_>, so_far: &Partial) {
         match row {
             Row::FirstImage => {
