@@ -70,17 +70,17 @@ mod tests {
     fn one_sample_is_enough_of_what_is_slow() {
         assert!(block_on(sample(HOUR, HOUR, &mut fails)).is_err());
         let long = Duration::from_millis(1);
-        let slow = sample(long / 10, long / 2, &mut async || {
+        let mut slow = async || {
             std::thread::sleep(long);
             Ok(())
-        });
-        assert_eq!(block_on(slow).expect("samples").len(), 1);
+        };
+        assert_eq!(block_on(sample(long / 10, long / 2, &mut slow)).expect("samples").len(), 1);
     }
 
     #[test]
     fn what_is_fast_is_sampled_a_hundred_times() {
-        let fast = sample(Duration::ZERO, HOUR, &mut async || Ok(()));
-        assert_eq!(block_on(fast).expect("samples").len(), SAMPLES);
+        let mut fast = async || Ok(());
+        assert_eq!(block_on(sample(Duration::ZERO, HOUR, &mut fast)).expect("samples").len(), SAMPLES);
     }
 
     #[test]
