@@ -163,7 +163,10 @@ fn rows_of_bench_and_its_bar_do_not_mix_on_a_terminal() {
     for row in ["model    tiny", "CPU  cold start ", "CPU  first image ", "CPU  batch 1 ", "CPU  limits "] {
         assert_eq!(lines.iter().filter(|line| line.starts_with(row)).count(), 1, "{row}: {lines:#?}");
     }
-    assert!(lines.last().is_some_and(|line| line.starts_with("fsvae ") && line.contains(" · tiny · ")), "{lines:#?}");
+    assert!(
+        lines.last().is_some_and(|line| line.starts_with("fsvae ") && line.contains(" · tiny · ")),
+        "{lines:#?}"
+    );
 }
 
 #[test]
