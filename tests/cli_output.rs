@@ -560,7 +560,7 @@ fn bench_keeps_what_it_has_measured() {
     const BATCHES: &str = "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30";
     use std::os::unix::process::ExitStatusExt;
     let directory = directory();
-    let arguments = ["bench", "--json", "b.json", "--batch", BATCHES];
+    let arguments = ["bench", "--thorough", "--json", "b.json", "--batch", BATCHES];
     // A few points of two seconds and more, of many.
     let output = interrupt(command(directory.path(), &arguments), Duration::from_secs(25), "INT");
     assert_eq!(output.status.signal(), Some(2));

@@ -40,6 +40,8 @@ pub use memory::{Memory, memory};
 #[cfg(feature = "verify")]
 pub(crate) use model::Model;
 pub(crate) use pace::BUDGET;
+#[cfg(feature = "bench")]
+pub(crate) use pace::Clock;
 pub use sources::{KernelSource, kernels};
 pub use target::{Layout, Origin, Target};
 pub use timing::KernelTime;
