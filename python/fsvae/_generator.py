@@ -81,7 +81,8 @@ class Generator:
 
     def generate(self, seed: int = 0, first: int = 0, count: int = 1) -> Images:
         """The images with the indices `first` to `first + count - 1`."""
-        return self._images(self._native.generate(*_range(seed, first, count)), first)
+        seed, first, count = _range(seed, first, count)
+        return self._images(self._native.generate(seed, first, count), first)
 
     def sample_latents(self, seed: int = 0, first: int = 0, count: int = 1) -> NDArray[np.uint8]:
         """The latents that `generate` draws."""
@@ -93,11 +94,12 @@ class Generator:
 
     def decode(self, latents: Any) -> Images:
         """The images of latents."""
-        return self._images(self._native.decode(self._spikes(latents)), 0)
+        return self._images(self._native.decode(self._spikes(latents)))
 
     def reconstruct(self, images: Any, seed: int = 0, first: int = 0) -> Images:
         """`decode` of `encode`, without the way through the host."""
-        return self._images(self._native.reconstruct(self._pixels(images), *_draw(seed, first)), first)
+        seed, first = _draw(seed, first)
+        return self._images(self._native.reconstruct(self._pixels(images), seed, first), first)
 
     def frames(self, latents: Any) -> Images:
         """How images form: the picture after each time step, `uint8 [n, T, h, w, c]`. The last is the image."""
@@ -169,7 +171,7 @@ class Generator:
     def _spikes(self, latents: Any) -> _arrays.Bytes:
         return _arrays.latents(latents, self._steps, self._latent_channels)
 
-    def _images(self, flat: _arrays.Bytes, first: int) -> Images:
+    def _images(self, flat: _arrays.Bytes, first: int | None = None) -> Images:
         size = self._side * self._side * self._channels
         return Images(flat.reshape(flat.size // size, self._side, self._side, self._channels), first)
 

@@ -24,19 +24,19 @@ _SHOWN = 512
 class Images(_Base):
     """Images, `uint8 [n, h, w, c]`: a NumPy array that a notebook shows as a picture.
 
-    `first` is the index of the first image: with the model and the seed it determines the pixels. Pictures of the time
-    steps have an axis more: `[n, T, h, w, c]`.
+    `first` is the index of the first image: with the model and the seed it determines the pixels. What is cut or computed
+    from images has none. Pictures of the time steps have an axis more: `[n, T, h, w, c]`.
     """
 
-    first: int
+    first: int | None
 
-    def __new__(cls, pixels: NDArray[np.uint8], first: int = 0) -> Images:
+    def __new__(cls, pixels: NDArray[np.uint8], first: int | None = None) -> Images:
         images = np.asarray(pixels).view(cls)
         images.first = first
         return images
 
     def __array_finalize__(self, other: NDArray[Any] | None, /) -> None:
-        self.first = getattr(other, "first", 0)
+        self.first = None
 
     def grid(self, columns: int | None = None, scale: int = 1) -> NDArray[np.uint8]:
         """One picture `uint8 [h, w, c]` with all images, row by row; the rest is black.

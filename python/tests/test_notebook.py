@@ -52,7 +52,13 @@ def test_a_grid_is_saved(cpu: fsvae.Generator, tmp_path: Path) -> None:
     np.testing.assert_array_equal(pixels((tmp_path / "grid.png").read_bytes()), images.grid(4)[..., 0])
     with pytest.raises(ValueError, match=r"ends in .png"):
         images.save(tmp_path / "grid.jpg")
-    assert cpu.generate(3, 8, 2)[1:].first == 8
+
+
+def test_indices_are_of_whole_batches(cpu: fsvae.Generator) -> None:
+    images = cpu.generate(3, 8, 2)
+    assert images.first == 8
+    # The second image is not the eighth.
+    assert images[1:].first is None and (images // 2).first is None
 
 
 def test_a_wall_is_live(cpu: fsvae.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
