@@ -25,6 +25,8 @@ pub(crate) fn models() -> Vec<&'static str> {
     bundled::MODELS.iter().map(|(name, _)| *name).collect()
 }
 
+const STATE_DICT: &str = "state_dict";
+
 type Opened = Result<Network, fsvae::Error>;
 
 fn round(checkpoint: &Checkpoint<'_>, origin: &str) -> Opened {
@@ -53,12 +55,6 @@ impl Network {
         both(aside(py, move || round(&checkpoint, &name)))
     }
 
-    /// Opens what is in memory, as a file would be.
-    #[staticmethod]
-    fn from_bytes(py: Python<'_>, bytes: Vec<u8>) -> PyResult<Self> {
-        both(aside(py, move || -> Opened { round(&Checkpoint::from_bytes(&bytes)?, "bytes") }))
-    }
-
     /// Takes tensors: name, element type as safetensors calls it, shape, little-endian bytes.
     #[staticmethod]
     fn from_tensors(
@@ -73,7 +69,10 @@ impl Network {
         }
         let file =
             safetensors::serialize(views, None).map_err(|error| PyValueError::new_err(error.to_string()))?;
-        both(aside(py, move || -> Opened { round(&Checkpoint::from_bytes(&file)?, "state_dict") }))
+        both(aside(py, move || {
+            let opened = Checkpoint::from_bytes(&file).and_then(|checkpoint| round(&checkpoint, STATE_DICT));
+            opened.map_err(in_state_dict)
+        }))
     }
 
     /// Everything there is to know about it.
@@ -100,6 +99,16 @@ impl Network {
         info.set_item("decoder_widths", &architecture.decoder_widths)?;
         info.set_item("layers", layers.collect::<PyResult<Vec<_>>>()?)?;
         Ok(info)
+    }
+}
+
+/// It is no file.
+fn in_state_dict(error: fsvae::Error) -> fsvae::Error {
+    match error {
+        fsvae::Error::Checkpoint { problem, .. } => {
+            fsvae::Error::Checkpoint { origin: STATE_DICT.into(), problem }
+        }
+        other => other,
     }
 }
 

@@ -52,6 +52,8 @@ pub(crate) fn aside<T: Send + 'static>(
     py: Python<'_>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> PyResult<T> {
+    // Callers do many short works in a row.
+    py.check_signals()?;
     let (tell, told) = channel();
     let run = move || {
         // Nobody may be there any more.

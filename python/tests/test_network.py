@@ -63,7 +63,7 @@ def test_what_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nosuch: cannot read it.*models of the package are mnist, "):
         fsvae.Network.open("nosuch")
     (tmp_path / "bad.safetensors").write_bytes(b"nothing")
-    with pytest.raises(ValueError, match=r"bad\.safetensors: not a valid safetensors file"):
+    with pytest.raises(ValueError, match=r"bad\.safetensors: this is a text"):
         fsvae.Network.open(tmp_path / "bad.safetensors")
     with pytest.raises(TypeError, match="expected a path or the name of a model, found int"):
         fsvae.Network.open(3)  # type: ignore[arg-type]
@@ -73,16 +73,16 @@ def test_what_cannot_be_opened(tmp_path: Path) -> None:
 
 def test_what_is_no_state_dict() -> None:
     state = safetensors_torch.load_file(file("mnist"))
-    name = next(iter(state))
+    name = "decoder_input.bias"
     with pytest.raises(TypeError, match="expected a mapping, found list"):
         fsvae.Network.from_state_dict([])  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"state_dict\['net'\]: expected an array or a tensor, found dict"):
         fsvae.Network.from_state_dict({"net": state})
     with pytest.raises(TypeError, match=r"expected elements of float16, .* found complex64"):
         fsvae.Network.from_state_dict(state | {name: state[name].to(torch.complex64)})
-    with pytest.raises(ValueError, match=f"state_dict: tensor `{name}` is missing|checkpoint: tensor"):
+    with pytest.raises(ValueError, match=f"state_dict: tensor `{name}` is missing"):
         fsvae.Network.from_state_dict({key: value for key, value in state.items() if key != name})
-    with pytest.raises(ValueError, match="expected shape"):
-        fsvae.Network.from_state_dict(state | {"decoder_input.bias": torch.zeros(3)})
+    with pytest.raises(ValueError, match=r"tensor `decoder_input.bias`: expected shape \[\d+\], found \[3\]"):
+        fsvae.Network.from_state_dict(state | {name: torch.zeros(3)})
     with pytest.raises(TypeError, match=r"in the memory of the CPU, found torch\.Tensor on meta"):
         fsvae.Network.from_state_dict(state | {name: state[name].to("meta")})
