@@ -67,21 +67,16 @@ class Stream:
             self._bar.update(len(images))
         return images
 
-    def wall(self, columns: int | None = None) -> Images:
-        """Takes all images that are still to come, and shows them in the notebook as they do: the newest batch, and in
-        the end nothing but what is returned, the last batch."""
+    def wall(self) -> None:
+        """Takes all images that are still to come, and shows the newest batch of them in the notebook."""
         from IPython.display import display
 
         handle: Any = None
-        images: Images | None = None
         for images in self:
             if handle is None:
                 handle = display(images, display_id=True)
             else:
                 handle.update(images)
-        if images is None:
-            raise ValueError("there are no images left")
-        return images
 
     def close(self) -> None:
         """Cancels what is in flight; nothing comes any more."""

@@ -27,9 +27,7 @@ pub(crate) fn models() -> Vec<&'static str> {
 
 const STATE_DICT: &str = "state_dict";
 
-type Opened = Result<Network, fsvae::Error>;
-
-fn round(checkpoint: &Checkpoint<'_>, origin: &str) -> Opened {
+fn round(checkpoint: &Checkpoint<'_>, origin: &str) -> Result<Network, fsvae::Error> {
     let network = fsvae::Network::new(checkpoint)?;
     Ok(Network { network, origin: origin.into(), parameters: checkpoint.parameters() })
 }
