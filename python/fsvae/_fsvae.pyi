@@ -6,6 +6,18 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = [
+    "Generator",
+    "Network",
+    "Stream",
+    "__version__",
+    "devices",
+    "interpolate",
+    "models",
+    "png",
+    "verify",
+]
+
 __version__: str
 
 _Bytes = NDArray[np.uint8]

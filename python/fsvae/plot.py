@@ -19,8 +19,9 @@ from ._latents import interpolate
 try:
     from matplotlib import pyplot
     from matplotlib.axes import Axes
-except ImportError as error:
-    raise ImportError("fsvae.plot needs matplotlib: pip install 'fsvae[plot]'") from error
+except ImportError:
+    # Named, the exception would be a name of this module's.
+    raise ImportError("fsvae.plot needs matplotlib: pip install 'fsvae[plot]'")  # noqa: B904
 
 
 def raster(spikes: NDArray[np.uint8], image: int = 0, axes: Axes | None = None, title: str = "") -> Axes:
