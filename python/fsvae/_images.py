@@ -53,7 +53,7 @@ class Images(_Base):
         count = prod(self.shape[:-3])
         tiles = np.asarray(self).reshape(count, height, width, channels)
         if columns is None:
-            columns = self.shape[-4] if self.ndim > 4 else isqrt(max(count - 1, 0)) + 1
+            columns = int(self.shape[-4]) if self.ndim > 4 else isqrt(max(count - 1, 0)) + 1
         if columns < 1 or scale < 1:
             raise ValueError(f"expected 1 or more columns and a scale of 1 or more, found {columns} and {scale}")
         rows = max(-(-count // columns), 1)
