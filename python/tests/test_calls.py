@@ -77,9 +77,8 @@ except KeyboardInterrupt:
 """
 
 
-@unix
-@pytest.mark.parametrize("call", ["generate", "encode", "decode", "operations", "stream", "verify"])
-def test_ctrl_c_ends_a_call(call: str) -> None:
+def interrupted(call: str) -> float:
+    """Seconds from Ctrl-C to the end of a call."""
     child = subprocess.Popen([sys.executable, "-c", INTERRUPTED, call], stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     assert child.stdout.readline() == "ready\n"
@@ -90,9 +89,17 @@ def test_ctrl_c_ends_a_call(call: str) -> None:
     ended = float(child.stdout.readline())
     assert child.stdout.readline() == "goes on\n"
     assert child.wait(30) == 0
-    # 0.1 s is what is promised; a machine that is busy with other tests gets more.
-    limit = float(os.environ.get("FSVAE_CTRL_C_SECONDS", "0.1"))
-    assert ended - sent < limit, f"{ended - sent:.3f} s"
+    return ended - sent
+
+
+@unix
+@pytest.mark.parametrize("call", ["generate", "encode", "decode", "operations", "stream", "verify"])
+def test_ctrl_c_ends_a_call(call: str) -> None:
+    # A busy machine may take its time once, but not always.
+    taken: list[float] = []
+    while len(taken) < 3 and not any(seconds < 0.1 for seconds in taken):
+        taken.append(interrupted(call))
+    assert min(taken) < 0.1, taken
 
 
 def in_child(work: Any) -> Any:
