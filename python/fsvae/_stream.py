@@ -45,12 +45,15 @@ class Stream:
     async def __anext__(self) -> Images:
         if self._pending is None:
             self._pending = asyncio.get_running_loop().run_in_executor(None, self._native.next)
-        # Whoever gives up waiting loses no images: the next one who waits gets them.
+        # Whoever gives up waiting loses no images, even if they are there by then: the next one who waits gets them.
         try:
             part = await asyncio.shield(self._pending)
-        finally:
-            if self._pending.done():
-                self._pending = None
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            self._pending = None
+            raise
+        self._pending = None
         images = self._images(part)
         if images is None:
             raise StopAsyncIteration

@@ -22,7 +22,7 @@ def test_a_notebook_runs(path: Path, tmp_path: Path) -> None:
     nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     pictures = [output for output in outputs if "image/png" in output.get("data", {})]
-    assert len(pictures) >= 5
+    assert len(pictures) >= 4
     # FSVAE_KEEP_NOTEBOOKS=FOLDER keeps what ran, to be looked at.
     if folder := os.environ.get("FSVAE_KEEP_NOTEBOOKS"):
         nbformat.write(notebook, Path(folder, path.name))
