@@ -7,13 +7,12 @@ import { launch, open } from "./browser.mjs";
 import { serve } from "./server.mjs";
 
 const text = readFileSync(new URL("../../tests/conformance.rows", import.meta.url), "utf8");
-const models = Map.groupBy(
-  text.trim().split("\n").map((line) => {
-    const [model, task, seed, index, pixels, latents] = line.split(" ");
-    return { model, task, seed, index, pixels, latents };
-  }),
-  ({ model }) => model,
-);
+const models = new Map();
+for (const line of text.trim().split("\n")) {
+  const [model, task, seed, index, pixels, latents] = line.split(" ");
+  if (!models.has(model)) models.set(model, []);
+  models.get(model).push({ task, seed, index, pixels, latents });
+}
 /** SwiftShader takes a tenth of a second an image and more. */
 const EVERY = { webgpu: 6, cpu: 1 };
 

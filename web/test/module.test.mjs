@@ -205,3 +205,15 @@ test("a device that is lost is made again", async () => {
   assert.equal(result.devices, 2);
   await context.close();
 });
+
+test("the example of docs/web.md shows its images", async () => {
+  const { page, context, errors } = await open(cpu, `${server.url}example.html`);
+  await page.waitForFunction(() => document.querySelector("p").textContent.startsWith("Made on "));
+  const lit = await page.locator("canvas").evaluate((canvas) => {
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    return [canvas.width, canvas.height, data.some((value, at) => at % 4 < 3 && value > 0)];
+  });
+  assert.deepEqual(lit, [128, 128, true]);
+  assert.deepEqual(errors, []);
+  await context.close();
+});

@@ -1,7 +1,7 @@
 // Serves dist/ below a sub-path, as a static host would, and can be slow.
 
 import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -10,7 +10,7 @@ const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
 const MODELS = process.env.FSVAE_MODELS;
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".wasm": "application/wasm", ".json": "application/json" };
 
-/** Files below `/some/where/`, those of FSVAE_MODELS below `/some/where/random/`. */
+/** Files below `/some/where/`, with the example of docs/web.md as `example.html`; those of FSVAE_MODELS below `/some/where/random/`. */
 export async function serve() {
   const server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url, "http://localhost");
@@ -20,6 +20,9 @@ export async function serve() {
     const found = inside.startsWith("..") ? undefined : await stat(file).catch(() => undefined);
     if (inside === "blank.html") {
       response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><title>blank</title><link rel=icon href=data:,>");
+    } else if (inside === "example.html") {
+      const page = await readFile(new URL("../../docs/web.md", import.meta.url), "utf8");
+      response.writeHead(200, { "content-type": "text/html" }).end(page.match(/```html\n(.*?)```/s)[1]);
     } else if (!found?.isFile()) {
       response.writeHead(404).end();
     } else {
