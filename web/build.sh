@@ -21,17 +21,19 @@ fi
 
 rm -rf dist
 mkdir -p dist/models
-for build in simd plain; do
-    flags=()
-    [ $build = plain ] || flags=(--config 'target.wasm32-unknown-unknown.rustflags=["-Ctarget-feature=+simd128"]')
-    cargo build --release --locked --target wasm32-unknown-unknown --target-dir "$CARGO_TARGET_DIR/web-$build" "${flags[@]}"
+for build in simd plain simd-verify plain-verify; do
+    flags=() folder=$CARGO_TARGET_DIR/web-${build%-verify}
+    [ ${build%-verify} = plain ] || flags=(--config 'target.wasm32-unknown-unknown.rustflags=["-Ctarget-feature=+simd128"]')
+    # Verifying is not in a hurry.
+    [ ${build%-verify} = $build ] || flags+=(--features verify --config 'profile.release.package.fsvae-web.opt-level="z"' --config 'profile.release.package.fsvae.opt-level="z"')
+    cargo build --release --locked --target wasm32-unknown-unknown --target-dir "$folder" "${flags[@]}"
     "$bindgen" --target web --no-typescript --out-dir dist/$build --out-name bindings \
-        "$CARGO_TARGET_DIR/web-$build/wasm32-unknown-unknown/release/fsvae_web.wasm"
+        "$folder/wasm32-unknown-unknown/release/fsvae_web.wasm"
     wasm=dist/$build/bindings_bg.wasm
     features=(--enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext --enable-mutable-globals
         --enable-reference-types --enable-multivalue)
-    [ $build = plain ] || features+=(--enable-simd)
-    node_modules/.bin/wasm-opt -O3 "${features[@]}" $wasm -o $wasm
+    [ ${build%-verify} = plain ] || features+=(--enable-simd)
+    node_modules/.bin/wasm-opt -O2 "${features[@]}" $wasm -o $wasm
     bytes=$(gzip -9 -c $wasm | wc -c)
     echo "$build: $(wc -c <$wasm) bytes, $bytes gzipped"
     if [ "$bytes" -gt $LARGEST ]; then

@@ -22,8 +22,24 @@ async function start({ simd, onProgress } = {}) {
   const loaded = build === "simd" ? await import("./simd/bindings.js") : await import("./plain/bindings.js");
   const url = new URL(`./${build}/bindings_bg.wasm`, import.meta.url);
   await loaded.default({ module_or_path: onProgress ? await download(url, onProgress) : url });
-  bindings = loaded;
+  bindings = { ...loaded, build };
   return { build };
+}
+
+let verifying;
+
+/** The module that verifies, of the same build. */
+function verifier() {
+  verifying ??= (async () => {
+    const simd = bindings.build === "simd";
+    const loaded = simd ? await import("./simd-verify/bindings.js") : await import("./plain-verify/bindings.js");
+    await loaded.default();
+    return loaded;
+  })().catch((error) => {
+    verifying = undefined;
+    throw error;
+  });
+  return verifying;
 }
 
 function ready() {
@@ -92,7 +108,7 @@ export class Network {
 
   async generator({ backend = "auto", adapter } = {}) {
     const generator = await this.#network.generator(String(backend), adapter === undefined ? undefined : String(adapter));
-    const result = new Generator(generator, this.#architecture);
+    const result = new Generator(generator, this.#architecture, adapter);
     await result.name();
     return result;
   }
@@ -118,10 +134,12 @@ export class Network {
 export class Generator {
   #generator;
   #architecture;
+  #adapter;
   #backend;
 
-  constructor(generator, architecture) {
+  constructor(generator, architecture, adapter) {
     this.#generator = generator;
+    this.#adapter = adapter;
     this.#architecture = architecture;
   }
 
@@ -193,7 +211,8 @@ export class Generator {
   async verify({ seconds = 20, onProgress = () => {} } = {}) {
     const start = performance.now();
     const spent = () => (performance.now() - start) / 1000;
-    const verification = await this.#generator.verification();
+    const { Verification } = await verifier();
+    const verification = await Verification.open(this.backend.name, this.#adapter);
     try {
       let report;
       do {

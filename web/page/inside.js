@@ -23,15 +23,28 @@ function map({ side, channels, words }, step) {
   return picture;
 }
 
-/** Neurons from top to bottom, time steps from left to right; the step that is shown is bright. */
-function raster({ words, timeSteps }, step) {
-  const picture = new ImageData(timeSteps, words.length);
-  words.forEach((word, neuron) => {
+/** More rows than that are no picture on a screen. */
+const ROWS = 384;
+
+/** Neurons of a row of the raster. */
+const group = ({ words }) => Math.ceil(words.length / ROWS);
+
+/** Neurons from top to bottom, time steps from left to right; the step that is shown is in colour. */
+function raster(layer, step) {
+  const { words, timeSteps } = layer;
+  const some = group(layer);
+  const picture = new ImageData(timeSteps, Math.ceil(words.length / some));
+  for (let row = 0; row < picture.height; row += 1) {
+    const neurons = words.subarray(row * some, (row + 1) * some);
     for (let t = 0; t < timeSteps; t += 1) {
-      const fires = (word >>> t) & 1;
-      picture.data.set(fires ? [255, t === step ? 180 : 255, t === step ? 84 : 255, 255] : [0, 0, t === step ? 60 : 0, 255], 4 * (neuron * timeSteps + t));
+      let fire = 0;
+      for (const word of neurons) fire += (word >>> t) & 1;
+      // Few of many fire: the root makes them visible.
+      const light = Math.sqrt(fire / neurons.length);
+      const colour = t === step ? [255 * light, 180 * light, 60 + 24 * light] : [255 * light, 255 * light, 255 * light];
+      picture.data.set([...colour, 255], 4 * (row * timeSteps + t));
     }
-  });
+  }
   return picture;
 }
 
@@ -57,6 +70,10 @@ export function insidePart(page, status) {
     put(byId("inside-one"), tiles(seen.frames.subarray(step * bytes, (step + 1) * bytes), page.architecture, 1));
     put(byId("map"), map(layer, step));
     put(byId("raster"), raster(layer, step));
+    const some = group(layer);
+    byId("raster-said").textContent =
+      "Raster: neurons from top to bottom, time steps from left to right" +
+      (some > 1 ? `; a row is ${some} neurons, the brighter, the more of them fire` : "");
     let [all, now] = [0, 0];
     for (const word of layer.words) {
       all += bits(word);

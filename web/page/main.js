@@ -100,9 +100,14 @@ for (const name of PARTS) {
 
 byId("model").addEventListener("change", ({ target }) => open({ name: target.value }, target.value));
 byId("file").addEventListener("change", ({ target }) => target.files[0] && openFile(target.files[0]));
+let backend = byId("backend").value;
 byId("backend").addEventListener("change", ({ target }) =>
   status.during(async () => {
-    await ask("backend", { backend: target.value });
+    const wanted = target.value;
+    target.value = backend; // until it is so
+    await ask("backend", { backend: wanted });
+    backend = target.value = wanted;
+    for (const part of Object.values(parts)) part.opened();
     parts[page.part].shown();
   }),
 );

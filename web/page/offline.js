@@ -26,6 +26,13 @@ addEventListener("fetch", (event) => {
   // Models are kept by the page's worker.
   if (request.method !== "GET" || !request.url.startsWith(registration.scope) || request.url.endsWith(".safetensors")) return;
   event.respondWith(
-    caches.open(CACHE).then(async (cache) => (await cache.match(request, { ignoreSearch: true })) ?? fetch(request)),
+    caches.open(CACHE).then(async (cache) => (await cache.match(request, { ignoreSearch: true })) ?? load(request, cache)),
   );
 });
+
+/** What only some need is kept once it was there. */
+async function load(request, cache) {
+  const response = await fetch(request);
+  if (response.ok) await cache.put(request, response.clone()).catch(() => undefined); // a full disk is no reason to fail
+  return response;
+}

@@ -1,6 +1,6 @@
 // All that computes, away from the page's thread.
 
-import init, { digest, download, Network } from "./fsvae.js";
+import init, { download, Network } from "./fsvae.js";
 import { measure } from "./bench.js";
 
 const MODELS = "fsvae-models";
@@ -74,10 +74,6 @@ const does = {
       await new Promise((resolve) => setTimeout(resolve)); // another wall may be asked for meanwhile
     }
     return mine === wall;
-  },
-
-  async digest({ image }) {
-    return self.crypto?.subtle ? digest(image) : undefined;
   },
 
   async inside({ seed, index }) {

@@ -38,6 +38,7 @@ impl Choice {
         }
     }
 
+    #[cfg(not(feature = "verify"))]
     pub(crate) async fn open(self, network: &fsvae::Network) -> fsvae::Result<fsvae::Generator> {
         let builder = fsvae::Generator::builder(network);
         match self {

@@ -14,7 +14,6 @@ use crate::error::{input, js};
 use crate::network::latents;
 use crate::object::{array, number, object};
 use crate::stream::Stream;
-use crate::verification::Verification;
 
 #[wasm_bindgen]
 pub struct Generator {
@@ -99,15 +98,6 @@ impl Generator {
         columns: u32,
     ) -> Result<(), JsValue> {
         crate::canvas::draw(&self.running(), canvas, seed, range(first, count)?, columns).await
-    }
-
-    pub async fn verification(&self) -> Result<Verification, JsValue> {
-        if self.running().gpu().is_none() {
-            return Ok(Verification::cpu());
-        }
-        let limits = fsvae::verify::required_limits().map_err(js)?;
-        let gpu = self.choice.device(&limits).await.map_err(js)?;
-        Ok(Verification::gpu(&gpu))
     }
 
     /// Goes on with a new device of the same choice.

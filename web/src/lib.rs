@@ -7,17 +7,23 @@
 //! Generator   jobs, each awaited
 //! Stream      a job whose parts are taken one by one
 //! draw        into a canvas, without a way through JavaScript
-//! Verification  step by step
+//! Verification  step by step: a module of its own, made with the feature `verify`
 //! ```
 
-mod canvas;
 mod choice;
 mod error;
-mod generator;
-mod network;
 mod object;
-mod stream;
+#[cfg(feature = "verify")]
 mod verification;
+
+#[cfg(not(feature = "verify"))]
+mod canvas;
+#[cfg(not(feature = "verify"))]
+mod generator;
+#[cfg(not(feature = "verify"))]
+mod network;
+#[cfg(not(feature = "verify"))]
+mod stream;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 

@@ -2,12 +2,12 @@
 
 use std::cell::RefCell;
 
-use fsvae::Gpu;
 use fsvae::verify::{Options, Step};
 use js_sys::Array;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
+use crate::choice::Choice;
 use crate::error::{input, js};
 use crate::object::{array, number, object};
 
@@ -17,22 +17,21 @@ pub struct Verification {
     verification: RefCell<Option<fsvae::verify::Verification>>,
 }
 
-impl Verification {
-    fn new(verification: fsvae::verify::Verification) -> Self {
-        Verification { verification: RefCell::new(Some(verification)) }
-    }
-
-    pub(crate) fn cpu() -> Self {
-        Verification::new(fsvae::verify::Verification::cpu(Options::default()))
-    }
-
-    pub(crate) fn gpu(gpu: &Gpu) -> Self {
-        Verification::new(fsvae::verify::Verification::new(gpu, Options::default()))
-    }
-}
-
 #[wasm_bindgen]
 impl Verification {
+    /// Of the backend `webgpu`, on a device of its own, or `cpu`.
+    pub async fn open(backend: &str, adapter: Option<String>) -> Result<Verification, JsValue> {
+        let choice = Choice::new(backend, adapter.as_deref())?;
+        let verification = if let Choice::Cpu = choice {
+            fsvae::verify::Verification::cpu(Options::default())
+        } else {
+            let limits = fsvae::verify::required_limits().map_err(js)?;
+            let gpu = choice.device(&limits).await.map_err(js)?;
+            fsvae::verify::Verification::new(&gpu, Options::default())
+        };
+        Ok(Verification { verification: RefCell::new(Some(verification)) })
+    }
+
     /// Compares one more thing: what it was, where it is in its round, and new faults, a line each.
     pub async fn next(&self) -> Result<JsValue, JsValue> {
         let verification = self.verification.borrow_mut().take();
