@@ -197,6 +197,7 @@ export class Generator {
   }
 
   async drawTo(canvas, seed, first, count, { columns = Math.ceil(Math.sqrt(count)) } = {}) {
+    if (typeof canvas?.getContext !== "function") throw failure(`expected a canvas, found ${canvas?.constructor?.name ?? shown(canvas)}`);
     const range = these(seed, first, count);
     if (this.backend.name === "webgpu") return this.#generator.drawTo(canvas, ...range, whole(columns, "columns"));
     if (count === 0) return;
