@@ -496,7 +496,19 @@ fn names_that_are_not_utf_8() {
 
 /// Starts it, sends a signal, and expects that the signal ended it.
 #[cfg(unix)]
+#[allow(unsafe_code)] // two calls whose only conditions are those said beside them
 fn interrupt(mut command: Command, after: Duration, signal: &str) -> Output {
+    use std::os::unix::process::CommandExt;
+    // Shells start what runs in the background with SIGINT ignored, these tests, too; programs inherit that.
+    let heard = || {
+        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+            // SAFETY: may be called between fork and exec (POSIX: async-signal-safe).
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+        Ok(())
+    };
+    // SAFETY: it allocates nothing and takes no lock.
+    unsafe { command.pre_exec(heard) };
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
     std::thread::sleep(after);
     let id = child.id().to_string();

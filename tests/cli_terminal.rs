@@ -308,10 +308,14 @@ fn a_manual_page_for_every_command() {
     let generate = std::fs::read_to_string(page("fsvae-generate.1")).expect("a page");
     assert!(generate.contains("\\-\\-seed") && generate.contains("fsvae generate"), "{generate}");
     assert_eq!(std::fs::read_dir(page("")).expect("pages").count(), expected.len());
+    // A file where the folder is to be is wrong input; a file on the way there is what the system says it is.
     let output = fsvae(directory.path()).args(["man", "tiny.safetensors"]).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(messages(&output), ["fsvae: tiny.safetensors: expected a folder, found a file"]);
+    let output = fsvae(directory.path()).args(["man", "tiny.safetensors/man1"]).output().expect("it runs");
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        messages(&output)[0].contains("tiny.safetensors: cannot make the folder"),
+        messages(&output)[0].contains("tiny.safetensors/man1: cannot make the folder"),
         "{:?}",
         messages(&output)
     );
