@@ -89,7 +89,7 @@ fn the_commands_do_what_the_library_does() {
             let job = Job::rates(&rates, 9, 4..9)
                 .expect("a range")
                 .giving(Outputs::images().and(Outputs::latents()));
-            let part = generator.start(job).and_then(|task| task.wait()).expect("images");
+            let part = generator.start(job).and_then(fsvae::Task::wait).expect("images");
             let images = part.images.expect("images");
             let lines = |images: &fsvae::Images| -> String {
                 images.iter().map(|image| format!("{} {}\n", image.index, digest(image.pixels))).collect()

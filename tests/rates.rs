@@ -50,7 +50,7 @@ type Steered = (String, Latents, Images);
 fn drawn(generator: &Generator, rates: &Rates, seed: u64, index: u64) -> Steered {
     let outputs = Outputs::images().and(Outputs::latents());
     let job = Job::rates(rates, seed, index..=index).expect("a range").giving(outputs);
-    let part = generator.start(job).and_then(|task| task.wait()).expect("an image");
+    let part = generator.start(job).and_then(fsvae::Task::wait).expect("an image");
     let bytes: Vec<u8> = rates.as_slice().iter().flat_map(|rate| rate.to_le_bytes()).collect();
     (digest(&bytes), part.latents.expect("latents"), part.images.expect("images"))
 }
@@ -147,7 +147,7 @@ fn an_index_has_its_row() {
         let outputs = Outputs::images().and(Outputs::latents());
         let range = |range| {
             let job = Job::rates(&rates, 5, range).expect("a range").giving(outputs.clone()).into_owned();
-            generator.start(job).and_then(|task| task.wait()).expect("images")
+            generator.start(job).and_then(fsvae::Task::wait).expect("images")
         };
         let all = range(7..=17);
         assert_eq!((all.first, all.count), (7, 11));
