@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from test_evaluate import FSVAE, ROOT, needs_fsvae
+from command_line import FSVAE, ROOT, needs_fsvae
 
 PAGE = (ROOT / "docs" / "training.md").read_text()
 COMMANDS = [line.split("  #")[0].strip() for block in re.findall(r"```sh\n(.*?)```", PAGE, re.S) for line in block.splitlines()]
