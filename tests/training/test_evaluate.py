@@ -1,10 +1,14 @@
 """`fsvae-evaluate`, its counts, `fsvae-compare`, and that fsvae runs what was trained as PyTorch does."""
+import json
+import subprocess
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from command_line import FSVAE, needs_fsvae
 from fsvae.training import checkpoint, compare, evaluate, layers, network, operations, runtime, train
 from fsvae.training.errors import InputError
 from small import SMALL, shapes
@@ -91,6 +95,17 @@ def test_the_card_gets_what_was_measured(trained, tmp_path, capsys):
     assert abs(distance - evaluate.faed(tmp_path / "autoencoder.safetensors", tmp_path / "statistics.npz", made)) < 0.06
     own = evaluate.faed(tmp_path / "autoencoder.safetensors", tmp_path / "statistics.npz", real)
     assert abs(own) < 1e-6 < distance
+
+
+@needs_fsvae
+def test_the_error_is_that_of_the_command_line(trained, tmp_path):
+    model, data = trained
+    images = np.load(data)["test"]
+    for index, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / f"{index:02}.png")
+    done = subprocess.run([FSVAE, "reconstruct", tmp_path, "--model", model, "--backend", "cpu", "--json"], capture_output=True, check=True)
+    expected = json.loads(done.stdout)["mean_squared_error"]
+    assert abs(evaluate.reconstruction_error(runtime.generator(model, "cpu"), images[..., None]) - expected) < 1e-9
 
 
 def test_frechet_distance_of_known_gaussians():
