@@ -33,6 +33,18 @@ def test_bfloat16_has_to_be_clearly_faster(float32, bfloat16, expected):
     assert 2 <= measured <= max(2, float32 + bfloat16) + 2 * (float32 + bfloat16)
 
 
+def test_what_hinders_a_step_or_two_decides_nothing():
+    machine = Machine(float32=0.1, bfloat16=0.05)
+    steps = []
+
+    def hindered(name):
+        machine.step(name)
+        steps.append(name)
+        machine.now += 0.3 if name == "bfloat16" and len(steps) in (4, 6) else 0
+
+    assert precision.faster(precision.trial(hindered, clock=lambda: machine.now)) == "bfloat16"
+
+
 def found(monkeypatch, times):
     """Trials find these times. Returns a list of how often there was one; each runs the steps, too."""
     trials = []
