@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from command_line import FSVAE, needs_fsvae
+from command_line import FSVAE, ROOT, needs_fsvae
 from fsvae.training import checkpoint, compare, evaluate, layers, network, operations, runtime, train
 from fsvae.training.errors import InputError
 from small import SMALL, shapes
@@ -66,6 +66,25 @@ def test_the_plain_network_tells_another_one(trained, tmp_path, capsys, monkeypa
     with pytest.raises(SystemExit) as exit:
         compare.main([str(model), "--backend", "cpu"])
     assert exit.value.code == 1 and "40 images: 0 of" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["nowhere.safetensors"], "nowhere.safetensors"),
+    ([str(ROOT / "assets/faces-esvae/faces-esvae.safetensors")], "expected an FSVAE, found no prior.layers.2.weight"),
+    (["{model}", "--count", "0"], "--count: expected at least 1, found 0"),
+    (["{model}", "--images", "{folder}"], "expected a folder of pictures, found none"),
+    (["{model}", "--images", "{large}"], "large.png: expected [16, 16, 1], found [20, 20, 1]"),
+], ids=["no file", "another family", "no image", "no picture", "another size"])
+def test_what_cannot_be_compared_is_one_line(arguments, message, trained, tmp_path, capsys):
+    empty, large = tmp_path / "empty", tmp_path / "large"
+    empty.mkdir()
+    large.mkdir()
+    Image.fromarray(shapes(1, 20)[0]).save(large / "large.png")
+    names = {"{model}": trained[0], "{folder}": empty, "{large}": large}
+    with pytest.raises(SystemExit) as exit:
+        compare.main(["--backend", "cpu", *(str(names.get(argument, argument)) for argument in arguments)])
+    error = capsys.readouterr().err
+    assert exit.value.code == 2 and message in error and len(error.splitlines()) == 1
 
 
 def test_the_card_gets_what_was_measured(trained, tmp_path, capsys):
