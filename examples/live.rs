@@ -2,7 +2,7 @@
 //!
 //! Keys: space pauses, up and down change the images of a frame, r takes the next seed, s saves the grid as PNG.
 //! Options: `--seed N`, `--batch N` (images of a frame), `--frames N` (then it quits), `--screenshot PATH` (of the last
-//! frame). `WGPU_BACKEND` and `WGPU_ADAPTER_NAME` choose the GPU.
+//! frame), `--measure SECONDS` (what frames cost without and with images in the making). `WGPU_BACKEND` and `WGPU_ADAPTER_NAME` choose the GPU.
 
 mod app;
 mod window;
@@ -11,7 +11,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fsvae::gpu::{self, Gpu, Origin, Target};
 use fsvae::{Checkpoint, Generator, Network};
@@ -24,10 +24,14 @@ use winit::keyboard::{Key, NamedKey};
 use winit::window::WindowId;
 
 use window::Screen;
+use window::measure::Measure;
 
 const COLUMNS: u32 = 16;
 const ROWS: u32 = 10;
 const TILES: u32 = COLUMNS * ROWS;
+
+/// What a submission of our own may take of a frame's 16 ms.
+const BUDGET: Duration = Duration::from_millis(4);
 
 fn main() -> ExitCode {
     let options = match Options::parse(std::env::args().skip(1)) {
@@ -57,11 +61,12 @@ struct Options {
     screenshot: Option<PathBuf>,
     seed: u64,
     batch: u32,
+    measure: Option<Duration>,
 }
 
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut options = Options { frames: u64::MAX, screenshot: None, seed: 0, batch: 4 };
+        let mut options = Options { frames: u64::MAX, screenshot: None, seed: 0, batch: 4, measure: None };
         while let Some(name) = arguments.next() {
             let value = arguments.next().unwrap_or_default();
             let number = |least, most| match value.parse() {
@@ -72,10 +77,11 @@ impl Options {
                 "--frames" => options.frames = number(1, u64::MAX)?,
                 "--seed" => options.seed = number(0, u64::MAX)?,
                 "--batch" => options.batch = number(1, TILES.into())? as u32,
+                "--measure" => options.measure = Some(Duration::from_secs(number(1, 3600)?)),
                 "--screenshot" if !value.is_empty() => options.screenshot = Some(value.into()),
                 _ => {
                     return Err(format!(
-                        "expected --seed N, --batch N, --frames N, --screenshot PATH, found {name}"
+                        "expected --seed N, --batch N, --frames N, --screenshot PATH, --measure SECONDS, found {name}"
                     ));
                 }
             }
@@ -116,7 +122,7 @@ impl Live {
             WindowEvent::KeyboardInput { event, .. } if event.state.is_pressed() => {
                 wall.key(&event.logical_key);
             }
-            WindowEvent::RedrawRequested => wall.frame()?,
+            WindowEvent::RedrawRequested => closed = wall.frame()?,
             _ => {}
         }
         closed |= wall.frames >= self.options.frames;
@@ -167,6 +173,7 @@ struct Wall {
     frames: u64,
     /// When the title was new, and the frames and images since.
     title: (Instant, u32, u32),
+    measure: Option<Measure>,
 }
 
 impl Wall {
@@ -174,7 +181,7 @@ impl Wall {
         events: &ActiveEventLoop,
         network: &Network,
         proxy: &EventLoopProxy<Trouble>,
-        &Options { seed, batch, .. }: &Options,
+        &Options { seed, batch, measure, .. }: &Options,
     ) -> Result<Self, Box<dyn Error>> {
         let side = network.architecture().image_side() as u32;
         let size = [COLUMNS * side, ROWS * side];
@@ -186,18 +193,20 @@ impl Wall {
         let screen = Screen::open(events, inner, &limits, features, trouble).await?;
 
         let gpu = Gpu::from_wgpu(screen.device.clone(), screen.queue.clone());
-        let generator = Generator::builder(network).gpu(&gpu).await?;
+        let generator = Generator::builder(network).budget(BUDGET).gpu(&gpu).await?;
         let usage = TextureUsages::STORAGE_BINDING | TextureUsages::TEXTURE_BINDING | TextureUsages::COPY_SRC;
         let grid = app::texture(&screen.device, size, TextureFormat::Rgba8Unorm, usage);
         let show = app::Show::new(&screen.device, &grid, screen.format);
         let title = (Instant::now(), 0, 0);
-        Ok(Wall { screen, generator, grid, show, seed, next: 0, batch, paused: false, frames: 0, title })
+        let (paused, measure) = (measure.is_some(), measure.map(Measure::new));
+        Ok(Wall { screen, generator, grid, show, seed, next: 0, batch, paused, frames: 0, title, measure })
     }
 
     /// One submission: the generation of some images into their tiles, the drawing of all. The device does it
-    /// when it can; nothing here waits for it, except for a free texture of the surface, as every application does.
-    fn frame(&mut self) -> Result<(), Box<dyn Error>> {
-        let Some(frame) = self.screen.next()? else { return Ok(()) };
+    /// when it can; nothing here waits for it, except for a free texture of the surface, as every application does. True
+    /// when all was measured.
+    fn frame(&mut self) -> Result<bool, Box<dyn Error>> {
+        let Some(frame) = self.screen.next()? else { return Ok(false) };
         let mut encoder = self.screen.device.create_command_encoder(&Default::default());
         if !self.paused {
             self.renew(&mut encoder)?;
@@ -209,7 +218,8 @@ impl Wall {
         self.screen.window.request_redraw();
         self.frames += 1;
         self.retitle();
-        Ok(())
+        let Some(measure) = &mut self.measure else { return Ok(false) };
+        Ok(measure.frame(&self.generator)?)
     }
 
     fn renew(&mut self, encoder: &mut wgpu::CommandEncoder) -> fsvae::Result<()> {

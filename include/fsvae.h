@@ -26,16 +26,21 @@
  * the caller; after FSVAE_STATUS_PANIC there may also be a message on standard error.
  *
  * Threads. All functions may be called from any thread, and error texts belong to the thread. Networks and
- * generators may be used by many threads at the same time. A handle must be freed once, by any thread, when no other thread uses it or will. The CPU backend and GPU drivers
- * have threads of their own, so the library is not to be unloaded (dlclose). In a child of fork() generators on the
- * CPU go on, on one thread; those on a GPU are not to be used there.
+ * generators may be used by many threads at the same time. A handle must be freed once, by any thread, when no other
+ * thread uses it or will. The CPU backend and GPU drivers have threads of their own, so the library is not to be
+ * unloaded (dlclose). In a child of fork() generators on the CPU go on, on one thread; those on a GPU are not to be
+ * used there.
+ *
+ * Callbacks. fsvae_generate_async() and fsvae_reconstruct_async() return at once, and call back once, from a thread of
+ * the generator, when the images are there. That thread is started by the first such call and ends when the generator is
+ * freed. In a child of fork() a generator that had one refuses such calls.
  */
 
 
 #ifndef FSVAE_H
 #define FSVAE_H
 
-/* Made by cbindgen from src/capi.rs and cbindgen.toml, do not edit: see tests/capi.rs. */
+/* Made by cbindgen from src/capi.rs, src/capi/later.rs and cbindgen.toml, do not edit: see tests/capi.rs. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -70,6 +75,10 @@ typedef enum {
      * A bug in the library. Free the generator that was in use; it refuses all work.
      */
     FSVAE_STATUS_PANIC = 4,
+    /**
+     * It was called off before it was done. Callbacks alone hear this.
+     */
+    FSVAE_STATUS_CANCELLED = 5,
 } FsvaeStatus;
 
 /**
@@ -125,6 +134,24 @@ typedef struct {
      */
     size_t image_bytes;
 } FsvaeSizes;
+
+/**
+ * Hears how fsvae_generate_async() or fsvae_reconstruct_async() ended.
+ *
+ * - `user_data` is what the call was given.
+ * - With FSVAE_STATUS_OK `pixels` are the images, bytes `[n, side, side, channels]`, `pixels_len` in all, and `error` is
+ *   "". They are gone when the callback returns: copy them.
+ * - Otherwise `pixels` is NULL, `pixels_len` is 0, and `error` says why, one line of UTF-8 that lives as long.
+ * - Called off, by fsvae_cancel() or because its generator was freed, it hears FSVAE_STATUS_CANCELLED.
+ *
+ * It is called from a thread of the generator, one callback after the other, and the generator's next calls wait until it
+ * returns. It may call any function of this interface, fsvae_generator_free() too. No C++ exception may leave it.
+ */
+typedef void (*FsvaeDone)(void *user_data,
+                          FsvaeStatus status,
+                          const uint8_t *pixels,
+                          size_t pixels_len,
+                          const char *error);
 
 #ifdef __cplusplus
 extern "C" {
@@ -197,7 +224,9 @@ FsvaeStatus fsvae_generator_new(const FsvaeNetwork *network,
                                 FsvaeGenerator **generator);
 
 /**
- * Frees a generator. NULL is fine.
+ * Frees a generator, and calls off what was started with it and has not ended: those callbacks hear
+ * FSVAE_STATUS_CANCELLED, and when this function returns none is called any more. Only where a callback frees its own
+ * generator the others hear after it has returned. NULL is fine.
  */
 void fsvae_generator_free(FsvaeGenerator *generator);
 
@@ -241,6 +270,41 @@ FsvaeStatus fsvae_reconstruct(FsvaeGenerator *generator,
                               size_t pixels_len,
                               uint8_t *reconstructed,
                               size_t reconstructed_len);
+
+/**
+ * Starts what fsvae_generate() does, and returns. Once the images are there, or cannot be made, `done` is called.
+ *
+ * FSVAE_STATUS_OK says that `done` will be called, exactly once, perhaps before this function returns; with any other
+ * status it never is. `*call` is the number of the call, for fsvae_cancel(); `call` may be NULL. Of one generator's calls a
+ * few are under way at a time, the oldest, however many there are.
+ */
+FsvaeStatus fsvae_generate_async(FsvaeGenerator *generator,
+                                 uint64_t seed,
+                                 uint64_t first,
+                                 size_t count,
+                                 FsvaeDone done,
+                                 void *user_data,
+                                 uint64_t *call);
+
+/**
+ * Starts what fsvae_reconstruct() does, and returns; `done` is called as by fsvae_generate_async(). `pixels` are copied:
+ * they are not used after the call.
+ */
+FsvaeStatus fsvae_reconstruct_async(FsvaeGenerator *generator,
+                                    uint64_t seed,
+                                    uint64_t first,
+                                    const uint8_t *pixels,
+                                    size_t pixels_len,
+                                    FsvaeDone done,
+                                    void *user_data,
+                                    uint64_t *call);
+
+/**
+ * Calls off a call of this generator, `call` being its number. Its callback hears FSVAE_STATUS_CANCELLED soon, unless it
+ * was called before, or is just being called. A call that has ended is no error.
+ */
+FsvaeStatus fsvae_cancel(FsvaeGenerator *generator,
+                         uint64_t call);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -35,7 +35,7 @@ fn spread(pixel: u32, inputs: u32, trains: vec4<u32>) {
     for (var j = 0u; j < 4u; j++) {
         var train = trains[j];
         while (train != 0u) {
-            let t = firstTrailingBit(train);
+            let t = countTrailingZeros(train);
             train &= train - 1u;
             atomicOr(&masks[pixel + t * MASKS + inputs / 8u], 1u << (4u * (inputs % 8u) + j));
         }
@@ -100,7 +100,7 @@ fn conv_transpose_quads(@builtin(local_invocation_index) own: u32, @builtin(work
             let row = 32u * m * OUTPUTS + output;
             var mask = atomicLoad(&masks[place]);
             while (mask != 0u) {
-                let w = row + firstTrailingBit(mask) * OUTPUTS;
+                let w = row + countTrailingZeros(mask) * OUTPUTS;
                 mask &= mask - 1u;
                 u_0 += weights[w + 4u * TAP];
                 u_1 += weights[w + 5u * TAP];
@@ -109,21 +109,21 @@ fn conv_transpose_quads(@builtin(local_invocation_index) own: u32, @builtin(work
             }
             mask = mask_at(right, place + TIME_STEPS * MASKS);
             while (mask != 0u) {
-                let w = row + firstTrailingBit(mask) * OUTPUTS;
+                let w = row + countTrailingZeros(mask) * OUTPUTS;
                 mask &= mask - 1u;
                 u_1 += weights[w + 3u * TAP];
                 u_3 += weights[w + 6u * TAP];
             }
             mask = mask_at(below, place + SIDE * TIME_STEPS * MASKS);
             while (mask != 0u) {
-                let w = row + firstTrailingBit(mask) * OUTPUTS;
+                let w = row + countTrailingZeros(mask) * OUTPUTS;
                 mask &= mask - 1u;
                 u_2 += weights[w + 1u * TAP];
                 u_3 += weights[w + 2u * TAP];
             }
             mask = mask_at(right && below, place + (SIDE + 1u) * TIME_STEPS * MASKS);
             while (mask != 0u) {
-                let w = row + firstTrailingBit(mask) * OUTPUTS;
+                let w = row + countTrailingZeros(mask) * OUTPUTS;
                 mask &= mask - 1u;
                 u_3 += weights[w];
             }

@@ -36,7 +36,7 @@ fn gather_events(currents: ptr<function, Currents>, spikes: u32, row: u32, outpu
             events |= (some.x | some.y | some.z | some.w) << (4u * g);
         }
         while (events != 0u) {
-            let input = 4u * i + firstTrailingBit(events);
+            let input = 4u * i + countTrailingZeros(events);
             events &= events - 1u;
             let spike_train = spikes_in[spikes + input / 4u][input % 4u];
             receive(currents, spike_train, weights[(row + input) * layer.outputs + output]);

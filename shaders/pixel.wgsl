@@ -12,7 +12,7 @@ fn byte(at: u32) -> u32 {
 fn pixel(at: u32) -> u32 {
     let red = byte(at * IMAGE_CHANNELS);
     if (IMAGE_CHANNELS == 1u) {
-        return red * 0x010101u | 0xff000000u;
+        return (red * 0x010101u) | 0xff000000u;
     }
     let green = byte(at * IMAGE_CHANNELS + 1u);
     return red | (green << 8u) | (byte(at * IMAGE_CHANNELS + 2u) << 16u) | 0xff000000u;

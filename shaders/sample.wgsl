@@ -176,7 +176,7 @@ fn sample(@builtin(local_invocation_index) own: u32, @builtin(workgroup_id) work
                 let start = m / LATENT_MASKS * LATENT + 32u * (m % LATENT_MASKS);
                 var mask = atomicLoad(&input_mask[m]);
                 while (mask != 0u) {
-                    let input = start + firstTrailingBit(mask);
+                    let input = start + countTrailingZeros(mask);
                     mask &= mask - 1u;
                     current += network[input * FIRST + n];
                 }
@@ -192,7 +192,7 @@ fn sample(@builtin(local_invocation_index) own: u32, @builtin(workgroup_id) work
             for (var m = 0u; m < FIRST_MASKS; m++) {
                 var mask = atomicLoad(&first_mask[m]);
                 while (mask != 0u) {
-                    let input = 32u * m + firstTrailingBit(mask);
+                    let input = 32u * m + countTrailingZeros(mask);
                     mask &= mask - 1u;
                     current += network[SECOND_WEIGHTS + input * SECOND + n];
                 }

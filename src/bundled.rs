@@ -7,7 +7,8 @@ macro_rules! models {
         pub const FEATURES: &[&str] = &[$($feature),*];
 
         /// Names and files, the default first. Empty if no such feature is on.
-        pub const MODELS: &[(&str, &[u8])] = &[
+        // A constant would be copied, megabytes and all, into every crate that looks at it.
+        pub static MODELS: &[(&str, &[u8])] = &[
             $(#[cfg(feature = $feature)] ($model::NAME, $model::WEIGHTS),)*
         ];
 

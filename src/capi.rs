@@ -10,17 +10,20 @@
 )]
 
 mod call;
+mod later;
 
 use std::ffi::{CString, c_char};
 use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use call::{
-    Failure, LAST_ERROR, c_string, caught, check_room, copy, elements, free, handle, make, status, text, utf8,
+    Failure, LAST_ERROR, c_string, check_count, check_room, copy, elements, free, handle, make, remembered,
+    status, text, unless_broken, utf8,
 };
+use later::Calls;
+pub use later::{FsvaeDone, fsvae_cancel, fsvae_generate_async, fsvae_reconstruct_async};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::Error;
@@ -46,6 +49,8 @@ pub enum FsvaeStatus {
     Null = 3,
     /// A bug in the library. Free the generator that was in use; it refuses all work.
     Panic = 4,
+    /// It was called off before it was done. Callbacks alone hear this.
+    Cancelled = 5,
 }
 
 /// Where to compute. The images are the same.
@@ -67,10 +72,10 @@ pub struct FsvaeNetwork(Network);
 /// Makes images, on one backend. Any number of threads may use it at the same time.
 #[derive(Debug)]
 pub struct FsvaeGenerator {
-    /// What a panic left half done makes no images: no call passes `broken`.
+    /// Freed first: who is called back may still ask for the rest.
+    calls: Calls,
+    /// What a panic left half done makes no images: no call passes `calls.broken`.
     generator: AssertUnwindSafe<Generator>,
-    /// Whether a call panicked.
-    broken: AtomicBool,
     backend: CString,
     fallback: Option<CString>,
 }
@@ -221,13 +226,15 @@ pub unsafe extern "C" fn fsvae_generator_new(
             backend: c_string(&generator.backend_name()),
             fallback: generator.fallback().map(c_string),
             generator: AssertUnwindSafe(generator),
-            broken: AtomicBool::new(false),
+            calls: Calls::default(),
         })
     };
     unsafe { make(generator, "generator", new) }
 }
 
-/// Frees a generator. NULL is fine.
+/// Frees a generator, and calls off what was started with it and has not ended: those callbacks hear
+/// FSVAE_STATUS_CANCELLED, and when this function returns none is called any more. Only where a callback frees its own
+/// generator the others hear after it has returned. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fsvae_generator_free(generator: *mut FsvaeGenerator) {
     unsafe { free(generator) };
@@ -237,14 +244,14 @@ pub unsafe extern "C" fn fsvae_generator_free(generator: *mut FsvaeGenerator) {
 /// is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fsvae_generator_backend(generator: *const FsvaeGenerator) -> *const c_char {
-    caught(|| Ok(unsafe { handle(generator, "generator") }?.backend.as_ptr())).unwrap_or(ptr::null())
+    remembered(|| Ok(unsafe { handle(generator, "generator") }?.backend.as_ptr())).unwrap_or(ptr::null())
 }
 
 /// Why FSVAE_BACKEND_AUTO took the CPU, NULL if it did not. The text lives as long as the generator.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fsvae_generator_fallback(generator: *const FsvaeGenerator) -> *const c_char {
     let reason = |generator: &FsvaeGenerator| generator.fallback.as_ref().map(|text| text.as_ptr());
-    caught(|| unsafe { handle(generator, "generator") }.map(reason)).ok().flatten().unwrap_or(ptr::null())
+    remembered(|| unsafe { handle(generator, "generator") }.map(reason)).ok().flatten().unwrap_or(ptr::null())
 }
 
 /// Generates the images `first` to `first` + `count` - 1 of a seed into a buffer: bytes `[count, side, side,
@@ -264,13 +271,12 @@ pub unsafe extern "C" fn fsvae_generate(
 ) -> FsvaeStatus {
     status(|| {
         unsafe { handle(generator, "generator") }?.with(|generator| {
-            let Some(further) = count.checked_sub(1) else { return Ok(()) };
             let image = generator.architecture().image_bytes();
-            check_room(count as u128 * image as u128, pixels, pixels_len, "pixels")?;
-            let last = first.checked_add(further as u64);
-            let past_the_end =
-                || Failure::input(&format!("{count} images from index {first} on pass {}", u64::MAX));
-            let images = generator.generate(seed, first..=last.ok_or_else(past_the_end)?)?;
+            if count > 0 {
+                check_room(count as u128 * image as u128, pixels, pixels_len, "pixels")?;
+            }
+            let Some(last) = check_count(first, count)? else { return Ok(()) };
+            let images = generator.generate(seed, first..=last)?;
             unsafe { copy(images.as_bytes(), pixels) };
             Ok(())
         })
@@ -322,20 +328,7 @@ const _: () = {
 impl FsvaeGenerator {
     /// Does the work of a call, unless an earlier one panicked.
     fn with<T>(&self, work: impl FnOnce(&Generator) -> Result<T, Failure>) -> Result<T, Failure> {
-        struct Unfinished<'a>(&'a AtomicBool);
-        impl Drop for Unfinished<'_> {
-            fn drop(&mut self) {
-                self.0.store(true, Ordering::Release);
-            }
-        }
-        if self.broken.load(Ordering::Acquire) {
-            let text = "this generator met a bug in fsvae in an earlier call: free it and make another";
-            return Err(Failure { status: FsvaeStatus::Panic, text: text.into() });
-        }
-        let unfinished = Unfinished(&self.broken);
-        let result = work(&self.generator);
-        std::mem::forget(unfinished);
-        result
+        unless_broken(&self.calls.broken, || work(&self.generator))
     }
 }
 

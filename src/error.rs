@@ -53,6 +53,14 @@ pub enum Error {
         /// T and C of the latents.
         found: (usize, usize),
     },
+    /// Rates or a direction of another network.
+    #[error("expected rates of C = {expected} channels, found C = {found}")]
+    Rates {
+        /// C of the network, or of the other rates.
+        expected: usize,
+        /// C of the rates.
+        found: usize,
+    },
     /// No GPU adapter is present at all.
     #[error("no GPU adapter found (backends looked at: {backends})")]
     NoAdapter {
@@ -234,6 +242,7 @@ impl Error {
             | Error::Range(_)
             | Error::Pixels { .. }
             | Error::Latents { .. }
+            | Error::Rates { .. }
             | Error::AdapterNotFound { .. }
             | Error::Target(_)
             | Error::Variant { .. }

@@ -15,7 +15,7 @@ use crate::network::Network;
 use crate::stream::{ImageStream, StreamOptions};
 use crate::task::Task;
 #[cfg(not(target_arch = "wasm32"))]
-use crate::{images::Images, job::Outputs, latents::Latents};
+use crate::{family::Family, images::Images, job::Outputs, latents::Latents, rates::Rates};
 
 /// Images of a batch on the CPU and on software adapters, unless the builder says otherwise.
 const DEFAULT_BATCH: usize = 64;
@@ -166,10 +166,8 @@ impl Generator {
     /// # Errors
     /// The device's errors.
     pub async fn prepare(&self) -> Result<()> {
-        match self.backend.gpu() {
-            Some(gpu) => gpu.prepare().await,
-            None => Ok(()),
-        }
+        let Some(gpu) = self.backend.gpu() else { return Ok(()) };
+        gpu.prepare().await
     }
 
     /// Starts a job. Nothing is computed before the task is asked for its first part.
@@ -210,6 +208,21 @@ impl Generator {
     #[cfg(not(target_arch = "wasm32"))]
     pub fn encode(&self, pixels: &[u8], seed: u64, first: u64) -> Result<Latents> {
         wanted(self.start(Job::posterior(pixels, seed, first).giving(Outputs::latents()))?.wait()?.latents)
+    }
+
+    /// The rates of images, u8 `[n, side, side, channels]`, as the encoder has them: how often each channel of its last
+    /// layer spikes (ESVAE), or the latents that [`Generator::encode`] draws for the same seed and index (FSVAE).
+    ///
+    /// # Errors
+    /// As [`Generator::encode`], and [`Error::Range`] if there are no images.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn encode_rates(&self, pixels: &[u8], seed: u64, first: u64) -> Result<Rates> {
+        if self.architecture().family != Family::Esvae {
+            return Rates::of(&self.encode(pixels, seed, first)?);
+        }
+        let job = Job::posterior(pixels, seed, first).giving(Outputs::spikes(["before_latent_layer"]));
+        let spikes = self.start(job)?.wait()?.spikes.remove(0);
+        Rates::of(&Latents::from_words(spikes.time_steps, spikes.layer.channels, spikes.words)?)
     }
 
     /// The images of some latents, with indices from 0 on.
@@ -284,7 +297,45 @@ impl Generator {
         gpu.record(encoder, origin, &at_step(gpu.last_step(), targets))
     }
 
-    /// The same as commands to submit, for applications that do not hand out their encoder.
+    /// Records a job part by part, so that no submission takes longer than the [budget](Builder::budget): of the images from
+    /// the `done`-th on as many as fit it, into their places in the targets. Returns how many are done with these commands:
+    /// the `done` of the next call, with the same origin and targets. The first call says 0; the last returns the origin's
+    /// count.
+    ///
+    /// How many fit is known from this generator's own batches; [`Generator::measure`] sees to that. Before, a part is one
+    /// image. Where the builder was told a [batch](Builder::batch), a part is one.
+    ///
+    /// # Errors
+    /// As [`Generator::record`], and [`Error::Target`] if more are done than there are.
+    pub fn record_part(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        origin: Origin<'_>,
+        targets: &[Target<'_>],
+        done: u32,
+    ) -> Result<u32> {
+        let gpu = self.recorder()?;
+        gpu.record_part(encoder, origin, &at_step(gpu.last_step(), targets), done)
+    }
+
+    /// Makes batches of images until it is known how many fit the [budget](Builder::budget) of a submission; their number.
+    /// On the CPU there is nothing to measure.
+    ///
+    /// # Errors
+    /// The device's errors.
+    pub async fn measure(&self) -> Result<usize> {
+        let Some(gpu) = self.backend.gpu() else { return Ok(self.batch()) };
+        // The first submissions of a device are slow.
+        let mut steady = 0;
+        while steady < 3 {
+            let fits = gpu.fits();
+            self.start(Job::prior(0, 0..fits as u64)?)?.finish().await?;
+            steady = if gpu.fits() > fits { 0 } else { steady + 1 };
+        }
+        Ok(gpu.fits())
+    }
+
+    /// [`Generator::record`] as commands to submit, for applications that do not hand out their encoder.
     ///
     /// # Errors
     /// As [`Generator::record`].
@@ -328,10 +379,8 @@ impl Generator {
     /// # Errors
     /// The device's errors.
     pub async fn timings(&self, seed: u64, first: u64) -> Result<Option<Vec<gpu::KernelTime>>> {
-        match self.backend.gpu() {
-            None => Ok(None),
-            Some(gpu) => gpu.timings(seed, first).await,
-        }
+        let Some(gpu) = self.backend.gpu() else { return Ok(None) };
+        gpu.timings(seed, first).await
     }
 
     /// The same generator on another device, after this one was lost, say. The images stay the same.

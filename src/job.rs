@@ -8,6 +8,7 @@ use crate::architecture::Architecture;
 use crate::error::{Error, Result};
 use crate::indices::Indices;
 use crate::latents::Latents;
+use crate::rates::Rates;
 
 /// Where latents come from, what is wanted of them, and how many at once. [`Generator::start`](crate::Generator::start)
 /// makes a [`Task`](crate::Task) of it.
@@ -37,6 +38,8 @@ pub(crate) enum Source<'a> {
     Posterior { pixels: Cow<'a, [u8]>, seed: u64, first: u64 },
     /// As they are.
     Latents(Cow<'a, Latents>),
+    /// Drawn from rates `[n, C]`.
+    Rates { rates: Cow<'a, Rates>, seed: u64, indices: Indices },
 }
 
 /// One batch is computed while another is read back.
@@ -66,6 +69,14 @@ impl<'a> Job<'a> {
         Job::new(Source::Latents(Cow::Borrowed(latents)))
     }
 
+    /// Latents drawn from rates for a range of indices: index i has the rates of row i mod n, whatever the range.
+    ///
+    /// # Errors
+    /// [`Error::Range`] if the range starts past `u64::MAX`.
+    pub fn rates(rates: &'a Rates, seed: u64, range: impl RangeBounds<u64>) -> Result<Self> {
+        Ok(Job::new(Source::Rates { rates: Cow::Borrowed(rates), seed, indices: Indices::new(range)? }))
+    }
+
     /// What is wanted of them.
     pub fn giving(self, outputs: Outputs) -> Self {
         Job { outputs, ..self }
@@ -90,6 +101,9 @@ impl<'a> Job<'a> {
                 Source::Posterior { pixels: Cow::Owned(pixels.into_owned()), seed, first }
             }
             Source::Latents(latents) => Source::Latents(Cow::Owned(latents.into_owned())),
+            Source::Rates { rates, seed, indices } => {
+                Source::Rates { rates: Cow::Owned(rates.into_owned()), seed, indices }
+            }
         };
         Job { source, ..self }
     }
@@ -111,6 +125,10 @@ impl<'a> Job<'a> {
             Source::Latents(latents) => {
                 latents.check(architecture.time_steps, architecture.latent_channels)?;
                 Ok(Indices { next: 0, remaining: latents.len() as u128 })
+            }
+            Source::Rates { rates, indices, .. } => {
+                rates.check(architecture.latent_channels)?;
+                Ok(*indices)
             }
         }
     }

@@ -43,6 +43,7 @@
 //!   `fashion`, `cifar10`, `faces`, `faces-esvae`.
 //! - `capi`: the C interface of `include/fsvae.h`. `cargo rustc --release --lib --features capi --crate-type
 //!   cdylib,staticlib` builds the libraries.
+//! - `bench`: the module of that name, which measures how fast backends are, after comparing their images.
 //! - `nvml`: `fsvae bench` reads the energy counters of NVIDIA's GPUs, where the driver is there.
 //! - `verify`: the module of that name, which finds out whether a driver computes right.
 //! - `tracing`: debug spans `fsvae.compile`, `upload`, `record`, `submit` and `readback` of the `tracing` crate.
@@ -56,6 +57,8 @@ mod trace;
 mod architecture;
 mod aside;
 mod backend;
+#[cfg(feature = "bench")]
+pub mod bench;
 pub mod bundled;
 #[cfg(all(feature = "capi", not(target_arch = "wasm32")))]
 pub mod capi;
@@ -76,6 +79,7 @@ mod network;
 pub mod operations;
 mod philox;
 mod picture;
+mod rates;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod roofline;
 mod spikes;
@@ -119,6 +123,7 @@ pub use job::{Job, Outputs};
 pub use latents::Latents;
 pub use network::{LayerFacts, Network};
 pub use picture::read_picture;
+pub use rates::{Direction, Rates};
 pub use spikes::{Layer, LayerSpikes};
 pub use stream::{ImageStream, StreamOptions};
 pub use task::{Part, Progress, Task};
@@ -139,5 +144,6 @@ const _: () = {
     on_any_thread::<Gpu>();
     on_any_thread::<Images>();
     on_any_thread::<Latents>();
+    on_any_thread::<Rates>();
     on_any_thread::<Error>();
 };

@@ -8,12 +8,14 @@ pub(crate) enum Stream {
     Prior = 0,
     /// FSVAE's.
     Posterior = 1,
-    /// The spikes of ESVAE's prior.
+    /// The spikes of ESVAE's prior, and of rates that are given.
     Rates = 2,
     /// ESVAE's posterior.
     Resample = 3,
     /// The normal numbers of ESVAE's prior.
     Normals = 4,
+    /// Which spikes change on the way along a direction.
+    Along = 5,
     /// Which spike train interpolation takes; not part of the integer machine, and far from what is.
     Interpolation = 1 << 31,
 }
@@ -55,6 +57,18 @@ impl Draws {
     pub(crate) fn picks(self, step: usize, neurons: usize) -> impl Iterator<Item = usize> {
         let neurons = neurons as u32;
         self.words(step).map(move |word| (((word >> 8) * neurons) >> 24) as usize)
+    }
+
+    /// Spike trains `[C]` of T time steps: a spike where 16 random bits fall below a channel's number, of 65,536.
+    pub(crate) fn below(self, steps: usize, numbers: impl Iterator<Item = u32>) -> Vec<u32> {
+        let numbers: Vec<u32> = numbers.collect();
+        let mut trains = vec![0; self.channels];
+        for step in 0..steps {
+            for ((train, number), word) in trains.iter_mut().zip(&numbers).zip(self.words(step)) {
+                *train |= u32::from(word >> 16 < *number) << step;
+            }
+        }
+        trains
     }
 
     /// The random word of each of the C latent channels at time step `step`.

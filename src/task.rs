@@ -182,6 +182,15 @@ impl<'a> Task<'a> {
                 let channels = latents.channels();
                 Input::Latents(latents.words()[at * channels..][..images * channels].to_vec())
             }
+            Source::Rates { rates, seed, .. } => {
+                let steps = self.architecture.time_steps;
+                let rows = rates.len() as u64;
+                let words = (0..images as u64).flat_map(|n| {
+                    let index = first + n;
+                    rates.words((index % rows) as usize, steps, *seed, index)
+                });
+                Input::Latents(words.collect())
+            }
         }
     }
 

@@ -15,11 +15,17 @@ use fsvae::gpu::describe;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const HEADER: &str = include_str!("../include/fsvae.h");
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 5] = [
     ("generate", include_str!("capi/generate.c")),
+    ("later", include_str!("capi/later.c")),
     ("misuse", include_str!("capi/misuse.c")),
     ("reconstruct", include_str!("capi/reconstruct.c")),
     ("threads", include_str!("capi/threads.c")),
+];
+/// What the header is made from.
+const SOURCES: [(&str, &str); 2] = [
+    ("src/capi.rs", include_str!("../src/capi.rs")),
+    ("src/capi/later.rs", include_str!("../src/capi/later.rs")),
 ];
 /// All conformance rows.
 const ALL: usize = usize::MAX;
@@ -213,13 +219,15 @@ fn check_all(link: Link, options: &[&str], run: Run, most: usize) {
     assert_eq!(digest(&pixels), expected);
 
     said(run(&compiled("threads")).arg(model()), &[], 0);
+    said(run(&compiled("later")).arg(model()), &[], 0);
 }
 
 #[test]
 fn the_header_is_of_this_code() {
     let root = Path::new(ROOT);
     let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("a configuration");
-    let builder = cbindgen::Builder::new().with_config(config).with_src(root.join("src/capi.rs"));
+    let builder = cbindgen::Builder::new().with_config(config);
+    let builder = SOURCES.iter().fold(builder, |builder, (path, _)| builder.with_src(root.join(path)));
     let mut header = Vec::new();
     builder.generate().expect("a header").write(&mut header);
     let header = String::from_utf8(header).expect("UTF-8");
@@ -244,7 +252,8 @@ fn c_programs_call_every_function_of_the_header() {
         .filter(|line| !line.starts_with([' ', '/', '#']))
         .filter_map(|line| line.split('(').next()?.split([' ', '*']).find(|word| word.starts_with("fsvae_")))
         .collect();
-    assert_eq!(functions.len(), include_str!("../src/capi.rs").matches("#[unsafe(no_mangle)]").count());
+    let declared: usize = SOURCES.iter().map(|(_, text)| text.matches("#[unsafe(no_mangle)]").count()).sum();
+    assert_eq!(functions.len(), declared);
     for function in functions {
         let called = |(_, text): &(&str, &str)| text.contains(&format!("{function}("));
         assert!(PROGRAMS.iter().any(called), "no program of tests/capi calls {function}");
@@ -292,6 +301,11 @@ fn on_gpus() {
         let name = describe(&adapter.get_info());
         let messages = check_images(&generate, plain, 2, &["gpu", &name]);
         assert!(messages.contains(&format!("on {name}\n")), "{messages}");
+    }
+    let later = compile("later", Link::Shared, &[], directory.path());
+    let backends: &[&str] = if adapters().is_empty() { &["auto"] } else { &["auto", "gpu"] };
+    for backend in backends {
+        said(plain(&later).arg(model()).arg(backend), &[], 0);
     }
     let misuse = compile("misuse", Link::Shared, &[], directory.path());
     said(plain(&misuse).arg(model()).arg("adapters"), &[], 0);

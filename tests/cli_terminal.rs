@@ -149,6 +149,27 @@ fn digests_and_progress_do_not_mix_on_a_terminal() {
 }
 
 #[test]
+fn rows_of_bench_and_its_bar_do_not_mix_on_a_terminal() {
+    let directory = directory();
+    let terminal = Terminal::new();
+    let mut command = tiny(directory.path(), "bench", &["--quick", "--batch", "1"]);
+    command.env("TERM", "xterm").stdout(terminal.end()).stderr(terminal.end());
+    let (status, text) = terminal.run(command);
+    assert!(status.success(), "{text}");
+    assert!(text.contains("CPU (1 of 1): throughput at batch 1"), "{text}");
+    let lines: Vec<&str> =
+        text.trim_end().lines().map(|line| line.trim_end().rsplit('\r').next().unwrap_or(line)).collect();
+    assert!(lines.iter().all(|line| !line.contains("(1 of 1)")), "{lines:#?}");
+    for row in ["model    tiny", "CPU  cold start ", "CPU  first image ", "CPU  batch 1 ", "CPU  limits "] {
+        assert_eq!(lines.iter().filter(|line| line.starts_with(row)).count(), 1, "{row}: {lines:#?}");
+    }
+    assert!(
+        lines.last().is_some_and(|line| line.starts_with("fsvae ") && line.contains(" · tiny · ")),
+        "{lines:#?}"
+    );
+}
+
+#[test]
 fn a_bar_is_drawn_and_gone_before_the_last_message() {
     let directory = directory();
     let terminal = Terminal::new();
@@ -295,7 +316,8 @@ fn a_manual_page_for_every_command() {
     assert!(output.status.success(), "{:?}", messages(&output));
     let page = |name: &str| directory.path().join("share{1}/man1").join(name);
     let mut expected: Vec<String> = commands.iter().map(|name| format!("fsvae-{name}.1")).collect();
-    expected.extend(["fsvae.1".into(), "fsvae-bench-compare.1".into()]);
+    expected.push("fsvae.1".into());
+    expected.extend(["check", "compare", "index"].map(|name| format!("fsvae-bench-{name}.1")));
     assert_eq!(messages(&output), [format!("fsvae: wrote {} pages into share{{1}}/man1", expected.len())]);
     for name in &expected {
         let text = std::fs::read_to_string(page(name)).expect(name);
@@ -308,10 +330,14 @@ fn a_manual_page_for_every_command() {
     let generate = std::fs::read_to_string(page("fsvae-generate.1")).expect("a page");
     assert!(generate.contains("\\-\\-seed") && generate.contains("fsvae generate"), "{generate}");
     assert_eq!(std::fs::read_dir(page("")).expect("pages").count(), expected.len());
+    // A file where the folder is to be is wrong input; a file on the way there is what the system says it is.
     let output = fsvae(directory.path()).args(["man", "tiny.safetensors"]).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(messages(&output), ["fsvae: tiny.safetensors: expected a folder, found a file"]);
+    let output = fsvae(directory.path()).args(["man", "tiny.safetensors/man1"]).output().expect("it runs");
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        messages(&output)[0].contains("tiny.safetensors: cannot make the folder"),
+        messages(&output)[0].contains("tiny.safetensors/man1: cannot make the folder"),
         "{:?}",
         messages(&output)
     );

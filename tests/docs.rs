@@ -133,6 +133,7 @@ fn desk() -> tempfile::TempDir {
     let desk = tempfile::tempdir().expect("a directory");
     let write = |name: &str, bytes: &[u8]| fs::write(desk.path().join(name), bytes).expect("written");
     fs::create_dir(desk.path().join("photos")).expect("a folder");
+    fs::create_dir_all(desk.path().join("benches/record")).expect("a folder");
     for name in ["my-model.safetensors", "mine.safetensors"] {
         write(name, &TINY.bytes());
     }
@@ -170,7 +171,7 @@ fn shims(folder: &Path) -> PathBuf {
     let program = env!("CARGO_BIN_EXE_fsvae");
     // What takes minutes takes seconds here.
     let fsvae = format!(
-        "case \"$*\" in bench\\ compare*|*--quick*|*--help*) ;; bench*) set -- \"$@\" --quick ;; esac\n\
+        "case \"$*\" in bench\\ compare*|bench\\ check*|bench\\ index*|*--quick*|*--help*) ;; bench*) set -- \"$@\" --quick ;; esac\n\
          case \"$*\" in *--minutes*|*--help*) ;; verify*) set -- \"$@\" --minutes 0.02 ;; esac\n\
          exec '{program}' \"$@\""
     );

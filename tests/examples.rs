@@ -106,7 +106,7 @@ fn live_refuses_what_it_cannot_do() {
         (
             &["--speed", "1"],
             2,
-            "live: expected --seed N, --batch N, --frames N, --screenshot PATH, found --speed",
+            "live: expected --seed N, --batch N, --frames N, --screenshot PATH, --measure SECONDS, found --speed",
         ),
         (&[], 1, "live: "),
     ];

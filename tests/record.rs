@@ -5,6 +5,7 @@
 mod app;
 mod common;
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -87,6 +88,88 @@ fn every_target_holds_the_images() {
             );
             assert_eq!(app.errors.load(Ordering::SeqCst), 0, "{name}");
         }
+    }
+}
+
+/// Each part goes on where the last one ended, and has as many images as take the budget.
+#[test]
+fn parts_follow_the_budget_and_say_how_far_they_got() {
+    let network = GREY.network();
+    let (images, side) = (expected(&network), network.architecture().image_side() as u32);
+    for app in apps(&network) {
+        let gpu = Gpu::from_wgpu(app.device.clone(), app.queue.clone());
+        let generator = |budget| {
+            let room = 64.try_into().expect("not 0");
+            let builder = Generator::builder(&network).at_most(room).budget(Duration::from_nanos(budget));
+            pollster::block_on(builder.gpu(&gpu)).expect("a generator")
+        };
+        let parts = |generator: &Generator| {
+            let pixels = app.buffer(images.as_bytes().len() as u64 + 8, COPY);
+            let words = app.buffer(u64::from(4 * side * side) * COUNT, STORAGE);
+            let texture = app.texture([3 * side, 3 * side], TILES);
+            let view = texture.create_view(&Default::default());
+            let targets = [
+                Target::Pixels { buffer: &pixels, offset: 4 },
+                Target::Rgba { buffer: &words, offset: 0 },
+                Target::Texture { view: &view, columns: 3, first: 5, wrap: 9 },
+            ];
+            let origin = Origin::prior(SEED, FIRST..FIRST + COUNT).expect("a range");
+            let mut ends = vec![0];
+            while ends[ends.len() - 1] < COUNT as u32 {
+                let mut encoder = app.encoder();
+                let done = ends[ends.len() - 1];
+                ends.push(generator.record_part(&mut encoder, origin, &targets, done).expect("recorded"));
+                app.queue.submit([encoder.finish()]);
+            }
+            let mut encoder = app.encoder();
+            let end = COUNT as u32;
+            let again = generator.record_part(&mut encoder, origin, &targets, end).expect("nothing to do");
+            assert_eq!(again, end);
+            let error = generator.record_part(&mut encoder, origin, &targets, end + 1).expect_err("too many");
+            let text = "expected at most 7 images to be done, found 8";
+            assert!(error.to_string().contains(text), "{error}");
+
+            assert_eq!(&app.read(&pixels)[4..][..images.as_bytes().len()], images.as_bytes(), "{}", app.name);
+            assert_eq!(app.read(&words), rgba(&images), "{}", app.name);
+            let (found, line) = (app.read_texture(&texture), 4 * texture.width() as usize);
+            for (n, image) in images.iter().enumerate() {
+                let tile = (5 + n) % 9;
+                let [x, y] = [tile % 3, tile / 3].map(|at| at * side as usize);
+                let start = y * line + 4 * x;
+                assert_eq!(
+                    found[start..][..4 * side as usize],
+                    image.to_rgba().as_raw()[..4 * side as usize],
+                    "{n}"
+                );
+            }
+            assert_eq!(app.errors.load(Ordering::SeqCst), 0, "{}", app.name);
+            ends
+        };
+        let one_by_one: Vec<u32> = (0..=COUNT as u32).collect();
+
+        // Nothing is known of the device.
+        let patient = generator(u64::MAX);
+        assert_eq!(parts(&patient), one_by_one, "{}", app.name);
+        assert_eq!(measure(&app, &patient), 64, "{}", app.name);
+        assert_eq!(parts(&patient), [0, COUNT as u32], "{}", app.name);
+
+        let hasty = generator(1);
+        assert_eq!(measure(&app, &hasty), 1, "{}", app.name);
+        assert_eq!(parts(&hasty), one_by_one, "{}", app.name);
+
+        assert_eq!(parts(&app.generator(&network)), [0, BATCH as u32, 2 * BATCH as u32, 7], "{}", app.name);
+    }
+}
+
+/// The application polls meanwhile.
+fn measure(app: &app::App, generator: &Generator) -> usize {
+    let mut measuring = std::pin::pin!(generator.measure());
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    loop {
+        if let std::task::Poll::Ready(images) = measuring.as_mut().poll(&mut context) {
+            return images.expect("measured");
+        }
+        app.device.poll(wgpu::PollType::Poll).expect("polled");
     }
 }
 

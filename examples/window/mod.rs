@@ -1,6 +1,8 @@
 //! What an application on wgpu with a window has anyway: the window, a device that can draw on it, and a surface that
 //! outlasts resizing, minimising and loss.
 
+pub(crate) mod measure;
+
 use std::error::Error;
 use std::sync::Arc;
 

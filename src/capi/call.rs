@@ -7,6 +7,7 @@ use std::ffi::{CStr, CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::slice;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::FsvaeStatus;
 use crate::error::{Error, panic_text};
@@ -48,10 +49,35 @@ impl From<Error> for Failure {
     }
 }
 
+/// No panic passes.
+pub(super) fn caught<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| Err(Failure::panic(&*payload)))
+}
+
+/// Does work on a generator, unless an earlier one panicked; what that left half done makes no images.
+pub(super) fn unless_broken<T>(
+    broken: &AtomicBool,
+    work: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    struct Unfinished<'a>(&'a AtomicBool);
+    impl Drop for Unfinished<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Release);
+        }
+    }
+    if broken.load(Ordering::Acquire) {
+        let text = "this generator met a bug in fsvae in an earlier call: free it and make another";
+        return Err(Failure { status: FsvaeStatus::Panic, text: text.into() });
+    }
+    let unfinished = Unfinished(broken);
+    let result = work();
+    std::mem::forget(unfinished);
+    result
+}
+
 /// Does the work of a call: no panic passes, and why it failed is remembered for this thread.
-pub(super) fn caught<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, FsvaeStatus> {
-    let result =
-        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| Err(Failure::panic(&*payload)));
+pub(super) fn remembered<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, FsvaeStatus> {
+    let result = caught(work);
     let text = result.as_ref().err().map(|failure| c_string(&failure.text));
     // While the thread's own variables are destroyed there is no place for it.
     let _ = LAST_ERROR.try_with(|place| place.replace(text));
@@ -59,7 +85,7 @@ pub(super) fn caught<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, 
 }
 
 pub(super) fn status(work: impl FnOnce() -> Result<(), Failure>) -> FsvaeStatus {
-    caught(work).err().unwrap_or(FsvaeStatus::Ok)
+    remembered(work).err().unwrap_or(FsvaeStatus::Ok)
 }
 
 /// Makes something that the caller frees, or puts NULL.
@@ -112,6 +138,13 @@ pub(super) unsafe fn elements<'a>(
         return Err(Failure::input(&format!("{name}: {length} bytes are more than a process can have")));
     }
     Ok(unsafe { slice::from_raw_parts(pointer, length) })
+}
+
+/// The last of `count` images from index `first` on, if there are any.
+pub(super) fn check_count(first: u64, count: usize) -> Result<Option<u64>, Failure> {
+    let Some(further) = count.checked_sub(1) else { return Ok(None) };
+    let past_the_end = || Failure::input(&format!("{count} images from index {first} on pass {}", u64::MAX));
+    first.checked_add(further as u64).ok_or_else(past_the_end).map(Some)
 }
 
 pub(super) fn check_room(needed: u128, buffer: *const u8, length: usize, name: &str) -> Result<(), Failure> {

@@ -59,6 +59,17 @@ fn errors_of_the_machine_are_told_from_errors_of_the_caller() {
 }
 
 #[cfg(feature = "mnist")]
+unsafe extern "C" fn never(
+    _: *mut std::ffi::c_void,
+    status: FsvaeStatus,
+    _: *const u8,
+    _: usize,
+    _: *const c_char,
+) {
+    unreachable!("called back with {status:?}");
+}
+
+#[cfg(feature = "mnist")]
 #[test]
 fn a_generator_refuses_all_work_after_a_panic() {
     let mut network = ptr::null_mut();
@@ -78,6 +89,8 @@ fn a_generator_refuses_all_work_after_a_panic() {
         assert!(last_error().starts_with("this generator met a bug"), "{}", last_error());
         assert_eq!(fsvae_reconstruct(generator, 7, 0, place, room, place, room), FsvaeStatus::Panic);
         assert_eq!(pixels, [7; 1024]);
+        let refused = fsvae_generate_async(generator, 7, 0, 1, Some(never), ptr::null_mut(), ptr::null_mut());
+        assert_eq!(refused, FsvaeStatus::Panic);
         fsvae_generator_free(generator);
         fsvae_network_free(network);
     }

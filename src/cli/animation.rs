@@ -9,6 +9,7 @@ use fsvae::image::{Delay, DynamicImage, Frame, ImageError};
 use super::Failure;
 use super::formats::Format;
 use super::output::{Files, Numbered, Pattern, Placeholder, Target, format};
+use super::scale::Scale;
 
 /// How long a picture is shown, and the last one.
 const DELAY: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(1500)];
@@ -25,6 +26,8 @@ pub(super) struct Shape {
     pub(super) pictures: u64,
     pub(super) width: u64,
     pub(super) height: u64,
+    /// How far they were enlarged.
+    pub(super) scale: Scale,
 }
 
 impl Animation {
@@ -38,6 +41,7 @@ impl Animation {
     ) -> Result<Option<Self>, Failure> {
         let pattern = Pattern::new(path, Some(Placeholder::Step))?;
         let format = format(path, asked, of_stdout)?;
+        shape.scale.check(path, format)?;
         if !pattern.is_plain() {
             format.check(path, shape.width, shape.height)?;
             let numbered = files.pattern(pattern, 0, shape.pictures.saturating_sub(1))?;

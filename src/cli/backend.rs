@@ -81,10 +81,10 @@ impl Arguments {
         let builder = Generator::builder(network).at_most(most);
         let builder = self.batch.map_or(builder, |batch| builder.batch(batch));
         if let Err(error) = fsvae::check_environment() {
-            match self.backend {
-                Backend::Cpu => return Err(error.into()),
-                Backend::Auto | Backend::Gpu => say(error.to_string()),
+            if self.backend == Backend::Cpu {
+                return Err(error.into());
             }
+            say(error.to_string());
         }
         match (self.backend, &self.adapter) {
             (Backend::Cpu, _) => Ok(on_cpu(builder)),

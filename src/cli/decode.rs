@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::output::{Files, FormatArgument, Output, Pattern, Placeholder};
 use super::report::{images, print_digests};
 use super::say::say;
-use super::{Failure, backend, latents_file, model};
+use super::{Failure, along, backend, latents_file, maker, model};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -17,7 +17,9 @@ pub(super) struct Arguments {
     #[command(flatten)]
     backend: backend::Arguments,
     #[command(flatten)]
-    any_model: latents_file::AnyModel,
+    along: along::Arguments,
+    #[command(flatten)]
+    any_model: maker::AnyModel,
     /// Image file for all of them as a grid [default: decoded.png], or with {index} or {index:06} in its path for
     /// one file an image, counted from 0; its extension is the format; - is standard output
     #[arg(long, value_name = "PATH")]
@@ -41,10 +43,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let architecture = network.architecture();
     let maker = arguments.any_model.maker(&identity);
     let latents = latents_file::read(&arguments.latents, architecture, &maker)?;
+    let latents = match arguments.along.way(architecture, &maker, arguments.model.seed)? {
+        Some(way) => way.go(&latents, 0)?,
+        None => latents,
+    };
     let count = latents.len() as u64;
     let side = architecture.image_side();
-    let latents_file = Some(arguments.latents.as_path());
-    let mut files = Files::new(arguments.model.file().into_iter().chain(latents_file));
+    let read = [Some(arguments.latents.as_path()), arguments.along.file(), arguments.model.file()];
+    let mut files = Files::new(read.into_iter().flatten());
     if arguments.digests {
         files.stdout("digests")?;
     }
@@ -53,7 +59,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         None => Output::None,
         Some(path) => {
             let size = (side, side, architecture.image_channels);
-            Output::new(files, &path, arguments.format.format, 0, count, size)?
+            Output::new(files, &path, arguments.format.format, 0, count, size, arguments.format.scale)?
         }
     };
     let generator = arguments.backend.generator(&network, count)?;

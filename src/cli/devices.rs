@@ -1,5 +1,6 @@
 //! `fsvae devices`.
 
+use fsvae::bench::Found;
 use fsvae::gpu::Variant;
 use fsvae::{Architecture, Gpu, gpu, instruction_set, instruction_sets, wgpu};
 use serde::Serialize;
@@ -8,7 +9,7 @@ use super::Failure;
 use super::model::Model;
 use super::report::{print, print_json};
 use super::say::say;
-use super::tuning::{Found, found, make};
+use super::tuning::{found, make};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {

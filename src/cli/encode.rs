@@ -7,7 +7,7 @@ use fsvae::Latents;
 use super::output::{Files, Pattern};
 use super::report::{images, progress};
 use super::say::say;
-use super::{Failure, backend, input, latents_file, model};
+use super::{Failure, backend, direction, input, latents_file, model, rates_file};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -17,9 +17,16 @@ pub(super) struct Arguments {
     model: model::Arguments,
     #[command(flatten)]
     backend: backend::Arguments,
-    /// Safetensors file for the latents: `z`, u8 [n, T, C], 0 or 1; - is standard output
+    /// Safetensors file for the latents: `z`, u8 [n, T, C], 0 or 1; with --rates `rates`, u16 [n, C]; - is standard
+    /// output
     #[arg(long, value_name = "PATH")]
     out: PathBuf,
+    /// Keep how often each latent channel spikes, of 65,536, for `fsvae generate --rates`, instead of the latents
+    #[arg(long)]
+    rates: bool,
+    /// Keep the mean of their rates
+    #[arg(long, requires = "rates")]
+    mean: bool,
 }
 
 impl Arguments {
@@ -38,6 +45,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let target = files.target(&arguments.out)?;
     let generator = arguments.backend.generator(&network, count)?;
     drop(network);
+    let (path, name) = (target.shown(), generator.backend_name());
+    let say_written =
+        |what| say(format!("wrote {path} ({what}): {}, seed {seed}, made on {name}", images(count)));
+    if arguments.rates {
+        let rates = direction::rates(&generator, &inputs, seed, arguments.inputs.first)?;
+        let rates = if arguments.mean { rates.mean() } else { rates };
+        rates_file::write(target, &rates, &identity)?;
+        say_written(if arguments.mean { "mean rates" } else { "rates" });
+        return inputs.all_read();
+    }
     let progress = progress(count);
     let mut latents = Latents::from_words(architecture.time_steps, architecture.latent_channels, Vec::new())?;
     for originals in inputs.pixels.chunks(generator.batch() * architecture.image_bytes()) {
@@ -46,8 +63,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         progress.set_position(latents.len() as u64);
     }
     progress.finish_and_clear();
-    let (path, name) = (target.shown(), generator.backend_name());
     latents_file::write(target, &latents, &identity)?;
-    say(format!("wrote {path} (latents): {}, seed {seed}, made on {name}", images(count)));
+    say_written("latents");
     inputs.all_read()
 }

@@ -130,6 +130,11 @@ impl Format {
         self.row().frames
     }
 
+    /// Whether its frames are pixels and nothing else.
+    pub(super) fn is_raw(self) -> bool {
+        [Format::Rgb24, Format::Gray].contains(&self)
+    }
+
     /// Whether a picture of this size can be written, so many times as large as a tile.
     pub(super) fn check(self, path: &Path, width: u64, height: u64) -> Result<(), Failure> {
         let Row { side, pixels, .. } = self.row();

@@ -9,7 +9,8 @@ use super::animation::{Animation, Shape};
 use super::output::{Files, FormatArgument, Output, Pattern, Placeholder, grid_count, grid_shape, is_stdout};
 use super::report::{images, print_digests, progress};
 use super::say::say;
-use super::{Failure, backend, latents_file, model};
+use super::scale::Scale;
+use super::{Failure, along, backend, latents_file, maker, model, rates_file};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -23,6 +24,13 @@ pub(super) struct Arguments {
     count: u64,
     #[command(flatten)]
     backend: backend::Arguments,
+    /// Draw from the rates in a file of `fsvae encode --rates` instead of the prior; of n rows, image i has row i mod n
+    #[arg(long, value_name = "PATH")]
+    rates: Option<PathBuf>,
+    #[command(flatten)]
+    along: along::Arguments,
+    #[command(flatten)]
+    any_model: maker::AnyModel,
     /// Image file for all of them as a grid [default: fsvae.png], or with {index} or {index:06} in its path for
     /// one file an image; its extension is the format; - is standard output
     #[arg(long, value_name = "PATH")]
@@ -78,20 +86,27 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let architecture = network.architecture().clone();
     let side = architecture.image_side();
     let size = (side, side, architecture.image_channels);
-    let mut files = Files::new(arguments.model.file());
+    let maker = arguments.any_model.maker(&identity);
+    let rates =
+        arguments.rates.as_ref().map(|path| rates_file::read(path, &architecture, &maker)).transpose()?;
+    let way = arguments.along.way(&architecture, &maker, seed)?;
+    let read = [arguments.model.file(), arguments.rates.as_deref(), arguments.along.file()];
+    let mut files = Files::new(read.into_iter().flatten());
     if arguments.digests {
         files.stdout("digests")?;
     }
     // --format is of what goes to standard output, if anything does.
-    let format = arguments.format.format;
+    let FormatArgument { format, scale } = arguments.format;
     let animated_on_stdout = arguments.animate.as_deref().is_some_and(is_stdout);
     let animation = match &arguments.animate {
         None => None,
         Some(path) => {
             let steps = architecture.time_steps as u64;
-            grid_count(path, count.saturating_mul(steps), size)?;
+            let (width, height, _) = scale.size(size);
+            grid_count(path, count.saturating_mul(steps), scale.size(size))?;
             let (columns, rows) = grid_shape(count);
-            let shape = Shape { pictures: steps, width: columns * side as u64, height: rows * side as u64 };
+            let (width, height) = (columns * width as u64, rows * height as u64);
+            let shape = Shape { pictures: steps, width, height, scale };
             Some(Animation::new(&mut files, path, format.filter(|_| animated_on_stdout), shape)?)
         }
     };
@@ -112,20 +127,34 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let default = (!quiet).then(|| PathBuf::from("fsvae.png"));
     let mut output = match arguments.out.clone().or(default) {
         None => Output::None,
-        Some(path) => Output::new(files, &path, format.filter(|_| !animated_on_stdout), first, count, size)?,
+        Some(path) => {
+            let format = format.filter(|_| !animated_on_stdout);
+            Output::new(files, &path, format, first, count, size, scale)?
+        }
     };
 
     let generator = arguments.backend.generator(&network, count)?;
     drop(network);
-    let mut outputs = Outputs::images();
-    if kept.is_some() || animation.is_some() {
-        outputs = outputs.and(Outputs::latents());
-    }
+    let keep = kept.is_some() || animation.is_some();
+    // Latents that go along a direction are not decoded before they are there.
+    let outputs = match (&way, keep) {
+        (Some(_), _) => Outputs::latents(),
+        (None, true) => Outputs::images().and(Outputs::latents()),
+        (None, false) => Outputs::images(),
+    };
+    let job = match &rates {
+        Some(rates) => Job::rates(rates, seed, first..=last)?,
+        None => Job::prior(seed, first..=last)?,
+    };
     let mut latents = Latents::from_words(architecture.time_steps, architecture.latent_channels, Vec::new())?;
     let progress = progress(count);
-    for part in generator.start(Job::prior(seed, first..=last)?.giving(outputs))? {
-        let part = part?;
-        part.latents.iter().try_for_each(|drawn| latents.append(drawn))?;
+    for part in generator.start(job.giving(outputs))? {
+        let mut part = part?;
+        if let (Some(way), Some(drawn)) = (&way, &mut part.latents) {
+            *drawn = way.go(drawn, part.first)?;
+            part.images = Some(generator.decode(drawn)?.with_first(part.first));
+        }
+        part.latents.iter().filter(|_| keep).try_for_each(|drawn| latents.append(drawn))?;
         let mut images = part.images.iter();
         images.try_for_each(|images| take(images, arguments.digests, &mut output, &progress))?;
     }
@@ -141,7 +170,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         say_written(text);
     }
     if let Some(animation) = animation {
-        say_written(animation.write(&pictures(&generator, &latents)?)?);
+        say_written(animation.write(&pictures(&generator, &latents, scale)?)?);
     }
     if let Some(written) = output.finish()? {
         say_written(written);
@@ -166,6 +195,6 @@ fn take(
 }
 
 /// The grid of all images after each time step.
-fn pictures(generator: &Generator, latents: &Latents) -> Result<Vec<DynamicImage>, Failure> {
-    Ok(generator.frames(latents)?.iter().map(fsvae::Images::to_grid).collect())
+fn pictures(generator: &Generator, latents: &Latents, scale: Scale) -> Result<Vec<DynamicImage>, Failure> {
+    Ok(generator.frames(latents)?.iter().map(|images| scale.enlarge(images.to_grid())).collect())
 }

@@ -60,6 +60,11 @@ impl Inputs {
 }
 
 impl Arguments {
+    /// Of a folder or a file alone.
+    pub(super) fn of(path: &Path) -> Self {
+        Arguments { images: vec![path.into()], first: 0, input_format: InputFormat::Pictures }
+    }
+
     /// Reads everything. A file that is not an image is named and left out, unless it is the only one.
     pub(super) fn read(&self, architecture: &Architecture) -> Result<Inputs, Failure> {
         let mut found = Found::default();

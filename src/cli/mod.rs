@@ -3,12 +3,14 @@
 //! Results go to standard output, everything else to standard error. Exit code 2 means that an
 //! argument or an input was unusable, 1 that something else failed.
 
+mod along;
 mod animation;
 mod backend;
 mod bench;
 mod completions;
 mod decode;
 mod devices;
+mod direction;
 mod encode;
 mod folder;
 mod formats;
@@ -21,13 +23,16 @@ mod input;
 mod interpolate;
 mod kernel_cache;
 mod latents_file;
+mod maker;
 mod man;
 mod model;
 mod output;
 mod progress;
+mod rates_file;
 mod reconstruct;
 mod report;
 mod say;
+mod scale;
 mod signals;
 mod spikes;
 mod standard_error;
@@ -70,6 +75,8 @@ enum Command {
     Spikes(spikes::Arguments),
     /// Go from one image to another through the latent space
     Interpolate(interpolate::Arguments),
+    /// Find what some pictures have and others have not, as a direction for --along
+    Direction(direction::Arguments),
     /// Show a checkpoint's architecture, sizes and rounding
     Info(info::Arguments),
     /// List the GPU adapters and which one is used
@@ -94,6 +101,7 @@ impl Command {
             Command::Decode(arguments) => arguments.check(),
             Command::Spikes(arguments) => arguments.check(),
             Command::Interpolate(arguments) => arguments.check(),
+            Command::Direction(arguments) => arguments.check(),
             Command::Bench(arguments) => arguments.check(),
             Command::Verify(arguments) => arguments.check(),
             Command::Info(_) | Command::Devices(_) | Command::Completions(_) | Command::Man(_) => Ok(()),
@@ -108,6 +116,7 @@ impl Command {
             Command::Decode(arguments) => decode::run(arguments),
             Command::Spikes(arguments) => spikes::run(arguments),
             Command::Interpolate(arguments) => interpolate::run(arguments),
+            Command::Direction(arguments) => direction::run(arguments),
             Command::Info(arguments) => info::run(arguments),
             Command::Devices(arguments) => devices::run(arguments),
             Command::Bench(arguments) => bench::run(arguments),

@@ -105,10 +105,6 @@ impl Arguments {
         self.model.model.as_deref().and_then(file)
     }
 
-    pub(super) fn network(&self) -> Result<Network, Failure> {
-        self.model.network()
-    }
-
     pub(super) fn network_and_identity(&self) -> Result<(Network, Identity), Failure> {
         network_and_identity(self.model.path()?)
     }

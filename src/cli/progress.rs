@@ -13,21 +13,21 @@ const RATE: u8 = 10;
 
 /// A bar of so many images on standard error, where that is a terminal.
 pub(super) fn progress(count: u64) -> ProgressBar {
-    bar(Some(count), "{bar:40} {pos}/{len} images, {per_sec}, {eta} left")
+    bar(count, "{bar:40} {pos}/{len} images, {per_sec}, {eta} left")
 }
 
-/// A line that moves with its messages: no thread of its own disturbs what is timed.
-pub(super) fn spinner() -> ProgressBar {
-    bar(None, "{msg}")
+/// A bar of so many parts of some work, with what is being done: no thread of its own disturbs what is timed.
+pub(super) fn parts(count: u64) -> ProgressBar {
+    bar(count, "{bar:20} {msg}")
 }
 
-fn bar(count: Option<u64>, template: &str) -> ProgressBar {
+fn bar(count: u64, template: &str) -> ProgressBar {
     let target = if standard_error::is_terminal() {
         ProgressDrawTarget::term_like_with_hz(Box::new(Line::default()), RATE)
     } else {
         ProgressDrawTarget::hidden()
     };
-    let bar = ProgressBar::with_draw_target(count, target);
+    let bar = ProgressBar::with_draw_target(Some(count), target);
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,

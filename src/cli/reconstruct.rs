@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::output::{Files, FormatArgument, Output, Pattern, Placeholder, is_stdout};
 use super::report::{images, print, print_digests, print_json, progress};
 use super::say::say;
-use super::{Failure, backend, input, model};
+use super::{Failure, along, backend, input, maker, model};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -17,6 +17,10 @@ pub(super) struct Arguments {
     model: model::Arguments,
     #[command(flatten)]
     backend: backend::Arguments,
+    #[command(flatten)]
+    along: along::Arguments,
+    #[command(flatten)]
+    any_model: maker::AnyModel,
     /// Image file for all of them as a grid [default: reconstructed.png], or with {index} or {index:06} in its path
     /// for one file an image; its extension is the format; - is standard output
     #[arg(long, value_name = "PATH")]
@@ -58,14 +62,16 @@ impl Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let network = arguments.model.network()?;
+    let (network, identity) = arguments.model.network_and_identity()?;
     let architecture = network.architecture().clone();
     let (side, channels) = (architecture.image_side(), architecture.image_channels);
     let inputs = arguments.inputs.read(&architecture)?;
     let (count, first, seed) = (inputs.names.len() as u64, arguments.inputs.first, arguments.model.seed);
+    let way = arguments.along.way(&architecture, &arguments.any_model.maker(&identity), seed)?;
     let default = (!arguments.digests && !arguments.json).then(|| PathBuf::from("reconstructed.png"));
     let width = if arguments.side_by_side { 2 * side } else { side };
-    let mut files = Files::new(arguments.model.file().into_iter().chain(inputs.paths()));
+    let read = [arguments.model.file(), arguments.along.file()];
+    let mut files = Files::new(read.into_iter().flatten().chain(inputs.paths()));
     if arguments.digests || arguments.json {
         files.stdout(if arguments.json { "JSON" } else { "digests" })?;
     }
@@ -74,7 +80,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut output = match arguments.out.clone().or(default) {
         None => Output::None,
         Some(path) => {
-            Output::new(files, &path, arguments.format.format, first, count, (width, side, channels))?
+            let FormatArgument { format, scale } = arguments.format;
+            Output::new(files, &path, format, first, count, (width, side, channels), scale)?
         }
     };
 
@@ -84,7 +91,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let bytes = architecture.image_bytes();
     let mut lines: Vec<Line> = Vec::new();
     for originals in inputs.pixels.chunks(generator.batch() * bytes) {
-        let images = generator.reconstruct(originals, seed, first + lines.len() as u64)?;
+        let at = first + lines.len() as u64;
+        let images = match &way {
+            None => generator.reconstruct(originals, seed, at)?,
+            Some(way) => {
+                generator.decode(&way.go(&generator.encode(originals, seed, at)?, at)?)?.with_first(at)
+            }
+        };
         for (original, image) in originals.chunks(bytes).zip(images.iter()) {
             if arguments.side_by_side {
                 let row = side * channels;

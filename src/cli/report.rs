@@ -3,15 +3,10 @@
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 
-use sha2::{Digest, Sha256};
+pub(super) use fsvae::bench::digest;
 
 pub(super) use super::progress::progress;
 use super::{Failure, say};
-
-/// SHA-256 in hexadecimal.
-pub(super) fn digest(bytes: &[u8]) -> String {
-    hexadecimal(&Sha256::digest(bytes)[..])
-}
 
 pub(super) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
@@ -33,6 +28,15 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
         say::end_bars();
     }
     let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::stdout)
+}
+
+/// The same with more to come: a bar is shown again below.
+pub(super) fn print_row(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    if stdout.is_terminal() {
+        say::hide_bar();
+    }
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::stdout)
 }
 

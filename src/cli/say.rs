@@ -57,12 +57,17 @@ pub(super) fn show_bar(text: String) {
     }
 }
 
+/// Takes the bar away until something else is shown there.
+pub(super) fn hide_bar() {
+    show_bar(String::new());
+    finish();
+}
+
 /// Takes the bar away for good: results follow on the same terminal.
 pub(super) fn end_bars() {
     if !BARS_END.load(Ordering::Relaxed) {
-        show_bar(String::new());
+        hide_bar();
         BARS_END.store(true, Ordering::Relaxed);
-        finish();
     }
 }
 

@@ -14,6 +14,7 @@ use super::formats::Format;
 use super::model::Identity;
 use super::output::{Files, Pattern, Placeholder, Target, format, is_stdout};
 use super::say::say;
+use super::scale::Scale;
 use super::{Failure, backend, model, tensors};
 
 /// A layer's picture.
@@ -176,7 +177,7 @@ fn picture_output(
     };
     let steps = architecture.time_steps as u64;
     let size = draw::animation_size(&all[0], architecture.image_side());
-    let shape = Shape { pictures: steps, width: size[0], height: size[1] };
+    let shape = Shape { pictures: steps, width: size[0], height: size[1], scale: Scale::ONE };
     if let Some(animation) = Animation::of_path(files, out, *asked, Format::Png, shape)? {
         // In colours.
         fits(3 * steps, size)?;

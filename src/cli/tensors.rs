@@ -1,10 +1,91 @@
 //! Safetensors files of ours: the same contents are the same bytes.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
+use std::path::Path;
 
-use safetensors::SafeTensorError;
-use safetensors::tensor::TensorView;
+use safetensors::tensor::{Dtype, TensorView};
+use safetensors::{SafeTensorError, SafeTensors};
 use serde_json::Value;
+
+use super::Failure;
+use super::maker::metadata;
+use super::model::Identity;
+use super::output::Target;
+
+/// A kind of file that holds one tensor of a model.
+pub(super) struct Kind {
+    pub(super) tensor: &'static str,
+    pub(super) dtype: Dtype,
+    /// What it is, in words.
+    pub(super) what: &'static str,
+}
+
+/// What such a file holds.
+pub(super) struct Held<'a> {
+    pub(super) shape: Vec<usize>,
+    pub(super) data: &'a [u8],
+    pub(super) metadata: HashMap<String, String>,
+}
+
+impl Kind {
+    /// The file of a tensor, with the model that made it.
+    pub(super) fn bytes(
+        &self,
+        shape: Vec<usize>,
+        data: &[u8],
+        model: &Identity,
+    ) -> Result<Vec<u8>, SafeTensorError> {
+        let view = TensorView::new(self.dtype, shape, data)?;
+        file([(self.tensor.into(), view)], &metadata(self.what, model))
+    }
+
+    /// Writes [`Kind::bytes`].
+    pub(super) fn write(
+        &self,
+        target: Target,
+        shape: Vec<usize>,
+        data: &[u8],
+        model: &Identity,
+    ) -> Result<(), Failure> {
+        let named = |error: SafeTensorError| Failure::Input(format!("{}: {error}", target.shown()));
+        let bytes = self.bytes(shape, data, model).map_err(named)?;
+        target.write(&bytes)
+    }
+
+    /// The tensor in the bytes of a file; its shape is still to be looked at.
+    pub(super) fn parse<'a>(&self, path: &Path, bytes: &'a [u8]) -> Result<Held<'a>, Failure> {
+        let Kind { tensor, dtype, what } = self;
+        let named = |problem: String| Failure::Input(format!("{}: {problem}", path.display()));
+        let container = |error: SafeTensorError| named(format!("not a valid safetensors file: {error}"));
+        let file = SafeTensors::deserialize(bytes).map_err(container)?;
+        let view = file
+            .tensor(tensor)
+            .map_err(|_| named(format!("tensor `{tensor}` is missing: this holds no {what}")))?;
+        if view.dtype() != *dtype {
+            let found = view.dtype();
+            return Err(named(format!("tensor `{tensor}`: expected dtype {dtype:?}, found {found:?}")));
+        }
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(container)?;
+        let metadata = header.metadata().clone().unwrap_or_default();
+        Ok(Held { shape: view.shape().to_vec(), data: view.data(), metadata })
+    }
+
+    /// Another shape was expected.
+    pub(super) fn shape(&self, path: &Path, expected: &str, found: &[usize]) -> Failure {
+        self.value(path, &format_args!("expected shape {expected}, found {found:?}"))
+    }
+
+    /// Something is wrong with the numbers.
+    pub(super) fn value(&self, path: &Path, problem: &dyn Display) -> Failure {
+        Failure::Input(format!("{}: tensor `{}`: {problem}", path.display(), self.tensor))
+    }
+}
+
+/// Whether bytes are a safetensors file with such a tensor.
+pub(super) fn has(bytes: &[u8], tensor: &str) -> bool {
+    SafeTensors::deserialize(bytes).is_ok_and(|file| file.tensor(tensor).is_ok())
+}
 
 /// A file of some tensors. (The crate takes metadata without an order and writes them in any.)
 pub(super) fn file<'a>(

@@ -2,14 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use fsvae::bench::Place;
+use fsvae::bench::schema::Adapter;
 use fsvae::verify::{Fault, Finding, Nature, Options, Report, Step, Verification, required_limits};
 use fsvae::{Gpu, gpu};
 use serde::Serialize;
 
 use super::Failure;
 use super::backend::check_adapter;
-use super::bench::place::{Backends, Place, places};
-use super::bench::schema::Adapter;
+use super::bench::place::{Backends, places};
 use super::report::{print, print_json};
 use super::say::say;
 

@@ -38,6 +38,9 @@ pub struct Gpu {
     /// Faults that a test plants in the kernels.
     #[cfg(test)]
     pub(crate) planted: super::testing::Planted,
+    /// What a test lets be made before something fails.
+    #[cfg(test)]
+    pub(crate) ration: super::testing::Ration,
 }
 
 impl Gpu {
@@ -88,6 +91,8 @@ impl Gpu {
             row: ROW,
             #[cfg(test)]
             planted: Default::default(),
+            #[cfg(test)]
+            ration: Default::default(),
         })
     }
 
@@ -108,6 +113,8 @@ impl Gpu {
             row: ROW,
             #[cfg(test)]
             planted: Default::default(),
+            #[cfg(test)]
+            ration: Default::default(),
         }
     }
 
@@ -140,13 +147,40 @@ impl Gpu {
     /// The text that is compiled for a kernel: its source, but for the faults that tests plant.
     #[cfg(test)]
     pub(crate) fn kernel_text(&self, kernel: &'static str, source: String) -> String {
-        self.planted.rewrite(kernel, source)
+        if self.ration.is_spent() { "no kernel".into() } else { self.planted.rewrite(kernel, source) }
     }
 
     /// The text that is compiled for a kernel: its source.
     #[cfg(not(test))]
     pub(crate) fn kernel_text(&self, _: &'static str, source: String) -> String {
         source
+    }
+
+    /// Every buffer is made here. What the device objects to is heard by who [watches](Gpu::watch).
+    pub(crate) fn buffer(&self, label: &str, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+        self.create_buffer(label, size, usage, false)
+    }
+
+    /// A buffer that the host writes before anything else happens.
+    pub(crate) fn mapped_buffer(&self, label: &str, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+        self.create_buffer(label, size, usage, true)
+    }
+
+    fn create_buffer(
+        &self,
+        label: &str,
+        size: u64,
+        usage: wgpu::BufferUsages,
+        mapped_at_creation: bool,
+    ) -> wgpu::Buffer {
+        #[cfg(test)]
+        let usage = if self.ration.is_spent() { wgpu::BufferUsages::empty() } else { usage };
+        self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size,
+            usage,
+            mapped_at_creation,
+        })
     }
 
     pub(crate) fn lost(&self) -> Error {

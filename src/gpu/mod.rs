@@ -18,6 +18,8 @@ mod record;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod roofline;
 mod sampler;
+#[cfg(all(test, feature = "bundled"))]
+mod scarcity;
 mod signal;
 mod slot;
 mod sources;
@@ -39,6 +41,8 @@ pub use memory::{Memory, memory};
 #[cfg(feature = "verify")]
 pub(crate) use model::Model;
 pub(crate) use pace::BUDGET;
+#[cfg(feature = "bench")]
+pub(crate) use pace::Clock;
 pub use sources::{KernelSource, kernels};
 pub use target::{Layout, Origin, Target};
 pub use timing::KernelTime;

@@ -13,7 +13,7 @@ const GROWTH: usize = 8;
 
 /// A moment.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Clock {
+pub(crate) struct Clock {
     #[cfg(not(target_arch = "wasm32"))]
     at: std::time::Instant,
     /// Milliseconds.
@@ -22,7 +22,7 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    pub(super) fn now() -> Self {
+    pub(crate) fn now() -> Self {
         #[cfg(not(target_arch = "wasm32"))]
         let at = std::time::Instant::now();
         #[cfg(target_arch = "wasm32")]
@@ -34,7 +34,7 @@ impl Clock {
         if self.at > other.at { self } else { other }
     }
 
-    pub(super) fn since(self, begin: Self) -> Duration {
+    pub(crate) fn since(self, begin: Self) -> Duration {
         #[cfg(not(target_arch = "wasm32"))]
         return self.at.saturating_duration_since(begin.at);
         #[cfg(target_arch = "wasm32")]

@@ -5,7 +5,6 @@ use std::sync::OnceLock;
 
 use wgpu::BufferUsages as Usage;
 
-use super::device::Gpu;
 use super::kernels::{Pass, conv_lif, image_lif, linear_lif, readout, sample};
 use super::limits::{ImageBytes, capacity};
 use super::model::{EncoderModel, Model};
@@ -50,8 +49,8 @@ impl Plan {
         let Model { gpu, network, .. } = model;
         let capacity = capacity(gpu, network, batch)?;
         let image = ImageBytes::new(&network.architecture);
-        let batch = |label, bytes, usage| buffer(gpu, label, bytes * capacity as u64, Usage::STORAGE | usage);
-        let run = buffer(gpu, "fsvae.run", size_of::<sample::Run>() as u64, Usage::STORAGE | Usage::COPY_DST);
+        let batch = |label, bytes, usage| gpu.buffer(label, bytes * capacity as u64, Usage::STORAGE | usage);
+        let run = gpu.buffer("fsvae.run", size_of::<sample::Run>() as u64, Usage::STORAGE | Usage::COPY_DST);
         let latents = batch("fsvae.latents", image.latents, Usage::COPY_SRC | Usage::COPY_DST);
         // Copied from by `verify` and debuggers only.
         let maps = image.maps.map(|bytes| batch("fsvae.map", bytes, Usage::COPY_SRC));
@@ -96,7 +95,7 @@ impl Plan {
         let gpu = &model.gpu;
         let image = ImageBytes::new(model.architecture());
         let batch =
-            |label, bytes, usage| buffer(gpu, label, bytes * self.capacity as u64, Usage::STORAGE | usage);
+            |label, bytes, usage| gpu.buffer(label, bytes * self.capacity as u64, Usage::STORAGE | usage);
         let images = batch("fsvae.images", image.pixels, Usage::COPY_DST);
         let encoded = batch("fsvae.encoded", image.latents, Usage::COPY_SRC);
 
@@ -129,13 +128,4 @@ pub(crate) fn record(encoder: &mut wgpu::CommandEncoder, label: &str, passes: &[
     let mut pass = encoder
         .begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some(label), timestamp_writes: None });
     passes.iter().for_each(|step| step.record(&mut pass, images as u32));
-}
-
-fn buffer(gpu: &Gpu, label: &str, size: u64, usage: Usage) -> wgpu::Buffer {
-    gpu.device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some(label),
-        size,
-        usage,
-        mapped_at_creation: false,
-    })
 }

@@ -17,12 +17,8 @@ pub(crate) async fn submit(
 ) -> Result<Vec<u32>> {
     let (sender, mapped) = gpu.pump.signal();
     let ((readback, submission), verdict) = gpu.watch(|| {
-        let readback = gpu.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("fsvae.readback"),
-            size: bytes,
-            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
+        let readback =
+            gpu.buffer("fsvae.readback", bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
         let descriptor = wgpu::CommandEncoderDescriptor { label: Some("fsvae.verify") };
         let mut encoder = gpu.device.create_command_encoder(&descriptor);
         record(&mut encoder, &readback);

@@ -1,5 +1,7 @@
 //! Jobs recorded into the application's own commands: the same steps as our own, between what the application has.
 
+use std::ops::Range;
+
 use super::backend::{GpuBackend, Shared};
 use super::kernels::sample::{Run, latent_words};
 use super::kernels::{Pass, constant_buffer, rgba, tiles};
@@ -16,14 +18,51 @@ impl GpuBackend {
         origin: Origin<'_>,
         targets: &[(usize, Target<'_>)],
     ) -> Result<Layout> {
+        let layout = self.shared.layout(origin, targets)?;
+        self.record_images(encoder, origin, targets, layout, 0..layout.images)?;
+        Ok(layout)
+    }
+
+    /// Records the images from the `done`-th on, as many as fit the budget; how many are done then.
+    pub(crate) fn record_part(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        origin: Origin<'_>,
+        targets: &[(usize, Target<'_>)],
+        done: u32,
+    ) -> Result<u32> {
+        let layout = self.shared.layout(origin, targets)?;
+        let left = layout.images.checked_sub(done).ok_or_else(|| {
+            Error::Target(format!("expected at most {} images to be done, found {done}", layout.images))
+        })?;
+        let end = done + left.min(u32::try_from(self.fits()).unwrap_or(u32::MAX));
+        self.record_images(encoder, origin, targets, layout, done..end)?;
+        Ok(end)
+    }
+
+    /// Images that fit the budget of a submission, as far as is known.
+    pub(crate) fn fits(&self) -> usize {
+        self.shared.pace.images(self.shared.plan.capacity)
+    }
+
+    /// Records some of the images, in their places.
+    fn record_images(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        origin: Origin<'_>,
+        targets: &[(usize, Target<'_>)],
+        layout: Layout,
+        images: Range<u32>,
+    ) -> Result<()> {
         trace!("fsvae.record");
-        let Some(recording) = self.shared.recording(origin, targets)? else {
-            return self.shared.layout(origin, targets);
-        };
+        if images.is_empty() {
+            return Ok(());
+        }
+        let recording = self.shared.recording(origin, targets, layout, images)?;
         encoder.push_debug_group("fsvae");
         recording.record(&self.shared, encoder);
         encoder.pop_debug_group();
-        Ok(recording.layout)
+        Ok(())
     }
 
     /// The same as commands of their own.
@@ -52,7 +91,8 @@ impl GpuBackend {
 /// Everything that a recording needs, made and checked before anything of it is recorded.
 struct Recording<'a> {
     origin: Origin<'a>,
-    layout: Layout,
+    /// Of the origin's.
+    images: Range<u32>,
     /// A [`Run`] for each batch. A buffer of its own for every recording: the application submits it when it likes, in any
     /// order.
     starts: wgpu::Buffer,
@@ -60,17 +100,14 @@ struct Recording<'a> {
 }
 
 impl Shared {
-    /// `None` if it is of no images.
     fn recording<'a>(
         &self,
         origin: Origin<'a>,
         targets: &[(usize, Target<'a>)],
-    ) -> Result<Option<Recording<'a>>> {
-        let layout = self.layout(origin, targets)?;
-        let count = origin.count();
-        if count == 0 {
-            return Ok(None);
-        }
+        layout: Layout,
+        images: Range<u32>,
+    ) -> Result<Recording<'a>> {
+        let count = layout.images;
         let (seed, first) = origin.run();
         if first.checked_add(u64::from(count) - 1).is_none() {
             return Err(Error::Range(format!("{count} images from index {first} on pass {}", u64::MAX)));
@@ -80,19 +117,17 @@ impl Shared {
         {
             self.prepare_now()?;
         }
-        let side = self.model.architecture().image_side() as u32;
-        let starts: Vec<Run> = (0..count)
-            .step_by(self.plan.capacity)
-            .map(|place| Run::new(seed, first + u64::from(place)).presented(place, side))
+        let starts: Vec<Run> = (images.clone().step_by(self.plan.capacity))
+            .map(|place| Run::new(seed, first + u64::from(place)).presented(place, layout.side))
             .collect();
         let made = self.model.gpu.checked_now(|| -> Result<Recording<'a>> {
             let starts =
                 constant_buffer(&self.model.gpu, "fsvae.starts", &starts, wgpu::BufferUsages::COPY_SRC);
             let outputs = targets.iter().map(|(step, target)| self.output(&origin, *step, target));
-            Ok(Recording { origin, layout, starts, outputs: outputs.collect::<Result<_>>()? })
+            Ok(Recording { origin, images, starts, outputs: outputs.collect::<Result<_>>()? })
         })??;
         self.note_recording();
-        Ok(Some(made))
+        Ok(made)
     }
 
     /// Waits for the driver's compiler; an application that does not want that calls `prepare` first.
@@ -159,10 +194,9 @@ impl Recording<'_> {
     fn record(&self, shared: &Shared, encoder: &mut wgpu::CommandEncoder) {
         let Shared { model, plan, .. } = shared;
         let image = ImageBytes::new(model.architecture());
-        let count = self.layout.images as usize;
-        for (batch, start) in (0..count).step_by(plan.capacity).enumerate() {
-            let images = plan.capacity.min(count - start);
-            let n = start as u64;
+        for (batch, start) in self.images.clone().step_by(plan.capacity).enumerate() {
+            let images = plan.capacity.min((self.images.end - start) as usize);
+            let n = u64::from(start);
             let from = match (self.origin, plan.encoder.get()) {
                 (Origin::Images { buffer, offset, .. }, Some(encoder)) => {
                     From::Images(encoder, Place { buffer, offset: offset + n * image.pixels })

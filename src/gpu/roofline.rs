@@ -112,12 +112,7 @@ fn copy_pass(gpu: &Gpu, bytes: u64) -> Dispatch {
 }
 
 fn buffer(gpu: &Gpu, size: u64) -> wgpu::Buffer {
-    gpu.device().create_buffer(&wgpu::BufferDescriptor {
-        label: Some("fsvae.roofline"),
-        size,
-        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC,
-        mapped_at_creation: false,
-    })
+    gpu.buffer("fsvae.roofline", size, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC)
 }
 
 /// How long some dispatches take, one after the other.

@@ -29,14 +29,9 @@ pub(super) struct Slot {
 impl Slot {
     /// Room for so many bytes of input and output.
     pub(super) fn new(gpu: &Gpu, input: u64, output: u64) -> Self {
-        let buffer = |label, size, usage| {
-            let descriptor =
-                wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
-            gpu.device.create_buffer(&descriptor)
-        };
         Slot {
-            upload: buffer("fsvae.upload", INPUT_AT + input, Usage::COPY_SRC | Usage::COPY_DST),
-            readback: buffer("fsvae.readback", output + TICKET_BYTES, Usage::MAP_READ | Usage::COPY_DST),
+            upload: gpu.buffer("fsvae.upload", INPUT_AT + input, Usage::COPY_SRC | Usage::COPY_DST),
+            readback: gpu.buffer("fsvae.readback", output + TICKET_BYTES, Usage::MAP_READ | Usage::COPY_DST),
         }
     }
 

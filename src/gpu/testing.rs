@@ -1,5 +1,6 @@
 //! What the kernels' tests share: every adapter's device, random layers and spike trains, buffers.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use proptest::prelude::*;
@@ -52,6 +53,41 @@ impl Planted {
 impl std::fmt::Debug for Planted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Planted").field(&self.0.is_some()).finish()
+    }
+}
+
+/// How many buffers and pipelines can be made before one fails. Clones of a device share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Ration(Arc<AtomicUsize>);
+
+const PLENTY: usize = usize::MAX;
+
+impl Default for Ration {
+    fn default() -> Self {
+        Ration(Arc::new(AtomicUsize::new(PLENTY)))
+    }
+}
+
+impl Ration {
+    /// After `left` more one fails, and those after it do not.
+    pub(crate) fn fail_after(&self, left: usize) {
+        self.0.store(left, Ordering::SeqCst);
+    }
+
+    /// None fails.
+    pub(crate) fn plenty(&self) {
+        self.fail_after(PLENTY);
+    }
+
+    /// True until one failed.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.0.load(Ordering::SeqCst) != PLENTY
+    }
+
+    /// Whether the one that is about to be made fails.
+    pub(super) fn is_spent(&self) -> bool {
+        let take = |left| (left != PLENTY).then(|| if left == 0 { PLENTY } else { left - 1 });
+        self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take) == Ok(0)
     }
 }
 

@@ -62,11 +62,7 @@ impl Timed {
         let (sender, mapped) = gpu.pump.signal();
         let (readback, submission) = gpu.checked_now(|| {
             let label = Some("fsvae.timestamps");
-            let buffer = |usage| {
-                let descriptor =
-                    wgpu::BufferDescriptor { label, size: bytes, usage, mapped_at_creation: false };
-                gpu.device.create_buffer(&descriptor)
-            };
+            let buffer = |usage| gpu.buffer("fsvae.timestamps", bytes, usage);
             let ty = wgpu::QueryType::Timestamp;
             let queries = gpu.device.create_query_set(&wgpu::QuerySetDescriptor { label, ty, count });
             let resolved = buffer(wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC);

@@ -26,7 +26,7 @@ const FAULTS: [(&str, &str, &str); 66] = [
     ("gather", "min(8u, layer.inputs - i)", "min(7u, layer.inputs - i)"),
     ("gather", "vec4(1u, 2u, 4u, 8u), spikes_in", "vec4(1u, 2u, 4u, 4u), spikes_in"),
     ("gather", "some.w) << (4u * g)", "some.w) << (3u * g)"),
-    ("gather", "firstTrailingBit(events)", "firstLeadingBit(events)"),
+    ("gather", "countTrailingZeros(events)", "firstLeadingBit(events)"),
     ("gather", "events &= events - 1u", "events &= events >> 1u"),
     ("gather", "[input % 4u]", "[input % 2u]"),
     ("gather", "(row + input) * layer.outputs", "(row + input + 1u) * layer.outputs"),

@@ -5,6 +5,7 @@
 
 #[cfg(feature = "cli")]
 pub mod command;
+pub mod models;
 pub mod torch;
 
 use std::collections::BTreeMap;

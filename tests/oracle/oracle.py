@@ -67,6 +67,13 @@ def logits(e):
     i = np.arange(65536) + 0.5
     return np.floor(np.log(i / (65536 - i)) * 2.0 ** e).astype(np.int64)
 
+def nearest(a, b):
+    """a / b to the nearest, halves up."""
+    return (a + b // 2) // b
+
+def mean(rates): return nearest(np.sum(rates, 0), len(rates))
+def mixture(a, b, step, steps): return nearest(a * (steps - 1 - step) + b * step, steps - 1)
+
 class Machine:
     def __init__(s, sd):
         q = lambda n, a=1.0, ax=0, p=1: quantise(*fold(sd, n, a, ax), p)
@@ -112,8 +119,22 @@ class Machine:
     def sample_rates(s, index, seed):
         """ESVAE's prior: a rate for each channel from counted random bits, then a spike where a draw is below it."""
         m = np.array([sum(bin(w).count("1") for w in words(seed, index, j, 4)) - 64 for j in range(s.C)])
-        rate = np.searchsorted(s.logit, s.rate[0] @ m + s.rate[1], side="left")      # of 65,536
+        return s.draw_rates(np.searchsorted(s.logit, s.rate[0] @ m + s.rate[1], side="left"), seed, index)     # of 65,536
+    def draw_rates(s, rate, seed, index):
         return np.stack([(np.array(channel_words(seed, index, t, 2, s.C)) >> 16 < rate).astype(np.int64) for t in range(s.T)])
+    def rates_of(s, z): return np.minimum(nearest(65536 * z.sum(0), s.T), 65535)
+    def encoded_rates(s, img, seed, index):
+        encoded = s.encode(img)
+        return s.rates_of(encoded if s.rates else s.draw_posterior(encoded, seed, index))
+    def along(s, z, direction, amount, seed, index):
+        """Spike trains with their rates moved by amount x direction."""
+        shift = (int(np.rint(256 * amount)) * direction + 128) >> 8
+        z, n = z.copy(), z.sum(0)
+        for t in range(s.T):
+            for c, word in enumerate(channel_words(seed, index, t, 5, s.C)):
+                of = s.T - n[c] if shift[c] >= 0 else n[c]
+                if z[t, c] == (shift[c] < 0) and word >> 16 < abs(shift[c]) * s.T // of: z[t, c] = 1 - z[t, c]
+        return z
     def resample(s, index, seed, lat):
         """ESVAE's posterior: as many spikes as the encoder's channel had, on average, at random steps."""
         n = lat.sum(0)

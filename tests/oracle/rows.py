@@ -104,10 +104,11 @@ def rows(name, path, draws, conformance, network, known):
             print(name, layer, digest(numbers), file=network)
 
 
-with open(sys.argv[2], "w") as conformance, open(sys.argv[3], "w") as network, open(sys.argv[4], "w") as known:
-    for name in ("mnist", "fashion", "cifar10", "faces", "faces-esvae"):
-        rows(name, f"{HERE}/../../assets/{name}/{name}.safetensors", SHIPPED, conformance, network, known)
-    for exponent in range(8, 28):
-        print("logits", exponent, digest(logits(exponent).astype("<i8")), file=network)
-    for i in range(len(os.listdir(sys.argv[1]))):
-        rows(i, f"{sys.argv[1]}/{i}.safetensors", RANDOM, conformance, network, known)
+if __name__ == "__main__":
+    with open(sys.argv[2], "w") as conformance, open(sys.argv[3], "w") as network, open(sys.argv[4], "w") as known:
+        for name in ("mnist", "fashion", "cifar10", "faces", "faces-esvae"):
+            rows(name, f"{HERE}/../../assets/{name}/{name}.safetensors", SHIPPED, conformance, network, known)
+        for exponent in range(8, 28):
+            print("logits", exponent, digest(logits(exponent).astype("<i8")), file=network)
+        for i in range(len(os.listdir(sys.argv[1]))):
+            rows(i, f"{sys.argv[1]}/{i}.safetensors", RANDOM, conformance, network, known)

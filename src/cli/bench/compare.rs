@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::measure::{best, images_per_second};
+use fsvae::bench::schema::{Measured, Outcome, Point, Report};
+use fsvae::bench::{Summary, digits, median, si, time};
+
 use super::plot::{Bar, Chart, Output};
-use super::schema::{Measured, Outcome, Point, Report};
-use super::statistics::{Summary, median};
-use super::text::{columns, digits, si, time};
+use super::text::columns;
 use crate::cli::Failure;
 use crate::cli::input::read_file;
 use crate::cli::output::Files;
@@ -123,21 +123,18 @@ impl Row {
             Outcome::Wrong { .. } => Err("WRONG"),
             Outcome::Failed { .. } => Err("failed"),
             Outcome::Interrupted(_) => Err("interrupted"),
-            Outcome::Ok(scores) => measured(&scores.throughput).ok_or("not measured").map(|point| Speed {
-                images_per_second: images_per_second(point),
-                batch: point.batch,
-                latency: median(&scores.latency_ns),
-                p99: Summary::of(&scores.latency_ns).map_or(0.0, |summary| summary.p99),
-                cold_start: scores.cold_start_ns as f64,
-            }),
+            Outcome::Ok(scores) => {
+                Point::best(&scores.throughput).ok_or("not measured").map(|(point, rate)| Speed {
+                    images_per_second: rate,
+                    batch: point.batch,
+                    latency: median(&scores.latency_ns),
+                    p99: Summary::of(&scores.latency_ns).map_or(0.0, |summary| summary.p99),
+                    cold_start: scores.cold_start_ns as f64,
+                })
+            }
         };
         Row { backend: one_line(&result.backend), file: file.into(), outcome }
     }
-}
-
-/// The fastest point, unless it took no time or made nothing.
-fn measured(points: &[Point]) -> Option<&Point> {
-    best(points).filter(|point| images_per_second(point).is_finite() && point.images_per_sample > 0)
 }
 
 /// Empty where there is nothing to divide by.

@@ -2,17 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use super::schema::Energy;
+use fsvae::bench::Meter;
+use fsvae::bench::schema::Energy;
+use fsvae::wgpu;
 
 /// The counters that can be read.
 pub(super) struct Meters {
     rapl: Vec<Zone>,
     #[cfg(feature = "nvml")]
     nvidia: Option<super::nvml::Meter>,
+    begin: Option<Reading>,
 }
 
 /// What the counters showed.
-pub(super) struct Reading {
+struct Reading {
     rapl: Vec<Option<u64>>,
     #[cfg(feature = "nvml")]
     nvidia: Option<f64>,
@@ -20,17 +23,19 @@ pub(super) struct Reading {
 
 impl Meters {
     /// Those of the machine, and those of a GPU.
-    pub(super) fn new(gpu: Option<&fsvae::Gpu>) -> Self {
+    pub(super) fn new(adapter: Option<&wgpu::Adapter>) -> Self {
         #[cfg(not(feature = "nvml"))]
-        let _ = gpu;
+        let _ = adapter;
         Meters {
             rapl: zones(Path::new("/sys/class/powercap")),
             #[cfg(feature = "nvml")]
-            nvidia: gpu.and_then(|gpu| super::nvml::Meter::new(&gpu.info().device_pci_bus_id)),
+            nvidia: adapter
+                .and_then(|adapter| super::nvml::Meter::new(&adapter.get_info().device_pci_bus_id)),
+            begin: None,
         }
     }
 
-    pub(super) fn read(&self) -> Reading {
+    fn read(&self) -> Reading {
         Reading {
             rapl: self.rapl.iter().map(Zone::read).collect(),
             #[cfg(feature = "nvml")]
@@ -39,7 +44,7 @@ impl Meters {
     }
 
     /// What was used since an earlier reading.
-    pub(super) fn since(&self, before: &Reading) -> Vec<Energy> {
+    fn since(&self, before: &Reading) -> Vec<Energy> {
         let now = self.read();
         let zones = self.rapl.iter().zip(&before.rapl).zip(&now.rapl);
         #[cfg_attr(not(feature = "nvml"), expect(unused_mut, reason = "RAPL is all there is"))]
@@ -54,6 +59,16 @@ impl Meters {
             used.push(Energy { source: "NVML".into(), joules: now - before });
         }
         used
+    }
+}
+
+impl Meter for Meters {
+    fn start(&mut self) {
+        self.begin = Some(self.read());
+    }
+
+    fn used(&mut self) -> Vec<Energy> {
+        self.begin.take().map_or_else(Vec::new, |begin| self.since(&begin))
     }
 }
 

@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::place::Place;
-use super::schema::{Adapter, Measured, Outcome, Partial, Report};
+use fsvae::bench::Place;
+use fsvae::bench::schema::{Adapter, Measured, Outcome, Partial, Report};
+
 use super::{plot, table};
 use crate::cli::output::Target;
 use crate::cli::report::print;
@@ -63,9 +64,9 @@ impl Keeper {
     }
 
     /// Notes what is known of that backend.
-    pub(super) fn so_far(&self, note: impl FnOnce(&mut Partial)) {
+    pub(super) fn so_far(&self, known: &Partial) {
         if let Some(running) = &mut self.state().running {
-            note(running.partial.get_or_insert_default());
+            running.partial = Some(known.clone());
         }
     }
 
@@ -109,10 +110,10 @@ impl Keeper {
 
 fn write(report: &Report, places: Places) -> Result<(), Failure> {
     if places.table {
-        print(&table::table(report))?;
+        print(&format!("\n{}{}", table::table(report), table::lines(report)))?;
     }
     if let Some(target) = places.json {
-        target.write(&report.to_json()?)?;
+        target.write(&report.to_json().map_err(Failure::stdout)?)?;
     }
     if let Some(output) = places.plot {
         output.write(&plot::charts(report))?;

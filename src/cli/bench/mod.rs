@@ -1,35 +1,32 @@
 //! `fsvae bench`.
 
+mod check;
 pub(super) mod compare;
 mod energy;
+mod index;
 mod keep;
-mod measure;
 #[cfg(feature = "nvml")]
 mod nvml;
 pub(super) mod place;
 pub(super) mod plot;
-mod sampling;
-pub(super) mod schema;
-mod statistics;
+mod rows;
 mod table;
 mod text;
-mod verify;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use fsvae::operations;
+use fsvae::bench::schema::{self, Machine, Model, Outcome, Report};
+use fsvae::bench::{Bench, Event, Place, Plan, Step};
 
 use super::backend::check_adapter;
 use super::output::{Files, Pattern, is_stdout};
-use super::progress::spinner;
-use super::{Failure, model};
+use super::progress::parts;
+use super::{Failure, model, tuning};
+use energy::Meters;
 use keep::{Keeper, Places};
-use measure::{Effort, measure};
 use place::Backends;
-use schema::{Layer, Machine, Measured, Model, Operations, Options, Outcome, Report};
-use verify::Reference;
+use rows::Rows;
 
 const METHOD: &str = "\
 Method:
@@ -41,17 +38,23 @@ Method:
   3. Every variant of the kernels (see --kernels of the other commands) makes a few images, which are compared, and some
      batches, which are timed; the fastest is measured from here on.
   4. Latency: one image after the other, from the call to the pixels on the host.
-  5. Throughput at batches of 1, 4, 16, 64, ... images, until two steps in a row bring less than 3 %. Two batches are
-     in flight; a sample is the time of two batches.
+  5. Throughput at batches of 1, 4, 16, 64, ... images, until two steps in a row bring less than 3 % or there is no
+     time for more. Two batches are in flight; a sample is the time of two batches.
   6. Time of each kernel at the best batch, by the GPU's timestamps: GPU time, where all else is wall time.
   7. The device's own limits: additions, multiply-adds and bytes a second of small kernels that do nothing else. The
      additions that the spikes of a layer cause are held against them.
   Before each point the backend runs until the median of the last 5 samples differs by less than 5 % from that of the 5
-  before, for 10 s at most. A point takes at least 2 s and 100 samples, or 10 s. Numbers are medians; the spread is from
-  the 25th to the 75th percentile. Wall time is the monotonic clock of the host. Energy is what RAPL (Linux, where its
-  counters may be read) and NVML (feature nvml) count during a point, all that runs beside included.
+  before, for 0.5 s at most. A point takes at least 0.7 s and 100 samples, or 1.4 s. A backend takes some 20 s: of a slow
+  one less is measured, which is said. Batches that are asked for are measured whatever they take.
+  Numbers are medians; the spread is from the 25th to the 75th percentile. Wall time is the monotonic clock of the host.
+  Energy is what RAPL (Linux, where its counters may be read) and NVML (feature nvml) count during a point, all that runs
+  beside included.
+  --thorough: for records. Warming up takes 10 s at most; a point takes at least 2 s and 100 samples, or 10 s; a backend
+  takes what it takes, minutes.
   --quick: fewer images, 0.2 s a point and for warming up, batches of 1 and 16, one in flight. Its numbers only show
   that all works.
+  The last lines, one a backend, are made to be pasted: images/s and half of the spread, the latency of an image, the
+  additions that are made against those that could be, and the images that were compared. What was not measured is -.
 
 benches/README.md has more, and the format of --json.";
 
@@ -71,9 +74,12 @@ pub(super) struct Arguments {
     /// Batches to measure, such as 1,64,256 [default: 1,4,16,... up to the best]
     #[arg(long, value_name = "B,B,...", value_delimiter = ',')]
     batch: Option<Vec<NonZeroUsize>>,
-    /// Seconds instead of minutes: does it work, not how fast it is
-    #[arg(long)]
+    /// A few seconds: does it work, not how fast it is
+    #[arg(long, overrides_with = "thorough")]
     quick: bool,
+    /// Minutes instead of some 20 seconds a backend: for records
+    #[arg(long, overrides_with = "quick")]
+    thorough: bool,
     /// Also write everything that was measured, all samples, into this file; with - it goes to standard output instead
     /// of the table. Ctrl-C ends the measurement and keeps what there is
     #[arg(long, value_name = "FILE")]
@@ -87,47 +93,46 @@ pub(super) struct Arguments {
 enum Action {
     /// Set files of --json side by side
     Compare(compare::Arguments),
+    /// Say of files of --json whether they can be believed: their schema, digests and additions, and no rate above its own
+    /// limit
+    Check(check::Arguments),
+    /// Make a page of the records in a folder, by vendor
+    Index(index::Arguments),
 }
-
-/// Batches grow by four up to this.
-const LARGEST_BATCH: usize = 1 << 16;
 
 impl Arguments {
     pub(super) fn check(&self) -> Result<(), Failure> {
-        if let Some(Action::Compare(arguments)) = &self.action {
-            return arguments.check();
+        match &self.action {
+            Some(Action::Compare(arguments)) => return arguments.check(),
+            Some(Action::Check(_)) => return Ok(()),
+            Some(Action::Index(arguments)) => return arguments.check(),
+            None => {}
         }
         check_adapter(self.backend == Backends::Cpu, self.adapter.as_deref())?;
         self.json.as_ref().map_or(Ok(()), |path| Pattern::check(path, None))?;
         self.plot.as_deref().map_or(Ok(()), plot::Output::check)
     }
 
-    fn effort(&self) -> Effort {
-        let chosen: Vec<NonZeroUsize> = if self.quick {
-            [1, 16].into_iter().filter_map(NonZeroUsize::new).collect()
-        } else {
-            std::iter::successors(NonZeroUsize::new(1), |batch| batch.checked_mul(NonZeroUsize::new(4)?))
-                .take_while(|batch| batch.get() <= LARGEST_BATCH)
-                .collect()
+    fn plan(&self) -> Plan {
+        let seed = self.model.seed;
+        let plan = match (self.quick, self.thorough) {
+            (true, _) => Plan::quick(seed),
+            (_, true) => Plan::thorough(seed),
+            _ => Plan::short(seed),
         };
-        let milliseconds = |quick, full| Duration::from_millis(if self.quick { quick } else { full });
-        Effort {
-            seed: self.model.seed,
-            until_best: self.batch.is_none(),
-            batches: self.batch.clone().unwrap_or(chosen),
-            point: milliseconds(200, 2_000),
-            warm_up: milliseconds(200, 10_000),
-            // What is in flight when a point is done is computed for nothing.
-            in_flight: NonZeroUsize::MIN.saturating_add(usize::from(!self.quick)),
-            calibration: self.quick.then_some(4),
-            roofline: milliseconds(10, 50),
+        match &self.batch {
+            Some(batches) => plan.with_batches(batches.clone()),
+            None => plan,
         }
     }
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    if let Some(Action::Compare(arguments)) = &arguments.action {
-        return compare::run(arguments);
+    match &arguments.action {
+        Some(Action::Compare(arguments)) => return compare::run(arguments),
+        Some(Action::Check(arguments)) => return check::run(arguments),
+        Some(Action::Index(arguments)) => return index::run(arguments),
+        None => {}
     }
     let mut files = Files::new(arguments.model.file());
     let json_on_stdout = arguments.json.as_deref().is_some_and(is_stdout);
@@ -138,45 +143,65 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let (network, identity) = arguments.model.network_and_identity()?;
     let backends = place::places(arguments.backend, arguments.adapter.as_deref())?;
-    let effort = arguments.effort();
 
-    let progress = spinner();
+    let progress = parts(PARTS * backends.len() as u64);
     progress.set_message("counting additions");
-    let images = if arguments.quick { 2 } else { 16 };
-    let layers = operations::generation(&network, effort.seed, 0..images)?;
-    let layers = layers.into_iter().map(|layer| Layer {
-        name: layer.name,
-        additions: layer.additions,
-        dense_multiply_adds: layer.dense,
-    });
-    let operations = Operations { images, layers: layers.collect() };
-    let mut reference = Reference::new(&network, &identity.digest, effort.seed, images);
+    let mut bench = Bench::new(&network, &identity.digest, arguments.plan());
     let report = Report {
         schema: schema::SCHEMA.into(),
         version: schema::VERSION,
         fsvae: env!("CARGO_PKG_VERSION").into(),
         model: Model { family: identity.family().into(), name: identity.name, sha256: identity.digest },
         machine: machine(),
-        options: Options {
-            quick: arguments.quick,
-            seed: effort.seed,
-            batches: arguments.batch.as_ref().map(|list| list.iter().map(|batch| batch.get()).collect()),
-            point_seconds: effort.point.as_secs_f64(),
-            warm_up_seconds: effort.warm_up.as_secs_f64(),
-        },
-        operations,
+        options: bench.plan().options(),
+        operations: bench.operations()?,
         results: Vec::new(),
     };
+    let mut rows = Rows::new(!json_on_stdout, &backends);
+    rows.print(&table::head(&report));
     let keeper = Keeper::new(report, places);
-    for place in &backends {
-        let outcome = measure(place, &network, &effort, &mut reference, &progress, &keeper);
-        if matches!(place, place::Place::Cpu) && matches!(outcome, Outcome::Wrong { .. }) {
-            reference.distrust_cpu();
+    for (at, place) in backends.iter().enumerate() {
+        keeper.begin(place);
+        let name = place.name();
+        let mut tell = |event: Event<'_>| {
+            if let Event::Begins(step) = event {
+                progress.set_position(PARTS * at as u64 + part(step));
+                progress.set_message(format!("{name} ({} of {}): {step}", at + 1, backends.len()));
+            } else if let Event::Measured { row, so_far } = event {
+                keeper.so_far(so_far);
+                rows.add(&name, row, so_far);
+            }
+        };
+        let adapter = if let Place::Gpu(adapter, _) = place { Some(adapter) } else { None };
+        let mut meters = Meters::new(adapter);
+        let measured = pollster::block_on(bench.measure(place, &mut meters, &mut tell));
+        let found = measured.scores().and_then(|scores| scores.calibration.as_ref());
+        if let (Some(adapter), Some(found), false) = (adapter, found, bench.plan().quick) {
+            tuning::remember(&adapter.get_info(), network.architecture(), found);
         }
-        keeper.end(Measured { backend: place.name(), adapter: place.adapter(), outcome });
+        rows.end(&measured);
+        keeper.end(measured);
+        rows.check()?;
     }
     progress.finish_and_clear();
     verdict(&keeper.deliver()?)
+}
+
+/// Of a backend, for the bar.
+const PARTS: u64 = 20;
+
+/// How many of them are done when a step begins, about.
+fn part(step: Step) -> u64 {
+    match step {
+        Step::Comparing => 1,
+        Step::Choosing => 2,
+        Step::Latency => 4,
+        // Each is four times the one before.
+        Step::Throughput(batch) => (6 + u64::from(batch.max(1).ilog2())).min(15),
+        Step::Kernels => 16,
+        Step::Limits => 18,
+        _ => 0,
+    }
 }
 
 /// An error if a backend is not scored.
@@ -206,63 +231,24 @@ fn machine() -> Machine {
 
 #[cfg(test)]
 mod tests {
-    use indicatif::ProgressBar;
+    use schema::Measured;
 
     use super::*;
 
-    /// The report of one backend that is measured in no time.
-    fn report(reference: impl FnOnce(Reference) -> Reference) -> Report {
-        let checkpoint = fsvae::Checkpoint::bundled("mnist").expect("bundled").expect("valid");
-        let network = fsvae::Network::new(&checkpoint).expect("a network");
-        let effort = Effort {
-            seed: 3,
-            batches: vec![NonZeroUsize::MIN],
-            until_best: true,
-            point: Duration::ZERO,
-            warm_up: Duration::ZERO,
-            in_flight: NonZeroUsize::MIN,
-            calibration: Some(2),
-            roofline: Duration::from_micros(10),
-        };
-        let sha256 = crate::cli::report::digest(checkpoint.as_bytes());
-        let mut reference = reference(Reference::new(&network, &sha256, 3, 1));
-        let progress = ProgressBar::hidden();
-        let keeper = Keeper::default();
-        let outcome = measure(&place::Place::Cpu, &network, &effort, &mut reference, &progress, &keeper);
-        Report {
+    #[test]
+    fn what_is_wrong_has_no_numbers() {
+        let outcome = Outcome::Wrong { reason: "image 3 of seed 7 has SHA-256 12".into() };
+        let result = Measured { backend: "CPU".into(), adapter: None, outcome };
+        let report = Report {
             schema: schema::SCHEMA.into(),
             version: schema::VERSION,
             fsvae: "0.0.0".into(),
-            model: Model { name: "mnist".into(), sha256, family: "fsvae".into() },
+            model: Model { name: "mnist".into(), sha256: "12".into(), family: "fsvae".into() },
             machine: machine(),
-            options: Options {
-                quick: true,
-                seed: 3,
-                batches: None,
-                point_seconds: 0.0,
-                warm_up_seconds: 0.0,
-            },
-            operations: Operations { images: 0, layers: Vec::new() },
-            results: vec![Measured { backend: "CPU".into(), adapter: None, outcome }],
-        }
-    }
-
-    #[test]
-    fn a_backend_that_is_right_is_scored() {
-        let report = report(|reference| reference);
-        assert!(report.results[0].scores().is_some_and(|scores| scores.verified.with_oracle == 7));
-        assert!(verdict(&report).is_ok());
-        assert_eq!(plot::charts(&report)[0].bars[0].parts.len(), 1);
-        assert!(!table::table(&report).contains("WRONG"));
-    }
-
-    #[test]
-    fn a_backend_that_is_wrong_is_never_scored() {
-        let report = report(Reference::tampered);
-        let json = String::from_utf8(report.to_json().expect("JSON")).expect("text");
-        let Outcome::Wrong { reason } = &report.results[0].outcome else { panic!("scored: {json}") };
-        assert!(reason.contains("has SHA-256"), "{reason}");
-        assert!(json.contains("\"wrong\"") && !json.contains("_ns"), "{json}");
+            options: Plan::quick(3).options(),
+            operations: schema::Operations { images: 0, layers: Vec::new() },
+            results: vec![result],
+        };
         let failure = verdict(&report).expect_err("an error");
         assert_eq!((failure.to_string().as_str(), failure.code()), ("CPU is WRONG", 1));
         let bar = &plot::charts(&report)[0].bars[0];

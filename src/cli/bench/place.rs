@@ -1,12 +1,9 @@
-//! Where images are made: the CPU, or an adapter.
-
-use std::num::NonZeroUsize;
+//! Which backends are asked for.
 
 use clap::ValueEnum;
-use fsvae::gpu::{self, Variant};
-use fsvae::{Generator, Gpu, Network, wgpu};
+use fsvae::bench::Place;
+use fsvae::gpu;
 
-use super::schema::Adapter;
 use crate::cli::Failure;
 use crate::cli::say::say;
 
@@ -18,13 +15,6 @@ pub(in crate::cli) enum Backends {
     Gpu,
     /// The CPU
     Cpu,
-}
-
-/// One backend, not opened yet.
-pub(in crate::cli) enum Place {
-    Cpu,
-    /// And its label.
-    Gpu(wgpu::Adapter, String),
 }
 
 /// Those that were asked for: the adapter of this number, or those whose names contain a text, and no others.
@@ -62,49 +52,4 @@ pub(in crate::cli) fn places(backends: Backends, name: Option<&str>) -> Result<V
     let chosen = adapters.filter(|(number, _)| chosen.contains(number));
     places.extend(chosen.map(|(_, (adapter, label))| Place::Gpu(adapter, label)));
     Ok(places)
-}
-
-impl Place {
-    pub(in crate::cli) fn name(&self) -> String {
-        match self {
-            Place::Cpu => "CPU".into(),
-            Place::Gpu(_, label) => label.clone(),
-        }
-    }
-
-    pub(in crate::cli) fn adapter(&self) -> Option<Adapter> {
-        let Place::Gpu(adapter, _) = self else { return None };
-        let info = adapter.get_info();
-        Some(Adapter {
-            name: info.name.trim().into(),
-            api: info.backend.to_string(),
-            kind: format!("{:?}", info.device_type),
-            driver: format!("{} {}", info.driver, info.driver_info).trim().into(),
-            pci: Some(gpu::pci(&info)),
-        })
-    }
-
-    /// Opens the device, if it is one.
-    pub(super) fn open(&self, network: &Network) -> fsvae::Result<Option<Gpu>> {
-        match self {
-            Place::Cpu => Ok(None),
-            Place::Gpu(adapter, _) => {
-                pollster::block_on(Gpu::request(adapter, &gpu::required_limits(network))).map(Some)
-            }
-        }
-    }
-}
-
-/// A generator that makes `batch` images at once, or as many as the device can.
-pub(super) fn generator(
-    gpu: Option<&Gpu>,
-    network: &Network,
-    batch: NonZeroUsize,
-    variant: Variant,
-) -> fsvae::Result<Generator> {
-    let builder = Generator::builder(network).batch(batch).variant(variant);
-    match gpu {
-        None => Ok(builder.cpu()),
-        Some(gpu) => pollster::block_on(builder.gpu(gpu)),
-    }
 }

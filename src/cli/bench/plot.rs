@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use fsvae::bench::schema::{Dispatch, Outcome, Point, Report};
+use fsvae::bench::{median, si, time};
 use fsvae::image::{DynamicImage, RgbImage};
 use plotters::backend::{BitMapBackend, DrawingBackend, SVGBackend};
 use plotters::coord::Shift;
@@ -9,10 +11,6 @@ use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
 use plotters::element::{Rectangle, Text};
 use plotters::style::{BLACK, Color, FontStyle, IntoFont, RGBColor, WHITE, register_font};
 
-use super::measure::{best, images_per_second};
-use super::schema::{Outcome, Report};
-use super::statistics::median;
-use super::text::{si, time};
 use crate::cli::Failure;
 use crate::cli::formats::Format as Picture;
 use crate::cli::output::{Files, Pattern, Target};
@@ -43,10 +41,9 @@ pub(super) fn charts(report: &Report) -> Vec<Chart> {
             Outcome::Wrong { .. } => not_scored("WRONG"),
             Outcome::Failed { .. } => not_scored("failed"),
             Outcome::Interrupted(_) => not_scored("interrupted"),
-            Outcome::Ok(scores) => match best(&scores.throughput) {
+            Outcome::Ok(scores) => match Point::best(&scores.throughput) {
                 None => not_scored("not measured"),
-                Some(point) => {
-                    let rate = images_per_second(point);
+                Some((point, rate)) => {
                     let value = format!("{} at batch {}", si(rate), point.batch);
                     Bar { label: label.clone(), parts: vec![rate], value }
                 }
@@ -64,7 +61,7 @@ pub(super) fn charts(report: &Report) -> Vec<Chart> {
         let of_image = |samples: &[u64]| median(samples) / kernels.batch as f64;
         let parts: Vec<f64> =
             kernels.dispatches.iter().map(|dispatch| of_image(&dispatch.samples_ns)).collect();
-        let name = |dispatch: &super::schema::Dispatch| match &dispatch.layers[..] {
+        let name = |dispatch: &Dispatch| match &dispatch.layers[..] {
             [layer] => layer.clone(),
             _ => dispatch.kernel.clone(),
         };

@@ -1,14 +1,16 @@
 //! What a report says, on one page.
 
-use super::measure::{best, images_per_second};
-use super::schema::{Energy, Kernels, Measured, Operations, Outcome, Partial, Point, Report, Scores};
-use super::statistics::{Summary, median};
-use super::text::{columns, digits, si, time};
+use fsvae::bench::schema::{
+    Energy, Kernels, Measured, Operations, Outcome, Partial, Peaks, Point, Report, Scores,
+};
+use fsvae::bench::{Summary, digits, median, si, time};
 
-pub(super) fn table(report: &Report) -> String {
+use super::text::columns;
+
+/// What is known before anything is measured.
+pub(super) fn head(report: &Report) -> String {
     let Report { model, machine, operations, .. } = report;
-    let sum = |value: fn(&super::schema::Layer) -> f64| operations.layers.iter().map(value).sum::<f64>();
-    let mut text = format!(
+    format!(
         "model    {} (SHA-256 {})\nmachine  {}, {} logical cores, {}\nan image {} additions for its spikes, {} \
          multiply-adds if dense (mean of {} images)\n\n",
         model.name,
@@ -16,10 +18,22 @@ pub(super) fn table(report: &Report) -> String {
         machine.cpu,
         machine.logical_cores,
         machine.os,
-        si(sum(|layer| layer.additions)),
-        si(sum(|layer| layer.dense_multiply_adds as f64)),
+        si(operations.additions()),
+        si(operations.layers.iter().map(|layer| layer.dense_multiply_adds as f64).sum()),
         operations.images,
-    );
+    )
+}
+
+/// A line for each backend, to be pasted.
+pub(super) fn lines(report: &Report) -> String {
+    let lines = report.results.iter().map(|result| report.line(result) + "\n");
+    std::iter::once("\n".to_owned()).chain(lines).collect()
+}
+
+/// What was measured.
+pub(super) fn table(report: &Report) -> String {
+    let operations = &report.operations;
+    let mut text = String::new();
     let head =
         ["backend", "images/s", "p25 to p75", "batch", "latency", "p95", "p99", "cold start", "energy"];
     let mut rows = vec![head.map(String::from).to_vec()];
@@ -60,8 +74,8 @@ fn interrupted(backend: &str, partial: &Partial) -> String {
 
 fn summary(backend: &str, scores: &Scores) -> Vec<String> {
     let mut row = vec![backend.to_owned()];
-    match best(&scores.throughput) {
-        Some(point) => row.extend([rate(point), spread(point), point.batch.to_string()]),
+    match Point::best(&scores.throughput) {
+        Some((point, _)) => row.extend([rate(point), spread(point), point.batch.to_string()]),
         None => row.extend(["-", "-", "-"].map(String::from)),
     }
     match Summary::of(&scores.latency_ns) {
@@ -69,16 +83,16 @@ fn summary(backend: &str, scores: &Scores) -> Vec<String> {
         None => row.extend(["-", "-", "-"].map(String::from)),
     }
     row.push(time(scores.cold_start_ns as f64));
-    row.push(best(&scores.throughput).map_or_else(String::new, energy));
+    row.push(Point::best(&scores.throughput).map_or_else(String::new, |(point, _)| energy(point)));
     row
 }
 
-fn rate(point: &Point) -> String {
-    si(images_per_second(point))
+pub(super) fn rate(point: &Point) -> String {
+    point.images_per_second().map_or_else(|| "-".into(), si)
 }
 
 /// The rates that go with the slower and the faster quarter of the samples.
-fn spread(point: &Point) -> String {
+pub(super) fn spread(point: &Point) -> String {
     let images = 1e9 * point.images_per_sample as f64;
     let both = |summary: Summary| format!("{} to {}", si(images / summary.p75), si(images / summary.p25));
     Summary::of(&point.samples_ns).map_or_else(String::new, both)
@@ -95,37 +109,47 @@ fn details(backend: &str, scores: &Scores, operations: &Operations) -> String {
     let Scores { verified, peaks, .. } = scores;
     let points: Vec<String> =
         scores.throughput.iter().map(|point| format!("{} at {}", rate(point), point.batch)).collect();
-    let clock = if peaks.device_clock { "the GPU's clock" } else { "wall time" };
     let kernels = match (&scores.calibration, &scores.instructions) {
         (Some(found), _) => format!("  kernels    {found}\n"),
         (None, Some(instructions)) => format!("  computes   with {instructions}\n"),
         (None, None) => String::new(),
     };
     let mut text = format!(
-        "\n{backend}\n  compared   {} images with the oracle's, {} with the CPU's: all the same\n{kernels}  images/s   {}\n  \
-         limits     {} additions/s, {} multiply-adds/s, {}B/s, measured here ({clock})\n",
+        "\n{backend}\n  compared   {} images with the oracle's, {} with the CPU's: all the same\n{kernels}  images/s   {}\n",
         verified.with_oracle,
         verified.with_cpu,
         points.join(", "),
-        si(peaks.additions),
-        si(peaks.multiply_adds),
-        si(peaks.bytes),
     );
-    if let Some(point) = best(&scores.throughput) {
-        let additions: f64 = operations.layers.iter().map(|layer| layer.additions).sum();
-        let done = additions * images_per_second(point);
-        text += &format!(
-            "  whole      {} additions/s at batch {} (wall time), {} of the limit\n",
-            si(done),
-            point.batch,
-            percent(done / peaks.additions)
-        );
+    if let Some(peaks) = peaks {
+        text += &limits(peaks);
+        if let Some((point, rate)) = Point::best(&scores.throughput) {
+            let done = operations.additions() * rate;
+            text += &format!(
+                "  whole      {} additions/s at batch {} (wall time), {} of the limit\n",
+                si(done),
+                point.batch,
+                percent(done / peaks.additions)
+            );
+        }
     }
-    if let Some(kernels) = &scores.kernels {
+    if !scores.left_out.is_empty() {
+        text += &format!("  left out   {}: no time (--thorough)\n", scores.left_out.join(", "));
+    }
+    if let (Some(kernels), Some(peaks)) = (&scores.kernels, peaks) {
         let wall = scores.throughput.iter().find(|point| point.batch == kernels.batch);
         text += &indented(&kernel_table(kernels, wall, operations, peaks.additions));
     }
     text
+}
+
+fn limits(peaks: &Peaks) -> String {
+    format!(
+        "  limits     {} additions/s, {} multiply-adds/s, {}B/s, measured here ({})\n",
+        si(peaks.additions),
+        si(peaks.multiply_adds),
+        si(peaks.bytes),
+        if peaks.device_clock { "the GPU's clock" } else { "wall time" },
+    )
 }
 
 fn kernel_table(kernels: &Kernels, wall: Option<&Point>, operations: &Operations, peak: f64) -> String {

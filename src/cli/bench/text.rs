@@ -1,34 +1,4 @@
-//! Numbers for people.
-
-/// Three digits and a prefix: 18.9 M.
-pub(super) fn si(number: f64) -> String {
-    let scales = [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
-    match scales.into_iter().find(|(scale, _)| number.abs() >= 0.9995 * scale) {
-        Some((scale, prefix)) => format!("{} {prefix}", digits(number / scale)),
-        None => digits(number),
-    }
-}
-
-/// Nanoseconds with their unit: 1.23 ms.
-pub(super) fn time(nanoseconds: f64) -> String {
-    let scales = [(1e9, "s"), (1e6, "ms"), (1e3, "us")];
-    match scales.into_iter().find(|(scale, _)| nanoseconds >= 0.9995 * scale) {
-        Some((scale, unit)) => format!("{} {unit}", digits(nanoseconds / scale)),
-        None => format!("{} ns", digits(nanoseconds)),
-    }
-}
-
-/// Three significant digits, as far as a number has so many before its point.
-pub(super) fn digits(number: f64) -> String {
-    let decimals = match number.abs() {
-        size if size >= 99.95 || size == 0.0 => 0,
-        size if size >= 9.995 => 1,
-        size if size >= 0.9995 => 2,
-        size if size >= 0.09995 => 3,
-        _ => 4,
-    };
-    format!("{number:.decimals$}")
-}
+//! Tables of text.
 
 /// Lines with columns as wide as they need be: the first `left` to the left, all others to the right.
 pub(super) fn columns(left: usize, rows: &[Vec<String>]) -> String {
@@ -51,14 +21,6 @@ pub(super) fn columns(left: usize, rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_have_three_digits_and_a_unit() {
-        let shown = [0.0, 0.5, 9.999, 999.9, 12_345.0, 18.9e6, 2.5e13].map(si);
-        assert_eq!(shown, ["0", "0.500", "10.0", "1.00 k", "12.3 k", "18.9 M", "25.0 T"]);
-        let shown = [12.0, 999.99, 2_500.0, 1.5e6, 2e10].map(time);
-        assert_eq!(shown, ["12.0 ns", "1.00 us", "2.50 us", "1.50 ms", "20.0 s"]);
-    }
 
     #[test]
     fn columns_are_as_wide_as_their_cells() {

@@ -19,6 +19,7 @@ pub(super) use temporary::remove_leftovers;
 
 use super::Failure;
 use super::formats::Format;
+use super::scale::{self, Scale};
 
 /// A grid of more bytes than this is surely meant to be separate files.
 const LARGEST_GRID: usize = 1 << 30;
@@ -48,6 +49,30 @@ pub(super) struct FormatArgument {
     /// images]. rgb24, gray and png-stream write image after image, as ffmpeg reads them
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(super) format: Option<Format>,
+    /// Enlarge pictures so many times, pixel by pixel; digests are of the model's pixels nevertheless
+    #[arg(long, value_name = "N", default_value = "1", value_parser = scale::parse)]
+    pub(super) scale: Scale,
+}
+
+/// One image on its way into a picture.
+#[derive(Clone, Copy)]
+pub(super) struct Tile {
+    size: Size,
+    scale: Scale,
+}
+
+impl Tile {
+    /// Enlarged, from u8 `[height, width, channels]`.
+    fn picture(self, pixels: &[u8]) -> fsvae::image::DynamicImage {
+        let (width, height, channels) = self.size;
+        let mut picture = Grid::new(1, width, height, channels);
+        picture.add(pixels);
+        self.scale.enlarge(picture.finish())
+    }
+
+    fn enlarged(self) -> Size {
+        self.scale.size(self.size)
+    }
 }
 
 /// The format that was asked for, or that the name says; standard output has no name.
@@ -64,16 +89,16 @@ pub(super) enum Output {
     /// Nowhere.
     None,
     /// All into one picture.
-    Grid { grid: Grid, target: Target, format: Format },
+    Grid { grid: Grid, tile: Tile, target: Target, format: Format },
     /// One after the other into one file.
-    Frames { target: Target, size: Size, format: Format },
+    Frames { target: Target, tile: Tile, format: Format },
     /// Each into a file of its own.
-    Each { numbered: Numbered, size: Size, format: Format },
+    Each { numbered: Numbered, tile: Tile, format: Format },
 }
 
 impl Output {
-    /// An output for `count` images of one size with indices from `first` on, a grid as square as can be. It is the
-    /// last of the command's files.
+    /// An output for `count` images of one size, to be enlarged, with indices from `first` on, a grid as square as can
+    /// be. It is the last of the command's files.
     pub(super) fn new(
         mut files: Files,
         path: &Path,
@@ -81,39 +106,42 @@ impl Output {
         first: u64,
         count: u64,
         size: Size,
+        scale: Scale,
     ) -> Result<Self, Failure> {
         let format = self::format(path, format, Format::Png)?;
+        scale.check(path, format)?;
+        let tile = Tile { size, scale };
         let pattern = Pattern::new(path, Some(Placeholder::Index))?;
-        let (width, height, channels) = size;
+        let (width, height, channels) = tile.enlarged();
         if !pattern.is_plain() {
             format.check(path, width as u64, height as u64)?;
             let last = first.saturating_add(count.saturating_sub(1));
-            return Ok(Output::Each { numbered: files.last_pattern(pattern, first, last)?, size, format });
+            return Ok(Output::Each { numbered: files.last_pattern(pattern, first, last)?, tile, format });
         }
         if format.is_frames() {
-            return Ok(Output::Frames { target: files.plain(path, &pattern, true)?, size, format });
+            return Ok(Output::Frames { target: files.plain(path, &pattern, true)?, tile, format });
         }
-        let count = grid_count(path, count, size)?;
+        let count = grid_count(path, count, tile.enlarged())?;
         let (columns, rows) = grid_shape(count as u64);
         format.check(path, columns * width as u64, rows * height as u64)?;
         let target = files.plain(path, &pattern, true)?;
-        Ok(Output::Grid { grid: Grid::new(count, width, height, channels), target, format })
+        Ok(Output::Grid { grid: Grid::new(count, width, height, channels), tile, target, format })
     }
 
     /// The next image, u8 `[height, width, channels]`.
     pub(super) fn add(&mut self, index: u64, pixels: &[u8]) -> Result<(), Failure> {
         match self {
             Output::None => Ok(()),
-            Output::Grid { grid, .. } => {
-                grid.add(pixels);
+            Output::Grid { grid, tile, .. } => {
+                grid.add(tile.picture(pixels).as_bytes());
                 Ok(())
             }
-            Output::Frames { target, size, format } => {
-                let encoded = format.encode(&picture(pixels, *size));
+            Output::Frames { target, tile, format } => {
+                let encoded = format.encode(&tile.picture(pixels));
                 target.append(&encoded.map_err(|source| Failure::Encode { place: target.shown(), source })?)
             }
-            Output::Each { numbered, size, format } => {
-                numbered.target(index)?.write_image(&picture(pixels, *size), *format)
+            Output::Each { numbered, tile, format } => {
+                numbered.target(index)?.write_image(&tile.picture(pixels), *format)
             }
         }
     }
@@ -122,14 +150,15 @@ impl Output {
     pub(super) fn finish(self) -> Result<Option<String>, Failure> {
         match self {
             Output::None => Ok(None),
-            Output::Grid { grid, target, format } => {
+            Output::Grid { grid, target, format, .. } => {
                 let picture = grid.finish();
                 let (width, height) = (picture.width(), picture.height());
                 let text = format!("{} ({width} x {height} pixels)", target.shown());
                 target.write_image(&picture, format)?;
                 Ok(Some(text))
             }
-            Output::Frames { target, size: (width, height, _), format } => {
+            Output::Frames { target, tile, format } => {
+                let (width, height, _) = tile.enlarged();
                 let text =
                     format!("{} ({}, {width} x {height} pixels a frame)", target.shown(), format.name());
                 target.finish()?;
@@ -138,13 +167,6 @@ impl Output {
             Output::Each { numbered, .. } => Ok(Some(numbered.shown())),
         }
     }
-}
-
-/// One image.
-fn picture(pixels: &[u8], (width, height, channels): Size) -> fsvae::image::DynamicImage {
-    let mut picture = Grid::new(1, width, height, channels);
-    picture.add(pixels);
-    picture.finish()
 }
 
 /// Columns and rows of a [`Grid`].

@@ -213,14 +213,8 @@ pub(crate) fn constant_buffer<T: bytemuck::NoUninit>(
     usage: wgpu::BufferUsages,
 ) -> wgpu::Buffer {
     let bytes: &[u8] = bytemuck::cast_slice(contents);
-    let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some(label),
-        size: (bytes.len() as u64)
-            .next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT)
-            .max(wgpu::COPY_BUFFER_ALIGNMENT),
-        usage,
-        mapped_at_creation: true,
-    });
+    let size = bytes.len().max(1).next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT as usize) as u64;
+    let buffer = gpu.mapped_buffer(label, size, usage);
     if let Ok(mut view) = buffer.get_mapped_range_mut(..) {
         view.slice(..bytes.len()).copy_from_slice(bytes);
     }

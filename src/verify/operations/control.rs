@@ -88,7 +88,7 @@ fn loops() -> Vec<Case> {
             "var events = a;
 var sum = 0u;
 while (events != 0u) {
-    sum = 33u * sum + firstTrailingBit(events);
+    sum = 33u * sum + countTrailingZeros(events);
     events &= events - 1u;
 }
 return sum;",

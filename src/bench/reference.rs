@@ -1,9 +1,14 @@
 //! Images first, speed afterwards: what a backend makes is compared before and after it is timed.
 
-use fsvae::{Generator, Image, Network, bundled};
+use sha2::{Digest, Sha256};
 
+use super::run::images;
 use super::schema::Verified;
-use crate::cli::report::digest;
+use crate::bundled;
+use crate::error::{Error, Result};
+use crate::generator::Generator;
+use crate::images::{Image, Images};
+use crate::network::Network;
 
 /// Rows of `tests/conformance.rows`: model, task, seed, index, SHA-256 of the pixels. They come from the oracle.
 const KNOWN: &str = include_str!("known.rows");
@@ -27,16 +32,17 @@ enum Source {
 #[derive(Debug)]
 pub(super) enum Unfit {
     Wrong(String),
-    Failed(fsvae::Error),
+    Failed(Error),
 }
 
-impl From<fsvae::Error> for Unfit {
-    fn from(error: fsvae::Error) -> Self {
+impl From<Error> for Unfit {
+    fn from(error: Error) -> Self {
         Unfit::Failed(error)
     }
 }
 
 /// What images must be, by the oracle and by the CPU.
+#[derive(Debug)]
 pub(super) struct Reference {
     cpu: Generator,
     seed: u64,
@@ -75,8 +81,9 @@ impl Reference {
     }
 
     /// Images of the oracle and of the CPU.
-    pub(super) fn expected(&mut self) -> fsvae::Result<Vec<Expected>> {
-        let images = self.cpu.generate(self.seed, 0..if self.cpu_is_right { self.samples } else { 0 })?;
+    pub(super) async fn expected(&self) -> Result<Vec<Expected>> {
+        let images =
+            images(&self.cpu, self.seed, 0, if self.cpu_is_right { self.samples } else { 0 }).await?;
         let (seed, source) = (self.seed, Source::Cpu);
         let samples = images.iter().map(|Image { index, pixels, .. }| Expected {
             seed,
@@ -88,27 +95,32 @@ impl Reference {
     }
 
     /// Compares the first, the middle and the last image of a batch of the seed with the CPU's.
-    pub(super) fn check_batch(&mut self, images: &fsvae::Images) -> Result<Verified, Unfit> {
+    pub(super) async fn check_batch(&self, batch: &Images) -> Result<Verified, Unfit> {
         let mut verified = Verified::default();
         if !self.cpu_is_right {
             return Ok(verified);
         }
-        let mut places = vec![0, images.len() / 2, images.len() - 1];
+        let mut places = vec![0, batch.len() / 2, batch.len() - 1];
         places.dedup();
-        for image in places.into_iter().filter_map(|n| images.get(n)) {
-            let expected = self.cpu.generate(self.seed, image.index..=image.index)?;
+        for image in places.into_iter().filter_map(|n| batch.get(n)) {
+            let expected = images(&self.cpu, self.seed, image.index, 1).await?;
             if image.pixels != expected.as_bytes() {
                 return Err(Unfit::Wrong(format!(
                     "image {} of seed {} in a batch of {} is not the CPU's",
                     image.index,
                     self.seed,
-                    images.len()
+                    batch.len()
                 )));
             }
             verified.with_cpu += 1;
         }
         Ok(verified)
     }
+}
+
+/// SHA-256 in hexadecimal.
+pub fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn known(model: &str) -> Vec<Expected> {
@@ -122,13 +134,13 @@ fn known(model: &str) -> Vec<Expected> {
 }
 
 /// Compares the images that `pixels(seed, index)` makes.
-pub(super) fn verify(
+pub(super) async fn verify(
     expected: &[Expected],
-    mut pixels: impl FnMut(u64, u64) -> fsvae::Result<Vec<u8>>,
+    mut pixels: impl AsyncFnMut(u64, u64) -> Result<Vec<u8>>,
 ) -> Result<Verified, Unfit> {
     let mut verified = Verified::default();
     for Expected { seed, index, digest: right, source } in expected {
-        let found = digest(&pixels(*seed, *index)?);
+        let found = digest(&pixels(*seed, *index).await?);
         let (whose, count) = match source {
             Source::Oracle => ("oracle", &mut verified.with_oracle),
             Source::Cpu => ("CPU", &mut verified.with_cpu),
@@ -143,19 +155,21 @@ pub(super) fn verify(
     Ok(verified)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "bundled"))]
 mod tests {
+    use pollster::block_on;
+
     use super::*;
 
     fn reference(model: &str) -> Reference {
-        let checkpoint = fsvae::Checkpoint::bundled(model).expect("bundled").expect("valid");
+        let checkpoint = crate::Checkpoint::bundled(model).expect("bundled").expect("valid");
         let network = Network::new(&checkpoint).expect("a network");
         Reference::new(&network, &digest(checkpoint.as_bytes()), 99, 2)
     }
 
     #[test]
     fn known_rows_are_the_oracles() {
-        let oracle = include_str!("../../../tests/conformance.rows");
+        let oracle = include_str!("../../tests/conformance.rows");
         for (model, _) in bundled::MODELS {
             let rows: Vec<&str> =
                 KNOWN.lines().filter(|line| line.split(' ').next() == Some(*model)).collect();
@@ -168,21 +182,23 @@ mod tests {
     /// One bit of one pixel, of any image, and the backend is out.
     #[test]
     fn a_tampered_image_is_wrong() {
-        let mut reference = reference("fashion");
-        let expected = reference.expected().expect("images");
+        let reference = reference("fashion");
+        let expected = block_on(reference.expected()).expect("images");
         let count = expected.len();
-        let Reference { cpu, known, .. } = &mut reference;
-        let right = verify(&expected, |seed, index| Ok(cpu.generate(seed, index..=index)?.into_bytes()));
+        let Reference { cpu, known, .. } = &reference;
+        let right = block_on(verify(&expected, async |seed, index| {
+            Ok(cpu.generate(seed, index..=index)?.into_bytes())
+        }));
         let known = known.len();
         assert_eq!(right.expect("right"), Verified { with_oracle: known, with_cpu: count - known });
         for tampered in 0..count {
             let mut at = 0;
-            let result = verify(&expected, |seed, index| {
+            let result = block_on(verify(&expected, async |seed, index| {
                 let mut pixels = cpu.generate(seed, index..=index)?.into_bytes();
                 pixels[1023] ^= u8::from(at == tampered);
                 at += 1;
                 Ok(pixels)
-            });
+            }));
             let Err(Unfit::Wrong(reason)) = result else { panic!("image {tampered} passed: {result:?}") };
             let Expected { seed, index, .. } = expected[tampered];
             assert!(reason.starts_with(&format!("image {index} of seed {seed} has SHA-256 ")), "{reason}");
@@ -191,15 +207,18 @@ mod tests {
 
     #[test]
     fn a_tampered_batch_is_wrong() {
-        let mut reference = reference("mnist");
+        let reference = reference("mnist");
         let images = reference.cpu.generate(99, 5..12).expect("images");
-        assert_eq!(reference.check_batch(&images).expect("right"), Verified { with_oracle: 0, with_cpu: 3 });
+        assert_eq!(
+            block_on(reference.check_batch(&images)).expect("right"),
+            Verified { with_oracle: 0, with_cpu: 3 }
+        );
         for at in [0, 3, 6] {
             let mut pixels = images.as_bytes().to_vec();
             pixels[at * 1024 + 7] ^= 1;
             let network = reference.cpu.architecture().clone();
-            let tampered = fsvae::Images::new(&network, 5, pixels).expect("images");
-            let Err(Unfit::Wrong(reason)) = reference.check_batch(&tampered) else {
+            let tampered = Images::new(&network, 5, pixels).expect("images");
+            let Err(Unfit::Wrong(reason)) = block_on(reference.check_batch(&tampered)) else {
                 panic!("image {at} passed")
             };
             assert_eq!(reason, format!("image {} of seed 99 in a batch of 7 is not the CPU's", 5 + at));
@@ -208,16 +227,16 @@ mod tests {
 
     #[test]
     fn a_model_of_ones_own_has_no_known_images() {
-        let checkpoint = fsvae::Checkpoint::bundled("mnist").expect("bundled").expect("valid");
+        let checkpoint = crate::Checkpoint::bundled("mnist").expect("bundled").expect("valid");
         let network = Network::new(&checkpoint).expect("a network");
         assert_eq!(Reference::new(&network, "another digest", 7, 1).known(), []);
     }
 
     #[test]
     fn a_lost_device_is_no_wrong_image() {
-        let mut reference = reference("mnist");
-        let expected = reference.expected().expect("images");
-        let lost = || fsvae::Error::DeviceLost { adapter: "X".into() };
-        assert!(matches!(verify(&expected, |_, _| Err(lost())), Err(Unfit::Failed(_))));
+        let reference = reference("mnist");
+        let expected = block_on(reference.expected()).expect("images");
+        let lost = || Error::DeviceLost { adapter: "X".into() };
+        assert!(matches!(block_on(verify(&expected, async |_, _| Err(lost()))), Err(Unfit::Failed(_))));
     }
 }

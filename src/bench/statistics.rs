@@ -2,17 +2,22 @@
 
 /// What samples say, in their unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Summary {
-    pub(super) median: f64,
-    pub(super) p25: f64,
-    pub(super) p75: f64,
-    pub(super) p95: f64,
-    pub(super) p99: f64,
+pub struct Summary {
+    /// Half of the samples are above.
+    pub median: f64,
+    /// A quarter of the samples is below.
+    pub p25: f64,
+    /// A quarter of the samples is above.
+    pub p75: f64,
+    /// One of twenty is above.
+    pub p95: f64,
+    /// One of a hundred is above.
+    pub p99: f64,
 }
 
 impl Summary {
     /// `None` without samples.
-    pub(super) fn of(samples: &[u64]) -> Option<Self> {
+    pub fn of(samples: &[u64]) -> Option<Self> {
         let mut sorted = samples.to_vec();
         sorted.sort_unstable();
         let at = |percent| percentile(&sorted, percent);
@@ -29,7 +34,7 @@ fn percentile(sorted: &[u64], percent: f64) -> Option<f64> {
 }
 
 /// 0 without samples.
-pub(super) fn median(samples: &[u64]) -> f64 {
+pub fn median(samples: &[u64]) -> f64 {
     Summary::of(samples).map_or(0.0, |summary| summary.median)
 }
 

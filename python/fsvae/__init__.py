@@ -1,0 +1,28 @@
+"""Spiking image generation, bit for bit the same on every GPU and CPU.
+
+>>> import fsvae
+>>> generator = fsvae.Generator(fsvae.Network.open("mnist"), backend="cpu")
+>>> generator.generate(seed=7, count=4).shape
+(4, 32, 32, 1)
+"""
+
+from ._devices import devices, verify
+from ._fsvae import __version__, models
+from ._generator import Generator, Operations
+from ._images import Images
+from ._latents import interpolate
+from ._network import Network
+from ._stream import Stream
+
+__all__ = [
+    "Generator",
+    "Images",
+    "Network",
+    "Operations",
+    "Stream",
+    "__version__",
+    "devices",
+    "interpolate",
+    "models",
+    "verify",
+]

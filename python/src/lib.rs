@@ -1,0 +1,34 @@
+//! The native module `fsvae._fsvae`: a thin wall around the library. It takes flat bytes and gives flat arrays; shapes,
+//! types and other people's arrays are the matter of the Python beside it.
+
+mod devices;
+mod error;
+mod generator;
+mod network;
+mod owned;
+mod picture;
+mod stream;
+mod verify;
+mod wait;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+mod _fsvae {
+    #[pymodule_export]
+    use super::devices::devices;
+    #[pymodule_export]
+    use super::generator::Generator;
+    #[pymodule_export]
+    use super::network::{Network, models};
+    #[pymodule_export]
+    use super::picture::{interpolate, png};
+    #[pymodule_export]
+    use super::stream::Stream;
+    #[pymodule_export]
+    use super::verify::verify;
+
+    #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "Python's name")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}

@@ -1,0 +1,54 @@
+"""Models, pictures and the oracle's rows."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fsvae
+
+ROOT = Path(__file__).resolve().parents[2]
+#: How many adapters must be there: CI says so.
+REQUIRED = int(os.environ.get("FSVAE_REQUIRE_ADAPTERS", "0"))
+
+
+def digest(array: Any) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def picture(name: str, side: int, channels: int) -> np.ndarray:
+    """The inputs of `tests/oracle/rows.py`, own samples apart: `[1, h, w, c]`."""
+    y, x, c = np.mgrid[:side, :side, :channels]
+    if name.startswith("uniform"):
+        pixels = np.full((side, side, channels), int(name.removeprefix("uniform")))
+    elif name == "ramp":
+        pixels = (7 * x + 13 * y + 29 * c) % 256
+    elif name == "noise":
+        mixed = (374761393 * x + 668265263 * y + 2246822519 * c + 12345) % 2**32
+        pixels = (mixed * 2654435761 % 2**32) >> 24
+    else:
+        assert name == "disc", name
+        pixels = np.where((2 * x - side) ** 2 + (2 * y - side) ** 2 < side**2 // 2, 255, 0)
+    return pixels.astype(np.uint8)[None]
+
+
+def adapters() -> list[int]:
+    """The numbers of the adapters, but OpenGL's, which are others again and slow."""
+    present = fsvae.devices()
+    assert len(present) >= REQUIRED, "FSVAE_REQUIRE_ADAPTERS"
+    return [device["number"] for device in present if device["backend"] != "gl"]
+
+
+@pytest.fixture(scope="session")
+def mnist() -> fsvae.Network:
+    return fsvae.Network.open("mnist")
+
+
+@pytest.fixture(scope="session")
+def cpu(mnist: fsvae.Network) -> fsvae.Generator:
+    return fsvae.Generator(mnist, backend="cpu")

@@ -1,0 +1,200 @@
+//! Tests: whatever cannot be made is one clean error, and the same device and generator work afterwards.
+
+use std::num::NonZeroUsize;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::testing::{Ration, gpus};
+use super::{Gpu, Origin, Target, adapters, describe, required_limits};
+use crate::{Checkpoint, Error, Generator, Job, Latents, Network, Outputs, Part};
+
+const LONG: Duration = Duration::from_secs(300);
+const IMAGES: usize = 3;
+
+fn network() -> Network {
+    Network::new(&Checkpoint::bundled("mnist").expect("bundled").expect("valid")).expect("valid")
+}
+
+/// Every kind of work, each with buffers of its own kind.
+fn jobs(pixels: &[u8], latents: &Latents) -> Vec<Job<'static>> {
+    let range = 5..5 + IMAGES as u64;
+    let spikes = Outputs::spikes(["encoder.0", "decoder.0"]);
+    vec![
+        Job::prior(7, range).expect("a range"),
+        Job::posterior(pixels, 7, 5).giving(Outputs::latents().and(spikes)).into_owned(),
+        Job::latents(latents).giving(Outputs::images().and(Outputs::frames())).into_owned(),
+    ]
+}
+
+fn run(generator: &Generator, job: &Job<'static>) -> crate::Result<Part> {
+    generator.start(job.clone())?.wait()
+}
+
+/// What the jobs give on the CPU.
+struct Expected {
+    jobs: Vec<Job<'static>>,
+    parts: Vec<Part>,
+}
+
+impl Expected {
+    fn new(network: &Network) -> Self {
+        let cpu = Generator::builder(network).cpu();
+        let images = cpu.generate(7, 5..5 + IMAGES as u64).expect("images");
+        let latents = cpu.encode(images.as_bytes(), 7, 5).expect("latents");
+        let jobs = jobs(images.as_bytes(), &latents);
+        let parts = jobs.iter().map(|job| run(&cpu, job).expect("made")).collect();
+        Expected { jobs, parts }
+    }
+}
+
+fn generator(gpu: &Gpu, network: &Network) -> crate::Result<Generator> {
+    let batch = NonZeroUsize::new(2).expect("not 0");
+    pollster::block_on(Generator::builder(network).batch(batch).gpu(gpu))
+}
+
+/// The device's objection in one line, and not the loss of the device.
+fn is_clean(error: &Error, gpu: &Gpu, n: usize) {
+    let text = error.to_string();
+    assert!(
+        matches!(error, Error::Gpu { .. }) && !text.contains('\n'),
+        "{}, the {n}-th: {error:?}",
+        gpu.name()
+    );
+}
+
+/// The generator is made without a shortage, each of its jobs meets one again and again, and goes well at last.
+fn fails_and_recovers(gpu: &Gpu, network: &Network, expected: &Expected) -> usize {
+    let mut failures = 0;
+    let generator = generator(gpu, network).expect("a generator");
+    for (job, part) in expected.jobs.iter().zip(&expected.parts) {
+        for n in 0.. {
+            gpu.ration.fail_after(n);
+            let made = run(&generator, job);
+            let failed = !gpu.ration.is_waiting();
+            gpu.ration.plenty();
+            match made {
+                Ok(made) => assert!(!failed && made == *part, "{}, the {n}-th", gpu.name()),
+                Err(error) => is_clean(&error, gpu, n),
+            }
+            failures += usize::from(failed);
+            if !failed {
+                break;
+            }
+        }
+        assert_eq!(run(&generator, job).expect("made"), *part, "{}", gpu.name());
+    }
+    failures + recordings(gpu, &generator, &expected.parts[0])
+}
+
+/// Nothing is recorded where something cannot be made.
+fn recordings(gpu: &Gpu, generator: &Generator, expected: &Part) -> usize {
+    let pixels = expected.images.as_ref().expect("images").as_bytes();
+    let usage = wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::STORAGE;
+    let (target, words) =
+        (gpu.buffer("test", pixels.len() as u64, usage), gpu.buffer("test", 4 * pixels.len() as u64, usage));
+    let targets = [Target::Pixels { buffer: &target, offset: 0 }, Target::Rgba { buffer: &words, offset: 0 }];
+    let origin = Origin::prior(7, 5..5 + IMAGES as u64).expect("a range");
+    for n in 0.. {
+        gpu.ration.fail_after(n);
+        let commands = generator.commands(origin, &targets);
+        let failed = !gpu.ration.is_waiting();
+        gpu.ration.plenty();
+        match commands {
+            Err(error) => is_clean(&error, gpu, n),
+            Ok((commands, _)) => {
+                assert!(!failed, "{}, the {n}-th", gpu.name());
+                gpu.queue.submit([commands]);
+                let readback = gpu.buffer(
+                    "test",
+                    target.size(),
+                    wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+                );
+                let mut encoder = gpu.device.create_command_encoder(&Default::default());
+                encoder.copy_buffer_to_buffer(&target, 0, &readback, 0, target.size());
+                gpu.queue.submit([encoder.finish()]);
+                let (sender, mapped) = gpu.pump.signal();
+                readback.map_async(wgpu::MapMode::Read, .., move |result| sender.say(result.is_ok()));
+                assert!(gpu.pump.wait(&mapped, None));
+                assert_eq!(&*readback.get_mapped_range(..).expect("mapped"), pixels, "{}", gpu.name());
+                return n;
+            }
+        }
+    }
+    unreachable!("it goes well at last")
+}
+
+#[test]
+fn whatever_cannot_be_made_is_one_error_and_the_rest_goes_on() {
+    let (done, ended) = mpsc::channel();
+    std::thread::spawn(move || {
+        let network = network();
+        let expected = Expected::new(&network);
+        for gpu in gpus() {
+            // What other tests make on the same device does not count.
+            let mut gpu = gpu.clone();
+            gpu.ration = Ration::default();
+            let gpu = &gpu;
+            let mut least = 0;
+            for n in 0.. {
+                gpu.ration.fail_after(n);
+                let made = generator(gpu, &network);
+                let failed = !gpu.ration.is_waiting();
+                gpu.ration.plenty();
+                match made {
+                    Err(error) => is_clean(&error, gpu, n),
+                    Ok(_) if failed => panic!("{}: the {n}-th was missed", gpu.name()),
+                    Ok(_) => break,
+                }
+                least = n + 1;
+            }
+            let later = fails_and_recovers(gpu, &network, &expected);
+            eprintln!("{}: {least} failures of the generator, {later} of its work", gpu.name());
+            // Four kernels, the weights of each layer, and the plan; slots, the encoder, the recordings.
+            assert!(least >= 20 && later >= 15, "{}: {least}, {later}", gpu.name());
+        }
+        done.send(()).expect("somebody waits");
+    });
+    ended.recv_timeout(LONG).expect("it neither panics nor hangs");
+}
+
+/// A device that has just what the network needs makes the same images, and one that has less says what is missing.
+#[test]
+fn a_small_device_is_enough_or_says_what_is_missing() {
+    let network = network();
+    let expected = Expected::new(&network);
+    let needed = required_limits(&network);
+    for adapter in pollster::block_on(adapters()) {
+        let name = describe(&adapter.get_info());
+        let device = |limits: wgpu::Limits| {
+            let descriptor = wgpu::DeviceDescriptor { required_limits: limits, ..Default::default() };
+            let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).expect("a device");
+            Gpu::from_wgpu(device, queue)
+        };
+        let gpu = device(needed.clone());
+        let generator = generator(&gpu, &network).expect("a generator");
+        for (job, part) in expected.jobs.iter().zip(&expected.parts) {
+            assert_eq!(run(&generator, job).expect("made"), *part, "{name}");
+        }
+
+        let short = [
+            wgpu::Limits { max_buffer_size: needed.max_buffer_size - 4, ..needed.clone() },
+            wgpu::Limits {
+                max_storage_buffer_binding_size: needed.max_storage_buffer_binding_size - 4,
+                ..needed.clone()
+            },
+        ];
+        for (limits, missing) in short.into_iter().zip(["max_buffer_size", "max_storage_buffer_binding_size"])
+        {
+            // A buffer is as large as a binding at least.
+            let limits = wgpu::Limits {
+                max_storage_buffer_binding_size: limits
+                    .max_storage_buffer_binding_size
+                    .min(limits.max_buffer_size),
+                ..limits
+            };
+            let error = self::generator(&device(limits), &network).expect_err("too small");
+            let is_missing = matches!(error, Error::DeviceLimit { limit, .. } if limit == missing);
+            assert!(is_missing || error.to_string().contains(missing), "{name}: {error}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The models with random weights that the oracle's rows are of.
+
+use fsvae::{Checkpoint, Network};
+use safetensors::Dtype;
+
+use super::RandomModel;
+
+const fn model(
+    rng: u64,
+    [steps, latent, k]: [usize; 3],
+    [layers, channels, width]: [usize; 3],
+    large: Dtype,
+) -> RandomModel {
+    RandomModel { rng, steps, latent, k: Some(k), layers, channels, width, large }
+}
+
+const fn rates(
+    rng: u64,
+    [steps, latent]: [usize; 2],
+    [layers, channels, width]: [usize; 3],
+    large: Dtype,
+) -> RandomModel {
+    RandomModel { rng, steps, latent, k: None, layers, channels, width, large }
+}
+
+/// Checkpoints of every odd shape: T, C, k (of an FSVAE); depth, image channels, width. Rows of the oracle name them by
+/// their place in the list.
+pub const MODELS: [RandomModel; 20] = [
+    model(1, [1, 5, 1], [2, 1, 3], Dtype::F32),
+    model(2, [7, 6, 5], [3, 3, 5], Dtype::F16),
+    model(3, [16, 13, 20], [4, 1, 4], Dtype::F32),
+    model(4, [31, 9, 255], [2, 3, 7], Dtype::F16),
+    model(5, [32, 33, 5], [3, 1, 9], Dtype::BF16),
+    model(6, [16, 130, 3], [2, 3, 33], Dtype::F16),
+    model(21, [20, 1, 2], [5, 1, 2], Dtype::F32),
+    model(8, [16, 7, 11], [5, 3, 3], Dtype::F16),
+    model(9, [9, 34, 7], [1, 1, 17], Dtype::F32),
+    model(10, [12, 12, 16], [1, 3, 6], Dtype::F32),
+    // The size of the paper's CelebA network: 64 x 64 RGB, 512 channels.
+    model(11, [16, 128, 20], [5, 3, 32], Dtype::F16),
+    rates(24, [1, 5], [2, 1, 3], Dtype::F32),
+    rates(13, [7, 6], [3, 3, 5], Dtype::F16),
+    rates(14, [16, 13], [4, 1, 4], Dtype::F32),
+    rates(15, [31, 130], [2, 3, 7], Dtype::F16),
+    rates(16, [32, 33], [3, 1, 9], Dtype::BF16),
+    rates(17, [16, 257], [2, 3, 5], Dtype::F16),
+    rates(29, [20, 1], [5, 1, 2], Dtype::F32),
+    rates(19, [31, 34], [6, 3, 1], Dtype::F32),
+    rates(20, [16, 128], [3, 3, 16], Dtype::F16),
+];
+
+/// The network that a row names: a bundled one, or the place of a random one.
+pub fn network(name: &str) -> Network {
+    match name.parse::<usize>() {
+        Ok(random) => MODELS[random].network(),
+        Err(_) => {
+            Network::new(&Checkpoint::bundled(name).expect("bundled").expect("valid")).expect("a network")
+        }
+    }
+}

@@ -1,0 +1,159 @@
+/** fsvae: spiking image generation on WebGPU, or in WebAssembly where there is none; the same images bit for bit. */
+
+/** Loads the module: the build with SIMD128 where the browser has it. Await it once before anything else. */
+export default function init(options?: {
+  /** Which build, instead of the browser's best. */
+  simd?: boolean;
+  /** How many bytes are there; `total` is what the server says. */
+  onProgress?: (loaded: number, total?: number) => void;
+}): Promise<{ build: "simd" | "plain" }>;
+
+/** What functions of this module throw: `message` is one line. */
+export interface FsvaeError extends Error {
+  /** `input`: give something else; `device-lost`: `rebuild()` and go on; `failed`: the device refused. */
+  code: "input" | "device-lost" | "failed";
+}
+
+/** The GPUs that the browser offers: one, or one for each preference. */
+export function adapters(): Promise<Adapter[]>;
+
+export interface Adapter {
+  /** What `generator({ adapter })` takes. */
+  id: "high-performance" | "low-power";
+  /** For people; browsers say little. */
+  name: string;
+  vendor: string;
+  architecture: string;
+  description: string;
+  /** Emulated on the CPU. */
+  software: boolean;
+}
+
+export interface Architecture {
+  family: "fsvae" | "esvae";
+  /** T */
+  timeSteps: number;
+  /** C */
+  latentChannels: number;
+  /** Height and width of an image. */
+  side: number;
+  /** 1 (grey) or 3 (RGB). */
+  channels: number;
+  parameters: number;
+  /** Layers of spiking neurons in the order of the data flow; the names that `spikes` takes. */
+  layers: { name: string; side: number; channels: number }[];
+}
+
+export class Network {
+  private constructor();
+  /** From the bytes of a `.safetensors` or `.pth` file. `name` is what errors call it. */
+  static load(bytes: Uint8Array | ArrayBuffer, options?: { name?: string }): Promise<Network>;
+  readonly architecture: Architecture;
+  /** `auto` takes a GPU that is none in software, or else the CPU, and `backend.fallback` says why. */
+  generator(options?: { backend?: "auto" | "webgpu" | "cpu"; adapter?: Adapter["id"] }): Promise<Generator>;
+  /** A picture of any size as the network's pixels `[side, side, channels]`. */
+  fit(picture: ImageData): Uint8Array;
+  /** Latents `[T, C]` on the way from `a` (step 0) to `b` (step `steps - 1`); each spike changes once. */
+  interpolate(a: Uint8Array, b: Uint8Array, seed: bigint, step: number, steps: number): Uint8Array;
+  /** What the spikes of generating some images cost: additions (the mean of an image), and multiply-adds if dense. */
+  operations(seed: bigint, first: bigint, count: number): { name: string; additions: number; dense: number }[];
+  free(): void;
+}
+
+export interface Backend {
+  name: "webgpu" | "cpu";
+  /** The GPU, as far as the browser says. */
+  adapter?: string;
+  /** Why `auto` took the CPU, if it did. */
+  fallback?: string;
+  /** Images that are made at once, at most. */
+  batch: number;
+}
+
+/** Makes images. An image is a function of network, seed and index. Calls may overlap. */
+export class Generator {
+  private constructor();
+  readonly backend: Backend;
+  /** Images `first` and on, u8 `[count, side, side, channels]`. */
+  generate(seed: bigint, first: bigint, count: number): Promise<Uint8Array>;
+  /** The latent spikes that `generate` draws, 0 or 1, `[count, T, C]`. */
+  sample(seed: bigint, first: bigint, count: number): Promise<Uint8Array>;
+  /** The images after each time step, u8 `[T, count, side, side, channels]`; the last are `generate`'s. */
+  frames(seed: bigint, first: bigint, count: number): Promise<Uint8Array>;
+  /** What fires in some layers while images are made. */
+  spikes(seed: bigint, first: bigint, count: number, layers: string[]): Promise<LayerSpikes[]>;
+  /** Images u8 `[n, side, side, channels]` as latents `[n, T, C]`, drawn from the posterior; the n-th has index `first` + n. */
+  encode(images: Uint8Array, seed: bigint, first?: bigint): Promise<Uint8Array>;
+  /** Latents `[n, T, C]` as images. */
+  decode(latents: Uint8Array): Promise<Uint8Array>;
+  /** `decode` of `encode`. */
+  reconstruct(images: Uint8Array, seed: bigint, first?: bigint): Promise<Uint8Array>;
+  /** Images from `first` on, batch by batch; a slow consumer stops the device. */
+  stream(seed: bigint, first?: bigint, options?: { batch?: number }): AsyncGenerator<Batch, void, void>;
+  /**
+   * Draws images as tiles; the canvas gets their size, and must have no other context before (`webgpu` on a GPU, `2d` on the
+   * CPU). On a GPU no pixel passes through JavaScript.
+   */
+  drawTo(
+    canvas: HTMLCanvasElement | OffscreenCanvas,
+    seed: bigint,
+    first: bigint,
+    count: number,
+    options?: { columns?: number },
+  ): Promise<void>;
+  /** Does this browser's backend compute right? One round at least. */
+  verify(options?: { seconds?: number; onProgress?: (step: VerifyStep) => void }): Promise<VerifyReport>;
+  /** Takes a new device after one was lost. Images stay the same. */
+  rebuild(): Promise<void>;
+  free(): void;
+}
+
+export interface Batch {
+  first: bigint;
+  count: number;
+  /** u8 `[count, side, side, channels]` */
+  images: Uint8Array;
+}
+
+export interface VerifyStep {
+  check: string;
+  round: number;
+  step: number;
+  steps: number;
+  faults: string[];
+}
+
+export interface VerifyReport {
+  right: boolean;
+  rounds: number;
+  /** One line to paste. */
+  verdict: string;
+  faults: string[];
+}
+
+/** The spike trains of one layer. */
+export class LayerSpikes {
+  private constructor();
+  name: string;
+  side: number;
+  channels: number;
+  timeSteps: number;
+  /** `[n, y, x, channels]`; bit t is the spike at time step t. */
+  words: Uint32Array;
+  readonly neurons: number;
+  readonly count: number;
+  /** `[n, T, y, x, channels]`, each 0 or 1. */
+  raster(): Uint8Array;
+}
+
+/** Images `[n, side, side, channels]` as tiles of one picture, `columns` in a row. */
+export function tiles(images: Uint8Array, architecture: Architecture, columns: number): ImageData;
+
+/** SHA-256 of an image's pixels in hexadecimal: what `fsvae generate --digests` prints. */
+export function digest(image: Uint8Array): Promise<string>;
+
+/** Fetches a file and says how far it is. */
+export function download(
+  url: string | URL,
+  onProgress?: (loaded: number, total?: number) => void,
+): Promise<Uint8Array>;

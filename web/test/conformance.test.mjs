@@ -1,0 +1,90 @@
+// The rows of ../../tests/conformance.rows, which come from the oracle, in a browser.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, before, test } from "node:test";
+import { launch, open } from "./browser.mjs";
+import { serve } from "./server.mjs";
+
+const text = readFileSync(new URL("../../tests/conformance.rows", import.meta.url), "utf8");
+const models = new Map();
+for (const line of text.trim().split("\n")) {
+  const [model, task, seed, index, pixels, latents] = line.split(" ");
+  if (!models.has(model)) models.set(model, []);
+  models.get(model).push({ task, seed, index, pixels, latents });
+}
+/** SwiftShader takes a tenth of a second an image and more. */
+const EVERY = { webgpu: 6, cpu: 1 };
+
+let server;
+before(async () => (server = await serve()));
+after(() => server.close());
+
+/** Runs in the browser: rows that are not as the oracle says. */
+async function check({ base, simd, backend, file, rows }) {
+  const { default: init, Network, digest } = await import(`${base}fsvae.js`);
+  const { build } = await init({ simd });
+  const bytes = new Uint8Array(await (await fetch(`${base}${file}`)).arrayBuffer());
+  const network = await Network.load(bytes);
+  const generator = await network.generator({ backend });
+  const { side, channels } = network.architecture;
+
+  async function input(name) {
+    if (name.startsWith("sample")) return generator.generate(0n, BigInt(name.slice(6)), 1);
+    const image = new Uint8Array(side * side * channels);
+    const at = (x, y, c) => {
+      const square = (to) => (2 * to - side) ** 2;
+      if (name.startsWith("uniform")) return Number(name.slice(7));
+      if (name === "ramp") return 7 * x + 13 * y + 29 * c;
+      if (name === "disc") return square(x) + square(y) < Math.floor(side ** 2 / 2) ? 255 : 0;
+      if (name !== "noise") throw new Error(`no image ${name}`);
+      const mixed = (Math.imul(x, 374761393) + Math.imul(y, 668265263) + Math.imul(c, 2246822519) + 12345) | 0;
+      return Math.imul(mixed, 2654435761) >>> 24;
+    };
+    image.forEach((_, n) => (image[n] = at(Math.floor(n / channels) % side, Math.floor(n / channels / side), n % channels)));
+    return image;
+  }
+
+  const wrong = [];
+  for (const { task, seed, index, pixels, latents } of rows) {
+    const [numbers, given] = [[BigInt(seed), BigInt(index)], task.startsWith("reconstruct:")];
+    const image = given ? await input(task.slice(12)) : undefined;
+    const made = given ? await generator.reconstruct(image, ...numbers) : await generator.generate(...numbers, 1);
+    const drawn = given ? await generator.encode(image, ...numbers) : await generator.sample(...numbers, 1);
+    const decoded = await generator.decode(drawn);
+    const right =
+      (await digest(made)) === pixels && (!latents || (await digest(drawn)) === latents) && (await digest(decoded)) === pixels;
+    if (!right) wrong.push(`${task} ${seed} ${index}`);
+  }
+  return { build, backend: generator.backend, wrong };
+}
+
+for (const [name, backend, simd] of [
+  ["WebAssembly with SIMD", "cpu", true],
+  ["WebAssembly without SIMD", "cpu", false],
+  ["WebGPU", "webgpu", true],
+]) {
+  test(`rows on ${name}`, async () => {
+    const browser = await launch({ webgpu: backend === "webgpu" });
+    try {
+      const { page, errors } = await open(browser, `${server.url}blank.html`);
+      let checked = 0;
+      for (const [model, all] of models) {
+        const random = /^\d+$/.test(model);
+        if (random && !process.env.FSVAE_MODELS) continue;
+        const rows = all.filter((_, n) => n % EVERY[backend] === 0);
+        const file = random ? `random/${model}.safetensors` : `models/${model}.safetensors`;
+        const result = await page.evaluate(check, { base: server.url, simd, backend, file, rows });
+        assert.equal(result.build, simd ? "simd" : "plain");
+        assert.equal(result.backend.name, backend);
+        assert.deepEqual(result.wrong, [], `model ${model}`);
+        checked += rows.length;
+      }
+      assert.ok(checked >= 30, `${checked} rows`);
+      assert.deepEqual(errors, []);
+      console.log(`${name}: ${checked} rows as the oracle's`);
+    } finally {
+      await browser.close();
+    }
+  });
+}

@@ -1,0 +1,226 @@
+// The page by its controls, on a telephone and on a desktop.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { after, before, test } from "node:test";
+import { launch, open } from "./browser.mjs";
+import { serve } from "./server.mjs";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core"), "utf8");
+const rows = readFileSync(new URL("../../tests/conformance.rows", import.meta.url), "utf8").split("\n");
+/** What the oracle has for an image of seed 7. */
+const digestOf = (model, index) => rows.find((row) => row.startsWith(`${model} generate 7 ${index} `)).split(" ")[4];
+
+let server;
+let browser;
+before(async () => {
+  server = await serve();
+  browser = await launch();
+});
+after(async () => {
+  await browser.close();
+  server.close();
+});
+
+const SIZES = [
+  ["telephone", { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, hasTouch: true }],
+  ["desktop", { viewport: { width: 1440, height: 900 } }],
+];
+
+/** The page without motion, once its wall is there. */
+async function start(options = {}, hash = "", of = browser) {
+  const opened = await open(of, `${server.url}${hash}`, { reducedMotion: "reduce", ...options });
+  await opened.page.locator("#wall[data-done]").waitFor({ state: "attached" });
+  return opened;
+}
+
+const picture = (page, id) => page.locator(id).evaluate((canvas) => canvas.toDataURL());
+const shoot = (page, name) => process.env.SCREENSHOTS && page.screenshot({ path: `${process.env.SCREENSHOTS}/${name}.png`, fullPage: true });
+
+/** Nothing sticks out to the right, and axe finds nothing. */
+async function sound(page, what) {
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert.ok(wide <= 0, `${what}: ${wide} pixels too wide`);
+  await page.evaluate(AXE);
+  const found = await page.evaluate(async () => (await globalThis.axe.run()).violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`));
+  assert.deepEqual(found, [], what);
+}
+
+for (const [size, options] of SIZES) {
+  for (const colorScheme of ["light", "dark"]) {
+    test(`all parts, ${size}, ${colorScheme}`, async () => {
+      const { page, context, errors } = await start({ ...options, colorScheme });
+      const name = `${size}-${colorScheme}`;
+
+      assert.match(await page.locator("#status").textContent(), /^WebGPU is not available here: no GPU adapter found.* WebAssembly with SIMD is used/);
+      await page.waitForFunction((digest) => document.getElementById("digest").textContent === digest, digestOf("faces", 0));
+      const ended = await picture(page, "#wall");
+      await page.locator("#step").fill("3");
+      assert.equal(await page.locator("#step-shown").textContent(), "3 of 16");
+      assert.notEqual(await picture(page, "#wall"), ended);
+      await page.locator("#step").fill("16");
+      assert.equal(await picture(page, "#wall"), ended);
+      // The second image of the wall.
+      const box = await page.locator("#wall").boundingBox();
+      await page.locator("#wall").click({ position: { x: (box.width / 8) * 1.5, y: box.height / 16 } });
+      assert.equal(await page.locator("#chosen").inputValue(), "1");
+      await page.waitForFunction((digest) => document.getElementById("digest").textContent === digest, digestOf("faces", 1));
+      assert.match(page.url(), /#part=make&model=faces&seed=7&first=0&count=64&image=1$/);
+      await sound(page, `make ${name}`);
+      await shoot(page, `make-${name}`);
+
+      await page.locator("#look").click();
+      await page.locator("#inside[data-done]").waitFor();
+      await page.locator("#layer").selectOption("decoder.1");
+      assert.match(await page.locator("#inside-said").textContent(), /^decoder\.1: [\d,]+ neurons, [\d,]+ fire at this time step/);
+      const map = await picture(page, "#map");
+      await page.locator("#inside-step").fill("2");
+      assert.notEqual(await picture(page, "#map"), map);
+      await page.locator("#map").hover({ position: { x: 5, y: 5 } });
+      assert.match(await page.locator("#inside-said").textContent(), /channel 0, row \d+, column \d+: [|·]{16} \(\d+ spikes\)$/);
+      assert.ok((await page.locator("#work tr").count()) >= 5);
+      await sound(page, `inside ${name}`);
+      await shoot(page, `inside-${name}`);
+
+      await page.locator("#tab-draw").click();
+      await page.locator("#remade[data-done]").waitFor();
+      const empty = await picture(page, "#remade");
+      const sheet = await page.locator("#sheet").boundingBox();
+      await page.mouse.move(sheet.x + 60, sheet.y + 50);
+      await page.mouse.down();
+      await page.mouse.move(sheet.x + 120, sheet.y + 150, { steps: 5 });
+      await page.mouse.up();
+      await page.waitForFunction((before) => document.getElementById("remade").toDataURL() !== before, empty);
+      await page.locator("#walk-form button").click();
+      await page.locator("#walk[data-done]").waitFor();
+      const from = await picture(page, "#walk");
+      await page.locator("#way").fill("24");
+      assert.notEqual(await picture(page, "#walk"), from);
+      await sound(page, `draw ${name}`);
+      await shoot(page, `draw-${name}`);
+
+      await page.locator("#tab-measure").click();
+      await sound(page, `measure ${name}`);
+      if (size === "desktop" && colorScheme === "light") {
+        await page.locator("#go").click();
+        await page.locator("#copy:enabled").waitFor();
+        const result = await page.locator("#result").textContent();
+        assert.match(result, /^fsvae \d.* · verified: .* · all right\nfsvae faces · WebAssembly with SIMD · .* · [\d.e+]+ images\/s \(±\d+ %, \d+ at once\), one alone [\d.]+ ms$/);
+        await shoot(page, `measure-${name}`);
+      }
+      assert.deepEqual(errors, []);
+      await context.close();
+    });
+  }
+}
+
+test("an address is an image", async () => {
+  const { page, context, errors } = await start({}, "#part=make&model=mnist&seed=7&first=0&count=16&image=9");
+  await page.waitForFunction((digest) => document.getElementById("digest").textContent === digest, digestOf("mnist", 9));
+  await page.locator("#model").selectOption("fashion");
+  await page.waitForFunction((digest) => document.getElementById("digest").textContent === digest, digestOf("fashion", 9));
+  assert.match(page.url(), /model=fashion/);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("the keyboard is enough", async () => {
+  const { page, context, errors } = await start();
+  await page.locator("#seed").focus();
+  await page.keyboard.press("ControlOrMeta+A");
+  await page.keyboard.type("0");
+  await page.keyboard.press("Enter");
+  const expected = rows.find((row) => row.startsWith("faces generate 0 0 ")).split(" ")[4];
+  await page.waitForFunction((digest) => document.getElementById("digest").textContent === digest, expected);
+  await page.locator("#tab-make").focus();
+  await page.keyboard.press("ArrowRight");
+  await page.locator("#inside[data-done]").waitFor();
+  await page.keyboard.press("ArrowRight");
+  await page.locator("#remade[data-done]").waitFor();
+  const empty = await picture(page, "#remade");
+  await page.locator("#sheet").focus();
+  await page.keyboard.press(" ");
+  for (let n = 0; n < 8; n += 1) await page.keyboard.press("ArrowUp");
+  await page.waitForFunction((before) => document.getElementById("remade").toDataURL() !== before, empty);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("wrong input is said, and what was there goes on", async () => {
+  const { page, context, errors } = await start();
+  const trouble = page.locator("#trouble:not([hidden])");
+  await page.locator("#file").setInputFiles({ name: "broken.safetensors", mimeType: "", buffer: Buffer.from("no model at all") });
+  await trouble.waitFor();
+  assert.match(await trouble.textContent(), /^broken\.safetensors: /);
+  await page.locator("#seed").fill("seven");
+  await page.locator("#make-form button[type=submit]").click();
+  await page.waitForFunction(() => /^Seed: expected a number/.test(document.getElementById("trouble").textContent));
+  await page.locator("#seed").fill("7");
+  await page.locator("#make-form button[type=submit]").click();
+  await page.waitForFunction((digest) => document.getElementById("digest").textContent === digest, digestOf("faces", 0));
+  assert.equal(await page.locator("#trouble").isHidden(), true);
+  await page.locator("#backend").selectOption("webgpu");
+  await trouble.waitFor();
+  assert.match(await trouble.textContent(), /^no GPU adapter found/);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("an own model is used", async () => {
+  const { page, context, errors } = await start();
+  const file = new URL("../dist/models/mnist.safetensors", import.meta.url);
+  await page.locator("#file").setInputFiles({ name: "mine.safetensors", mimeType: "", buffer: readFileSync(file) });
+  await page.waitForFunction((digest) => document.getElementById("digest").textContent === digest, digestOf("mnist", 0));
+  assert.doesNotMatch(page.url(), /model=/);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("without a network it works from the second time on", async () => {
+  const { page, context } = await start();
+  await page.evaluate(async () => (await navigator.serviceWorker.ready).active);
+  await page.waitForFunction(async () => {
+    const [name] = (await caches.keys()).filter((key) => key.startsWith("fsvae-page-"));
+    return name && Boolean(await (await caches.open(name)).match("fsvae.js"));
+  });
+  await context.setOffline(true);
+  await page.reload();
+  await page.locator("#wall[data-done]").waitFor({ state: "attached" });
+  await page.waitForFunction((digest) => document.getElementById("digest").textContent === digest, digestOf("faces", 0));
+  await context.close();
+});
+
+test("WebGPU makes the same, and its device may go away", async () => {
+  const gpu = await launch({ webgpu: true });
+  try {
+    const context = await gpu.newContext({ reducedMotion: "reduce" });
+    const page = await context.newPage();
+    page.setDefaultTimeout(60_000);
+    // Workers have no other way in: their program is given a handle to the devices.
+    await page.route("**/worker.js", async (route) => {
+      const body = `const request = GPUAdapter.prototype.requestDevice;
+        GPUAdapter.prototype.requestDevice = async function (...given) {
+          const device = await request.apply(this, given);
+          addEventListener("message", ({ data }) => { if (data.what === "wall" && data.wanted.seed === 99n && !self.gone) { self.gone = true; device.destroy(); } }, { capture: true });
+          return device;
+        };`;
+      const response = await route.fetch();
+      await route.fulfill({ response, body: `${body}\n${await response.text()}` });
+    });
+    await page.goto(`${server.url}#count=4`);
+    await page.locator("#wall[data-done]").waitFor({ state: "attached" });
+    assert.match(await page.locator("#status").textContent(), /the only GPU adapter is software/);
+    await page.locator("#backend").selectOption("webgpu");
+    await page.waitForFunction(() => /^Runs on WebGPU: /.test(document.getElementById("status").textContent));
+    for (const seed of ["7", "99", "7"]) {
+      await page.locator("#seed").fill(seed);
+      await page.locator("#make-form button[type=submit]").click();
+      await page.waitForFunction((of) => document.getElementById("wall").dataset.done === `faces,${of},0,4`, seed);
+    }
+    await page.waitForFunction((digest) => document.getElementById("digest").textContent === digest, digestOf("faces", 0));
+    assert.equal(await page.locator("#trouble").isHidden(), true);
+  } finally {
+    await gpu.close();
+  }
+});
