@@ -7,7 +7,7 @@
 // sums of one step and the carries are all that is kept, whatever T is.
 //
 // The workgroup first turns the input's spike trains into masks of 32 inputs for each pixel and step. The pixels that it
-// sees follow one another: those of its outputs, and a row and one more.
+// sees follow one another: those of its outputs, and a row and one more. Below the map all is silent.
 //
 // Joined in front: ROW, TIME_STEPS, INPUTS, OUTPUTS (groups of four channels), SIDE, layer.wgsl.
 // Twin: src/cpu/conv_transpose_lif.rs.
@@ -42,7 +42,7 @@ fn spread(pixel: u32, inputs: u32, trains: vec4<u32>) {
     }
 }
 
-// The mask at a place, where that is in the map.
+// The mask at a place, unless the map ends in front of it and the place is in the next row.
 fn mask_at(inside: bool, place: u32) -> u32 {
     if (inside) {
         return atomicLoad(&masks[place]);
@@ -77,7 +77,6 @@ fn conv_transpose_quads(@builtin(local_invocation_index) own: u32, @builtin(work
         return;
     }
     let right = b + 1u < SIDE;
-    let below = a + 1u < SIDE;
     let here = (a * SIDE + b - first_pixel) * TIME_STEPS * MASKS;
     let bias = layer.neurons[2u * output];
     let threshold = layer.neurons[2u * output + 1u];
@@ -114,14 +113,14 @@ fn conv_transpose_quads(@builtin(local_invocation_index) own: u32, @builtin(work
                 u_1 += weights[w + 3u * TAP];
                 u_3 += weights[w + 6u * TAP];
             }
-            mask = mask_at(below, place + SIDE * TIME_STEPS * MASKS);
+            mask = atomicLoad(&masks[place + SIDE * TIME_STEPS * MASKS]);
             while (mask != 0u) {
                 let w = row + countTrailingZeros(mask) * OUTPUTS;
                 mask &= mask - 1u;
                 u_2 += weights[w + 1u * TAP];
                 u_3 += weights[w + 2u * TAP];
             }
-            mask = mask_at(right && below, place + (SIDE + 1u) * TIME_STEPS * MASKS);
+            mask = mask_at(right, place + (SIDE + 1u) * TIME_STEPS * MASKS);
             while (mask != 0u) {
                 let w = row + countTrailingZeros(mask) * OUTPUTS;
                 mask &= mask - 1u;

@@ -189,12 +189,15 @@ async fn compile<const N: usize>(
     };
     // All are begun before one is waited for.
     let pending: Vec<_> = unlike.iter().map(begin).collect();
-    let mut pipelines = Vec::new();
-    for compiled in pending {
-        let (pipeline, verdict) = compiled.await?;
-        verdict.await?;
-        pipelines.push(pipeline);
+    // None goes on behind the caller's back, not even where one fails.
+    let mut compiled = Vec::new();
+    for pending in pending {
+        compiled.push(match pending.await {
+            Ok((pipeline, verdict)) => verdict.await.map(|()| pipeline),
+            Err(error) => Err(error),
+        });
     }
+    let mut pipelines = compiled.into_iter().collect::<Result<Vec<_>>>()?;
     let of = |source: &Source| {
         let all = unlike.iter().zip(&pipelines);
         all.filter(|(other, _)| same(other, source)).map(|(_, pipeline)| pipeline.clone()).next()

@@ -42,7 +42,7 @@ const FAULTS: [(&str, &str, &str); 66] = [
     ("conv_transpose_lif", "let odd_column = id.y & 1u", "let odd_column = id.y & 0u"),
     ("conv_transpose_quads", "+ 2u * SIDE * OUTPUTS]", "+ 2u * SIDE]"),
     ("conv_transpose_quads", "weights[w + 6u * TAP]", "weights[w + 2u * TAP]"),
-    ("conv_transpose_quads", "right && below", "right"),
+    ("conv_transpose_quads", "b + 1u < SIDE", "b < SIDE"),
     ("conv_transpose_quads", "potential > threshold", "potential >= threshold"),
     ("conv_transpose_quads", "4u * (inputs % 8u) + j", "4u * (inputs % 4u) + j"),
     ("conv_transpose_quads", "m < MASKS", "m < 1u"),
