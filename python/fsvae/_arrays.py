@@ -80,8 +80,8 @@ def _checked(values: NDArray[Any], name: str, kind: type[_T], shape: tuple[int |
 
 
 def _flat(values: NDArray[_T]) -> NDArray[_T]:
-    # A view of the base class: what is native knows no subclasses.
-    return np.ascontiguousarray(values).view(np.ndarray).reshape(-1)
+    # Of the base class, whatever it was: what is native knows no subclasses.
+    return np.ascontiguousarray(values).reshape(-1)
 
 
 def _kind(value: Any) -> str:
