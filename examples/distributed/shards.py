@@ -2,7 +2,7 @@
 
     python shards.py --model faces --seed 7 --count 1000000 --out faces
 
-`with_ray.py` and `with_dask.py` do the same with many. A shard is written as a whole or not at all, and has the same bytes
+`with_ray.py` and `with_dask.py` do the same with many. A shard is written whole or not at all, and has the same bytes
 whoever writes it, as often as it is written. So a lost worker costs the time of its shard, and a program that is started
 again makes what is missing.
 """

@@ -20,11 +20,14 @@ def run(
     write: Callable[[Job, int], int] = write_shard,
 ) -> None:
     """Makes the shards of `job` that are missing."""
+    missing = job.missing()
+    if not missing:
+        return
     # A cluster of this machine, without a page for a browser.
     local = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
     with Client(address) if address else Client(**local) as client:
         # A shard is a file in the end, so what was made before may not stand for it: it is no pure function to Dask.
-        futures = [client.submit(write, job, shard, pure=False) for shard in job.missing()]
+        futures = [client.submit(write, job, shard, pure=False) for shard in missing]
         for future in as_completed(futures):
             future.result()
 

@@ -33,11 +33,14 @@ def run(
     write: Callable[[Job, int], int] = write_shard,
 ) -> None:
     """Makes the shards of `job` that are missing."""
+    missing = job.missing()
+    if not missing:
+        return
     # A cluster of this machine needs no page for a browser, and little memory for objects: there are none.
     local = {} if address else {"num_cpus": workers, "include_dashboard": False, "object_store_memory": 100 << 20}
     with ray.init(address=address, **local):
         pool = ActorPool([Worker.options(num_cpus=1, num_gpus=gpus).remote(write) for _ in range(workers)])
-        for _ in pool.map_unordered(lambda worker, shard: worker.write.remote(job, shard), job.missing()):
+        for _ in pool.map_unordered(lambda worker, shard: worker.write.remote(job, shard), missing):
             pass
 
 
