@@ -1,6 +1,6 @@
 """What the Python package costs over the library it holds: the same batches by both, in turns.
 
-    cargo build --release --package fsvae --example peer ... (see --peer)
+    cargo build --release --example peer
     python benches/peers/wheel.py --peer target/release/examples/peer [--batches 1,64] [--backend cpu]
 
 Both make mnist with all threads; each batch goes end to end, to an array in the memory of the host. The rounds are
