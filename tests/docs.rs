@@ -13,8 +13,9 @@ use common::command::fsvae;
 use common::torch::Pth;
 
 /// Pages whose commands another test runs.
-const ELSEWHERE: [(&str, &str); 2] = [
+const ELSEWHERE: [(&str, &str); 3] = [
     ("examples/sharded.md", "tests/examples.rs runs its scripts"),
+    ("examples/distributed/README.md", "python/tests/test_distributed.py runs its programs"),
     ("benches/peers/README.md", "wants PyTorch; its programs are checked by tests/training"),
 ];
 
