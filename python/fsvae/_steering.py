@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ def along(latents: Any, direction: Any, amount: float = 1.0, seed: int = 0, firs
     changed, the next does not take back.
     """
     spikes, time_steps, channels = _trains(latents)
-    if isinstance(amount, (str, bytes)):
+    if not isinstance(amount, Real):
         raise TypeError(f"amount: expected a number, found {type(amount).__qualname__}")
     seed, first = _arrays.integer(seed, "seed"), _arrays.integer(first, "first")
     moves = _arrays.direction(direction, channels)

@@ -114,6 +114,7 @@ def test_strides_do_not_matter(cpu: fsvae.Generator) -> None:
         (lambda g: fsvae.along(g.sample_latents(), np.full(128, 70_000, np.int32)), ValueError, "channel 0 of a dir"),
         (lambda g: fsvae.along(g.sample_latents(), np.zeros(128, np.int32), float("nan")), ValueError, "NaN times"),
         (lambda g: fsvae.along(g.sample_latents(), np.zeros(128, np.int32), "2"), TypeError, "amount: expected a num"),
+        (lambda g: fsvae.along(g.sample_latents(), np.zeros(128, np.int32), None), TypeError, "amount: expected a num"),
         (lambda g: fsvae.interpolate(np.zeros((1, 3), np.uint16), np.zeros((2, 3), np.uint16)), ValueError,
          "from 1 rows of rates to 2"),
     ],
