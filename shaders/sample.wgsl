@@ -7,7 +7,9 @@
 // The workgroup goes through the T time steps with all state in its memory: membranes of the two hidden
 // layers, the second one's spikes so far, and z. An invocation makes four hidden neurons at a time, or
 // one latent channel. Only the neuron that a channel draws has an effect, so of the last layer just that
-// one is computed: from rest, sixteen steps at a time, each weight read once for all of them.
+// one is computed, and not from rest: its last four steps decide nearly always, exactly, for the carry into
+// them lies between two known numbers (integer machine, section 7). Where they do not, the four before them
+// are computed, and so on.
 //
 // Joined in front: TIME_STEPS (T), LATENT (C), NEURONS (k), STREAM, ENCODED (1 for the posterior, 0 for
 // the prior), philox.wgsl, run.wgsl.
@@ -24,9 +26,9 @@ const LATENT_WORDS = (LATENT + 3u) / 4u * 4u;
 // Where in `network`:
 const SECOND_WEIGHTS = SECTIONS * LATENT * FIRST;           // after [SECTIONS * C, FIRST] of 4 outputs, [2C, SECOND] of 4 outputs
 const HIDDEN_NEURONS = SECOND_WEIGHTS + 2u * LATENT * SECOND; // [FIRST + SECOND, 2]: bias, threshold of 4
-const LAST_NEURONS = HIDDEN_NEURONS + 2u * (FIRST + SECOND);  // [C * k]: bias, threshold, 0, 0
+const LAST_NEURONS = HIDDEN_NEURONS + 2u * (FIRST + SECOND);  // [C * k]: bias, threshold, least and largest carry
 const LAST_WEIGHTS = LAST_NEURONS + LATENT * NEURONS;         // [C * k, SECOND] of 4 inputs
-const QUADS = (TIME_STEPS + 15u) / 16u * 4u; // of time steps
+const QUADS = (TIME_STEPS + 3u) / 4u; // of time steps
 
 // One buffer, because OpenGL ES promises four: hidden weights, neurons, last weights.
 @group(0) @binding(1) var<storage, read> network: array<vec4<i32>>;
@@ -37,7 +39,7 @@ const QUADS = (TIME_STEPS + 15u) / 16u * 4u; // of time steps
 var<workgroup> input_mask: array<atomic<u32>, SECTIONS * LATENT_MASKS>;
 var<workgroup> first_mask: array<atomic<u32>, FIRST_MASKS>;
 var<workgroup> second_mask: array<atomic<u32>, SECOND_MASKS>;
-// The second hidden layer's masks so far, [SECOND_MASKS, QUADS] of 4 time steps.
+// The second hidden layer's masks so far, [SECOND_MASKS, QUADS] of 4 time steps, the last one's first.
 var<workgroup> history: array<vec4<u32>, SECOND_MASKS * QUADS>;
 var<workgroup> first_carry: array<vec4<i32>, FIRST>;
 var<workgroup> second_carry: array<vec4<i32>, SECOND>;
@@ -48,10 +50,10 @@ struct Fired {
     spikes: u32, // a bit a neuron
 }
 
-// Four steps of one neuron.
-struct FiredSteps {
-    carry: i32,
-    spikes: u32, // a bit a step
+// What a neuron carries into a step is one of low..=high.
+struct Carry {
+    low: i32,
+    high: i32,
 }
 
 fn bits(spikes: vec4<bool>) -> u32 {
@@ -65,16 +67,16 @@ fn fire(carry: vec4<i32>, current: vec4<i32>, group: u32) -> Fired {
     return Fired(select(potential >> vec4(2u), vec4(0), spikes), bits(spikes));
 }
 
-fn fire_steps(carry: i32, current: vec4<i32>, unit: vec4<i32>) -> FiredSteps {
-    var rest = carry;
-    var spikes = 0u;
-    for (var s = 0u; s < 4u; s++) {
-        let potential = rest + current[s] + unit.x;
-        let spike = potential > unit.y;
-        rest = select(potential >> 2u, 0, spike);
-        spikes |= select(0u, 1u << s, spike);
-    }
-    return FiredSteps(rest, spikes);
+// The carry into a step from the one into the step before, whose current is `x`.
+fn next_carry(carry: Carry, x: i32, unit: vec4<i32>) -> Carry {
+    let low = carry.low + x;
+    let high = carry.high + x;
+    let some_spike = high > unit.y;
+    let all_spike = low > unit.y;
+    // What spikes leaves 0; no carry is larger than unit.w.
+    let least = select(low >> 2u, min(low >> 2u, 0), some_spike);
+    let largest = select(high >> 2u, unit.w, some_spike);
+    return Carry(select(least, 0, all_spike), select(largest, 0, all_spike));
 }
 
 // Four steps' share of the weights of one input, whose spikes are bit `at` of the steps' masks.
@@ -82,42 +84,50 @@ fn share(masks: vec4<u32>, at: u32, weight: i32) -> vec4<i32> {
     return vec4(weight) & -vec4<i32>((masks >> vec4(at)) & vec4(1u));
 }
 
+// Currents of a neuron of the last layer at four steps, the last one's first: those that are 4 * quad ago and more.
+fn four_currents(neuron: u32, quad: u32, bias: i32) -> vec4<i32> {
+    var currents = vec4(bias);
+    for (var m = 0u; m < SECOND_MASKS; m++) {
+        let masks = history[m * QUADS + quad];
+        let groups = min(8u, SECOND - 8u * m);
+        for (var g = 0u; g < groups; g++) {
+            let weights = network[LAST_WEIGHTS + neuron * SECOND + 8u * m + g];
+            currents += share(masks, 4u * g, weights.x) + share(masks, 4u * g + 1u, weights.y)
+                + share(masks, 4u * g + 2u, weights.z) + share(masks, 4u * g + 3u, weights.w);
+        }
+    }
+    return currents;
+}
+
 // Spike at `step` of neuron `neuron` of the last layer.
 fn drawn_spike(neuron: u32, step: u32) -> bool {
     let unit = network[LAST_NEURONS + neuron];
-    var carry = 0;
-    var spikes = 0u;
-    for (var start = 0u; start <= step; start += 16u) {
-        var a = vec4(0);
-        var b = vec4(0);
-        var c = vec4(0);
-        var d = vec4(0);
-        for (var m = 0u; m < SECOND_MASKS; m++) {
-            let at = m * QUADS + start / 4u;
-            let masks_a = history[at];
-            let masks_b = history[at + 1u];
-            let masks_c = history[at + 2u];
-            let masks_d = history[at + 3u];
-            let groups = min(8u, SECOND - 8u * m);
-            for (var g = 0u; g < groups; g++) {
-                let weights = network[LAST_WEIGHTS + neuron * SECOND + 8u * m + g];
-                for (var j = 0u; j < 4u; j++) {
-                    let bit = 4u * g + j;
-                    a += share(masks_a, bit, weights[j]);
-                    b += share(masks_b, bit, weights[j]);
-                    c += share(masks_c, bit, weights[j]);
-                    d += share(masks_d, bit, weights[j]);
+    let latest = four_currents(neuron, 0u, unit.x);
+    var low = 0;
+    var high = 0;
+    // Each turn looks back four steps more. The one that reaches the first step decides, for nothing is carried into it.
+    for (var quads = 1u; quads <= QUADS; quads++) {
+        var carry = Carry(unit.z, unit.w);
+        for (var quad = quads; quad > 0u; quad--) {
+            var currents = latest;
+            if (quad > 1u) {
+                currents = four_currents(neuron, quad - 1u, unit.x);
+            }
+            for (var s = 4u; s > 0u; s--) {
+                // What lies before the first step has no effect: it ends here.
+                if (4u * (quad - 1u) + s - 1u == step) {
+                    carry = Carry(0, 0);
                 }
+                low = carry.low + currents[s - 1u];
+                high = carry.high + currents[s - 1u];
+                carry = next_carry(carry, currents[s - 1u], unit);
             }
         }
-        let fired_a = fire_steps(carry, a, unit);
-        let fired_b = fire_steps(fired_a.carry, b, unit);
-        let fired_c = fire_steps(fired_b.carry, c, unit);
-        let fired_d = fire_steps(fired_c.carry, d, unit);
-        carry = fired_d.carry;
-        spikes |= (fired_a.spikes | (fired_b.spikes << 4u) | (fired_c.spikes << 8u) | (fired_d.spikes << 12u)) << start;
+        if (low > unit.y || high <= unit.y) {
+            break;
+        }
     }
-    return ((spikes >> step) & 1u) == 1u;
+    return low > unit.y;
 }
 
 // Puts the encoder's spike of channel `c` at `step` into the input.
@@ -198,10 +208,11 @@ fn sample(@builtin(local_invocation_index) own: u32, @builtin(workgroup_id) work
         workgroupBarrier();
 
         for (var m = own; m < SECOND_MASKS; m += WORKGROUP) {
-            // A whole vector: FXC refuses to write a component that is known at run time only.
-            let at = m * QUADS + step / 4u;
+            for (var q = QUADS - 1u; q > 0u; q--) {
+                history[m * QUADS + q] = vec4(history[m * QUADS + q - 1u].w, history[m * QUADS + q].xyz);
+            }
             let mask = atomicExchange(&second_mask[m], 0u);
-            history[at] = select(history[at], vec4(mask), vec4(0u, 1u, 2u, 3u) == vec4(step % 4u));
+            history[m * QUADS] = vec4(mask, history[m * QUADS].xyz);
         }
         for (var m = own; m < FIRST_MASKS; m += WORKGROUP) {
             atomicStore(&first_mask[m], 0u);

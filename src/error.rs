@@ -84,7 +84,7 @@ pub enum Error {
         present: String,
     },
     /// No variant of the kernels has this name.
-    #[error("expected a variant of the kernels (dense, branches or events), found \"{found}\"")]
+    #[error("expected a variant of the kernels (dense, branches, events or quads), found \"{found}\"")]
     Variant {
         /// The name.
         found: String,

@@ -1,6 +1,7 @@
 //! The network on integers: folding and rounding on the host, in double precision, the only place
 //! with floating point (integer machine, sections 2, 3 and 6).
 
+mod carry;
 mod rates;
 mod readout;
 mod sampler;
@@ -14,6 +15,7 @@ use crate::cpu::parallel::{for_each_chunk, in_pool};
 use crate::error::{CheckpointError, Result};
 use crate::family::RATES;
 use crate::floats::in_default_state;
+pub(crate) use carry::Carry;
 pub(crate) use rates::Rates;
 #[cfg(any(test, feature = "verify"))]
 pub(crate) use rates::logits;

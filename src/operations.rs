@@ -185,7 +185,7 @@ mod tests {
         Network::new(&checkpoint).expect("a network")
     }
 
-    /// The model cards' tables were made by `assets/operations.py` from 64 images of other draws: the dense numbers are
+    /// The model cards' tables were made by `python/fsvae/training/operations.py` from 64 images of other draws: the dense numbers are
     /// exact, the additions as near as the spikes of so few images are.
     #[test]
     fn counts_are_those_of_the_model_cards() {
@@ -218,7 +218,7 @@ mod tests {
         }
     }
 
-    /// What `assets/operations.py` counts of the same draws: `prior` and `decode` of the float network, watched, on
+    /// What `python/fsvae/training/operations.py` counts of the same draws: `prior` and `decode` of the float network, watched, on
     /// the latents of `fsvae generate --model mnist --seed 7 --count 16 --latents`.
     #[test]
     fn counts_of_the_same_draws_are_the_float_networks() {

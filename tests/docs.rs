@@ -13,9 +13,18 @@ use common::command::fsvae;
 use common::torch::Pth;
 
 /// Pages whose commands another test runs.
-const ELSEWHERE: [(&str, &str); 2] = [
+const ELSEWHERE: [(&str, &str); 3] = [
     ("examples/sharded.md", "tests/examples.rs runs its scripts"),
+    ("examples/distributed/README.md", "python/tests/test_distributed.py runs its programs"),
     ("benches/peers/README.md", "wants PyTorch; its programs are checked by tests/training"),
+];
+
+/// The programs of the Python package, which tests/training runs, and where their options are.
+const TRAINING: [(&str, &str); 4] = [
+    ("fsvae-train", "python/fsvae/training/options.py"),
+    ("fsvae-evaluate", "python/fsvae/training/evaluate.py"),
+    ("fsvae-fit-prior", "python/fsvae/training/fit_prior.py"),
+    ("fsvae-compare", "python/fsvae/training/compare.py"),
 ];
 
 /// What is not on every machine.
@@ -164,7 +173,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Programs that stand in for those that a page calls: `fsvae` and `cargo run` are the command under test; what else
-/// `cargo`, `pip` and `python` are asked for is written down, to be looked at.
+/// `cargo`, `pip`, `python` and the Python package's programs are asked for is written down, to be looked at.
 fn shims(folder: &Path) -> PathBuf {
     let bin = folder.join(".bin");
     fs::create_dir(&bin).expect("a folder");
@@ -186,7 +195,8 @@ fn shims(folder: &Path) -> PathBuf {
         ("git", "echo \"git $*\" >> .asked".into()),
         ("bash", "case \"$1\" in *.sh|.ci/run|fuzz/*) echo \"bash $*\" >> .asked;; *) exec /bin/bash \"$@\";; esac".into()),
     ];
-    for (name, script) in scripts {
+    let training = TRAINING.map(|(name, _)| (name, format!("echo \"{name} $*\" >> .asked")));
+    for (name, script) in scripts.into_iter().chain(training) {
         let path = bin.join(name);
         fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("written");
         #[cfg(unix)]
@@ -250,6 +260,13 @@ fn can_be_asked(page: &str, line: &str) {
     let words: Vec<&str> = line.split_whitespace().collect();
     let named = |option: &str| words.iter().position(|word| *word == option).and_then(|at| words.get(at + 1));
     let exists = |path: &str| assert!(root().join(path).exists(), "{page}: {line}: there is no {path}");
+    let has_options = |program: &str| {
+        exists(program);
+        let text = read(program);
+        for option in words.iter().filter(|word| word.starts_with("--")) {
+            assert!(text.contains(&format!("\"{option}\"")), "{page}: {line}: {program} has no {option}");
+        }
+    };
     if let Some(test) = named("--test") {
         exists(&format!("tests/{test}.rs"));
     }
@@ -271,13 +288,11 @@ fn can_be_asked(page: &str, line: &str) {
         ["pip", "install", ..] => {}
         ["node", program, ..] => exists(program),
         ["python", "-m", "pytest", folder, ..] => exists(folder),
-        ["python", program, ..] => {
-            exists(program);
-            let text = read(program);
-            for option in words.iter().filter(|word| word.starts_with("--")) {
-                assert!(text.contains(&format!("\"{option}\"")), "{page}: {line}: {program} has no {option}");
-            }
-        }
-        _ => panic!("{page}: nothing checks: {line}"),
+        ["python", program, ..] => has_options(program),
+        [name, ..] => match TRAINING.iter().find(|(program, _)| *program == name) {
+            Some((_, options)) => has_options(options),
+            None => panic!("{page}: nothing checks: {line}"),
+        },
+        [] => {}
     }
 }

@@ -79,7 +79,7 @@ fn variants_have_names() {
     let error = "fastest".parse::<Variant>().expect_err("no such variant");
     assert_eq!(
         error.to_string(),
-        "expected a variant of the kernels (dense, branches or events), found \"fastest\""
+        "expected a variant of the kernels (dense, branches, events or quads), found \"fastest\""
     );
     assert!(error.is_input());
 }

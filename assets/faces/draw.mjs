@@ -1,4 +1,4 @@
-// Draws the pixel-art faces that `faces` and `faces-esvae` are trained on, for assets/train.py.
+// Draws the pixel-art faces that `faces` and `faces-esvae` are trained on, for fsvae-train.
 //
 //     cd assets/faces && npm ci
 //     node draw.mjs faces16.npz                            # the seeds face-0 to face-25999

@@ -6,12 +6,13 @@
 (4, 32, 32, 1)
 """
 
+from ._bench import bench
 from ._devices import devices, verify
 from ._fsvae import __version__, models
 from ._generator import Generator, Operations
 from ._images import Images
-from ._latents import interpolate
 from ._network import Network
+from ._steering import along, direction, interpolate, mean_rates, rates_of
 from ._stream import Stream
 
 __all__ = [
@@ -21,8 +22,13 @@ __all__ = [
     "Operations",
     "Stream",
     "__version__",
+    "along",
+    "bench",
     "devices",
+    "direction",
     "interpolate",
+    "mean_rates",
     "models",
+    "rates_of",
     "verify",
 ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from operator import index
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
+
+_T = TypeVar("_T", bound=np.generic)
 
 LARGEST = 2**64 - 1
 
@@ -44,35 +46,42 @@ def integer(value: Any, name: str, least: int = 0, most: int = LARGEST) -> int:
 
 def pixels(value: Any, side: int, channels: int) -> Bytes:
     """Images `uint8 [n, h, w, c]` of a network."""
-    images = array(value, "images")
-    expected = f"uint8 [n, {side}, {side}, {channels}]"
-    if images.dtype != np.uint8:
-        raise TypeError(f"images: expected {expected}, found {_form(images)}")
-    if images.ndim != 4 or images.shape[1:] != (side, side, channels):
-        raise ValueError(f"images: expected {expected}, found {_form(images)}")
-    return _flat(images)
+    return _checked(array(value, "images"), "images", np.uint8, ("n", side, side, channels))
 
 
 def latents(value: Any, steps: int, channels: int) -> Bytes:
     """Latents `uint8 [n, T, C]` of a network, each 0 or 1; bool will do."""
     spikes = array(value, "latents")
-    expected = f"uint8 [n, {steps}, {channels}]"
     if spikes.dtype == np.bool_:
         spikes = spikes.astype(np.uint8)
-    if spikes.dtype != np.uint8:
-        raise TypeError(f"latents: expected {expected}, found {_form(spikes)}")
-    if spikes.ndim != 3 or spikes.shape[1:] != (steps, channels):
-        raise ValueError(f"latents: expected {expected}, found {_form(spikes)}")
-    return _flat(spikes)
+    return _checked(spikes, "latents", np.uint8, ("n", steps, channels))
 
 
-def _flat(values: Bytes) -> Bytes:
-    # A view of the base class: what is native knows no subclasses.
-    return np.ascontiguousarray(values).view(np.ndarray).reshape(-1)
+def rates(value: Any, name: str, channels: int | None = None) -> NDArray[np.uint16]:
+    """Rates `uint16 [n, C]`, of 65,536."""
+    return _checked(array(value, name), name, np.uint16, ("n", "C" if channels is None else channels))
 
 
-def _form(values: NDArray[Any]) -> str:
-    return f"{values.dtype} {list(values.shape)}"
+def direction(value: Any, channels: int) -> NDArray[np.int32]:
+    """A direction `int32 [C]`."""
+    return _checked(array(value, "direction"), "direction", np.int32, (channels,))
+
+
+def _checked(values: NDArray[Any], name: str, kind: type[_T], shape: tuple[int | str, ...]) -> NDArray[_T]:
+    """`values`, flat, if they are of this type and shape; what a name stands for may be any number."""
+    found = f"found {values.dtype} {list(values.shape)}"
+    expected = f"expected {np.dtype(kind)} [{', '.join(map(str, shape))}]"
+    if values.dtype != kind:
+        raise TypeError(f"{name}: {expected}, {found}")
+    sizes = zip(shape, values.shape, strict=False)
+    if values.ndim != len(shape) or any(size != there for size, there in sizes if not isinstance(size, str)):
+        raise ValueError(f"{name}: {expected}, {found}")
+    return _flat(values)
+
+
+def _flat(values: NDArray[_T]) -> NDArray[_T]:
+    # Of the base class, whatever it was: what is native knows no subclasses.
+    return np.ascontiguousarray(values).reshape(-1)
 
 
 def _kind(value: Any) -> str:

@@ -79,18 +79,32 @@ class Generator:
     def __repr__(self) -> str:
         return f"<fsvae.Generator of {self._network.info['origin']} on {self.backend}>"
 
-    def generate(self, seed: int = 0, first: int = 0, count: int = 1) -> Images:
-        """The images with the indices `first` to `first + count - 1`."""
-        seed, first, count = _range(seed, first, count)
-        return self._images(self._native.generate(seed, first, count), first)
+    def generate(self, seed: int = 0, first: int = 0, count: int = 1, *, rates: Any = None) -> Images:
+        """The images with the indices `first` to `first + count - 1`.
 
-    def sample_latents(self, seed: int = 0, first: int = 0, count: int = 1) -> NDArray[np.uint8]:
+        With `rates`, `uint16 [n, C]` of 65,536, the latents are drawn from these instead of the prior: index i has the
+        rates of row i mod n, whatever the range.
+        """
+        seed, first, count = _range(seed, first, count)
+        return self._images(self._native.generate(seed, first, count, self._rates(rates)), first)
+
+    def sample_latents(self, seed: int = 0, first: int = 0, count: int = 1, *, rates: Any = None) -> NDArray[np.uint8]:
         """The latents that `generate` draws."""
-        return self._latents(self._native.sample_latents(*_range(seed, first, count)))
+        seed, first, count = _range(seed, first, count)
+        return self._latents(self._native.sample_latents(seed, first, count, self._rates(rates)))
 
     def encode(self, images: Any, seed: int = 0, first: int = 0) -> NDArray[np.uint8]:
         """Latents of images, drawn from the posterior. The n-th image has index `first + n`."""
         return self._latents(self._native.encode(self._pixels(images), *_draw(seed, first)))
+
+    def encode_rates(self, images: Any, seed: int = 0, first: int = 0) -> NDArray[np.uint16]:
+        """How often each latent channel spikes for images, `uint16 [n, C]` of 65,536: of an ESVAE as its encoder says it,
+        of an FSVAE in the latents that `encode` draws.
+
+        `generate(rates=...)` draws from them, `fsvae.direction` makes a direction of two such arrays.
+        """
+        rates = self._native.encode_rates(self._pixels(images), *_draw(seed, first))
+        return rates.reshape(-1, self._latent_channels)
 
     def decode(self, latents: Any) -> Images:
         """The images of latents."""
@@ -149,12 +163,13 @@ class Generator:
         batch: int | None = None,
         *,
         count: int | None = None,
+        rates: Any = None,
         progress: bool = False,
     ) -> Stream:
         """Images as they come, in order: an iterator and an asynchronous iterator of `Images`.
 
         It goes on without end, or for `count` images. A few batches are made ahead; a slow consumer stops the device.
-        `progress` shows a bar, where tqdm is installed.
+        `rates` are those of `generate`. `progress` shows a bar, where tqdm is installed.
         """
         if count is None:
             seed, first = _draw(seed, first)
@@ -163,13 +178,17 @@ class Generator:
         if batch is not None:
             batch = _arrays.integer(batch, "batch", least=1)
         shape = self._side, self._side, self._channels
-        return Stream(self._native.stream(seed, first, count, batch), shape, count, progress)
+        native = self._native.stream(seed, first, count, batch, self._rates(rates))
+        return Stream(native, shape, count, progress)
 
     def _pixels(self, images: Any) -> _arrays.Bytes:
         return _arrays.pixels(images, self._side, self._channels)
 
     def _spikes(self, latents: Any) -> _arrays.Bytes:
         return _arrays.latents(latents, self._steps, self._latent_channels)
+
+    def _rates(self, rates: Any) -> NDArray[np.uint16] | None:
+        return None if rates is None else _arrays.rates(rates, "rates", self._latent_channels)
 
     def _images(self, flat: _arrays.Bytes, first: int | None = None) -> Images:
         size = self._side * self._side * self._channels

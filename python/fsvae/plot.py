@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ._generator import Generator
 from ._images import Images
-from ._latents import interpolate
+from ._steering import interpolate
 
 try:
     from matplotlib import pyplot

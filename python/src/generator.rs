@@ -1,9 +1,10 @@
 //! `Generator`.
 
 use std::num::NonZeroUsize;
+use std::ops::Bound::{Excluded, Included, Unbounded};
 
 use fsvae::gpu::{self, Gpu};
-use fsvae::{Job, Latents, LayerSpikes, Outputs, Part, operations};
+use fsvae::{Family, Job, Latents, LayerSpikes, Outputs, Part, Rates, operations};
 use numpy::{PyArray1, PyReadonlyArray1};
 use pollster::block_on;
 use pyo3::exceptions::PyValueError;
@@ -12,6 +13,7 @@ use pyo3::prelude::*;
 use crate::error::{both, python};
 use crate::network::Network;
 use crate::owned::Owned;
+use crate::steering;
 use crate::stream::Stream;
 use crate::wait::{aside, wait};
 
@@ -90,8 +92,15 @@ impl Generator {
         self.batch
     }
 
-    fn generate<'py>(&self, py: Python<'py>, seed: u64, first: u64, count: u64) -> PyResult<Bytes<'py>> {
-        let job = prior(seed, first, count)?;
+    fn generate<'py>(
+        &self,
+        py: Python<'py>,
+        seed: u64,
+        first: u64,
+        count: u64,
+        rates: Option<PyReadonlyArray1<'py, u16>>,
+    ) -> PyResult<Bytes<'py>> {
+        let job = self.drawn(seed, first, Some(count), rates)?;
         self.images(py, job)
     }
 
@@ -101,8 +110,9 @@ impl Generator {
         seed: u64,
         first: u64,
         count: u64,
+        rates: Option<PyReadonlyArray1<'py, u16>>,
     ) -> PyResult<Bytes<'py>> {
-        let job = prior(seed, first, count)?;
+        let job = self.drawn(seed, first, Some(count), rates)?;
         self.latents(py, job)
     }
 
@@ -114,6 +124,29 @@ impl Generator {
         first: u64,
     ) -> PyResult<Bytes<'py>> {
         self.latents(py, posterior(&pixels, seed, first)?)
+    }
+
+    /// The rates of images, flat `[n, C]`.
+    fn encode_rates<'py>(
+        &self,
+        py: Python<'py>,
+        pixels: PyReadonlyArray1<'py, u8>,
+        seed: u64,
+        first: u64,
+    ) -> PyResult<Bound<'py, PyArray1<u16>>> {
+        // As `fsvae::Generator::encode_rates`, but Ctrl-C ends it.
+        let job = posterior(&pixels, seed, first)?;
+        let architecture = self.network.architecture();
+        let latents = if architecture.family == Family::Esvae {
+            let spikes = self.run(py, job.giving(Outputs::spikes(["before_latent_layer"])))?.spikes.remove(0);
+            let words = spikes.words().to_vec();
+            Latents::from_words(architecture.time_steps, architecture.latent_channels, words)
+        } else {
+            let latents = self.run(py, job.giving(Outputs::latents()))?.latents;
+            Ok(latents.unwrap_or_else(|| unreachable!("latents are what the job gives")))
+        };
+        let rates = latents.and_then(|latents| Rates::of(&latents)).map_err(python)?;
+        Ok(PyArray1::from_slice(py, rates.as_slice()))
     }
 
     fn reconstruct<'py>(
@@ -149,7 +182,6 @@ impl Generator {
         self.spikes(py, Job::latents(&latents), layers, words, false)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "Python's own")]
     fn spikes_of_images<'py>(
         &self,
         py: Python<'py>,
@@ -192,11 +224,15 @@ impl Generator {
         Ok(sums)
     }
 
-    fn stream(&self, seed: u64, first: u64, count: Option<u64>, batch: Option<usize>) -> PyResult<Stream> {
-        let job = match count {
-            Some(count) => prior(seed, first, count)?,
-            None => Job::prior(seed, first..).map_err(python)?,
-        };
+    fn stream(
+        &self,
+        seed: u64,
+        first: u64,
+        count: Option<u64>,
+        batch: Option<usize>,
+        rates: Option<PyReadonlyArray1<'_, u16>>,
+    ) -> PyResult<Stream> {
+        let job = self.drawn(seed, first, count, rates)?;
         let job = batch.and_then(NonZeroUsize::new).map_or(job.clone(), |batch| job.batch(batch));
         let generator = self.generator.get()?;
         let task = generator.start(job).map_err(python)?;
@@ -214,6 +250,25 @@ impl Generator {
             network: network.clone(),
             generator: Owned::new(generator, on_gpu),
         }
+    }
+
+    /// Images of consecutive indices, drawn from the prior, or from rates, flat `[n, C]`.
+    fn drawn(
+        &self,
+        seed: u64,
+        first: u64,
+        count: Option<u64>,
+        rates: Option<PyReadonlyArray1<'_, u16>>,
+    ) -> PyResult<Job<'static>> {
+        let end = match count {
+            None => Unbounded,
+            Some(0) => Excluded(first),
+            Some(count) => Included(last(first, count)?),
+        };
+        let range = (Included(first), end);
+        let Some(rates) = rates else { return Job::prior(seed, range).map_err(python) };
+        let rates = steering::rates(self.network.architecture().latent_channels, &rates)?;
+        Job::rates(&rates, seed, range).map(Job::into_owned).map_err(python)
     }
 
     fn run(&self, py: Python<'_>, job: Job<'_>) -> PyResult<Part> {
@@ -275,11 +330,6 @@ fn last(first: u64, count: u64) -> PyResult<u64> {
     first.checked_add(count.saturating_sub(1)).ok_or_else(|| {
         PyValueError::new_err(format!("{count} images from index {first} on pass {}", u64::MAX))
     })
-}
-
-fn prior(seed: u64, first: u64, count: u64) -> PyResult<Job<'static>> {
-    let last = last(first, count)?;
-    if count == 0 { Job::prior(seed, first..first) } else { Job::prior(seed, first..=last) }.map_err(python)
 }
 
 fn builder(network: &fsvae::Network, batch: Option<NonZeroUsize>) -> fsvae::Builder<'_> {

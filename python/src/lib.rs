@@ -1,12 +1,14 @@
 //! The native module `fsvae._fsvae`: a thin wall around the library. It takes flat bytes and gives flat arrays; shapes,
 //! types and other people's arrays are the matter of the Python beside it.
 
+mod bench;
 mod devices;
 mod error;
 mod generator;
 mod network;
 mod owned;
 mod picture;
+mod steering;
 mod stream;
 mod verify;
 mod wait;
@@ -16,13 +18,17 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _fsvae {
     #[pymodule_export]
+    use super::bench::bench;
+    #[pymodule_export]
     use super::devices::devices;
     #[pymodule_export]
     use super::generator::Generator;
     #[pymodule_export]
     use super::network::{Network, models};
     #[pymodule_export]
-    use super::picture::{interpolate, png};
+    use super::picture::png;
+    #[pymodule_export]
+    use super::steering::{along, direction, interpolate, interpolate_rates, mean_rates, rates_of};
     #[pymodule_export]
     use super::stream::Stream;
     #[pymodule_export]

@@ -15,7 +15,9 @@ use crate::wait::aside;
 #[pyclass(frozen, module = "fsvae._fsvae")]
 pub(crate) struct Network {
     pub(crate) network: fsvae::Network,
-    origin: String,
+    pub(crate) origin: String,
+    /// SHA-256 of the file.
+    pub(crate) sha256: String,
     parameters: usize,
 }
 
@@ -29,7 +31,8 @@ const STATE_DICT: &str = "state_dict";
 
 fn round(checkpoint: &Checkpoint<'_>, origin: &str) -> Result<Network, fsvae::Error> {
     let network = fsvae::Network::new(checkpoint)?;
-    Ok(Network { network, origin: origin.into(), parameters: checkpoint.parameters() })
+    let sha256 = fsvae::bench::digest(checkpoint.as_bytes());
+    Ok(Network { network, origin: origin.into(), sha256, parameters: checkpoint.parameters() })
 }
 
 #[pymethods]
@@ -86,6 +89,7 @@ impl Network {
         });
         let info = PyDict::new(py);
         info.set_item("origin", &self.origin)?;
+        info.set_item("sha256", &self.sha256)?;
         info.set_item("family", architecture.family.name())?;
         info.set_item("parameters", self.parameters)?;
         info.set_item("image_side", architecture.image_side())?;

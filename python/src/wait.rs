@@ -1,5 +1,6 @@
 //! Waiting without the GIL, but not longer than a moment without a look at Ctrl-C.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
@@ -52,23 +53,45 @@ pub(crate) fn aside<T: Send + 'static>(
     py: Python<'_>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> PyResult<T> {
+    aside_telling(py, |_: &mut dyn FnMut(Infallible)| work(), |news| match news {})
+}
+
+enum Said<N, T> {
+    News(N),
+    Done(thread::Result<T>),
+}
+
+/// The same of work that tells how it gets on. Once nobody waits for it, it ends with what it tells next.
+pub(crate) fn aside_telling<N: Send + 'static, T: Send + 'static>(
+    py: Python<'_>,
+    work: impl FnOnce(&mut dyn FnMut(N)) -> T + Send + 'static,
+    mut hear: impl FnMut(N) -> PyResult<()>,
+) -> PyResult<T> {
     // Callers do many short works in a row.
     py.check_signals()?;
-    let (tell, told) = channel();
+    let (say, said) = channel();
     let run = move || {
+        let mut tell = |news| {
+            if say.send(Said::News(news)).is_err() {
+                // No panic: nothing is printed, and the thread ends.
+                resume_unwind(Box::new("nobody waits"));
+            }
+        };
+        let done = catch_unwind(AssertUnwindSafe(|| work(&mut tell)));
         // Nobody may be there any more.
-        let _ = tell.send(catch_unwind(AssertUnwindSafe(work)));
+        let _ = say.send(Said::Done(done));
     };
     thread::Builder::new().name("fsvae-aside".into()).spawn(run)?;
-    let told = std::sync::Mutex::new(told);
+    let said = std::sync::Mutex::new(said);
     loop {
-        let done = py.detach(|| {
-            let told = told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            told.recv_timeout(MOMENT)
+        let heard = py.detach(|| {
+            let said = said.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            said.recv_timeout(MOMENT)
         });
-        match done {
-            Ok(Ok(output)) => return Ok(output),
-            Ok(Err(panic)) => resume_unwind(panic),
+        match heard {
+            Ok(Said::News(news)) => hear(news)?,
+            Ok(Said::Done(Ok(output))) => return Ok(output),
+            Ok(Said::Done(Err(panic))) => resume_unwind(panic),
             Err(RecvTimeoutError::Timeout) => py.check_signals()?,
             Err(RecvTimeoutError::Disconnected) => unreachable!("the thread tells before it ends"),
         }

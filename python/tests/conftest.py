@@ -16,9 +16,20 @@ ROOT = Path(__file__).resolve().parents[2]
 #: How many adapters must be there: CI says so.
 REQUIRED = int(os.environ.get("FSVAE_REQUIRE_ADAPTERS", "0"))
 
+#: The random models, which `FSVAE_WRITE_MODELS=DIRECTORY cargo test --test conformance -- --ignored` writes.
+RANDOM = os.environ.get("FSVAE_MODELS")
+
 
 def digest(array: Any) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def open_network(name: str) -> fsvae.Network:
+    if name.isdigit():
+        return fsvae.Network.open(Path(RANDOM or "", f"{name}.safetensors"))
+    # Not every model is in the package.
+    bundled = name in fsvae.models()
+    return fsvae.Network.open(name if bundled else ROOT / f"assets/{name}/{name}.safetensors")
 
 
 def picture(name: str, side: int, channels: int) -> np.ndarray:

@@ -63,6 +63,7 @@ calls = {
     "decode": lambda: generator.decode(latents),
     "operations": lambda: generator.operations(count=1_000_000),
     "stream": lambda: sum(len(images) for images in generator.stream()),
+    "bench": lambda: fsvae.bench("mnist", "cpu", plan="thorough"),
     "verify": lambda: fsvae.verify("cpu", rounds=1000),
 }
 generator.generate()
@@ -93,7 +94,7 @@ def interrupted(call: str) -> float:
 
 
 @unix
-@pytest.mark.parametrize("call", ["generate", "encode", "decode", "operations", "stream", "verify"])
+@pytest.mark.parametrize("call", ["generate", "encode", "decode", "operations", "stream", "bench", "verify"])
 def test_ctrl_c_ends_a_call(call: str) -> None:
     # A busy machine may take its time once, but not always.
     taken: list[float] = []

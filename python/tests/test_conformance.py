@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
-from conftest import ROOT, adapters, digest, picture
+from conftest import RANDOM, ROOT, adapters, digest, open_network, picture
 
 import fsvae
 
 ROWS = [line.split() for line in (ROOT / "tests/conformance.rows").read_text().splitlines()]
 LAYERS = [line.split() for line in (ROOT / "src/verify/layers.rows").read_text().splitlines()]
-#: The random models, which `FSVAE_WRITE_MODELS=DIRECTORY cargo test --test conformance -- --ignored` writes.
-RANDOM = os.environ.get("FSVAE_MODELS")
 #: Rows of a model of the package that are looked at on an adapter, and of a random one.
 FEW = 6
 
@@ -22,14 +17,6 @@ FEW = 6
 def networks() -> list[str]:
     names = list(dict.fromkeys(row[0] for row in ROWS))
     return [name for name in names if RANDOM or not name.isdigit()]
-
-
-def open_network(name: str) -> fsvae.Network:
-    if name.isdigit():
-        return fsvae.Network.open(Path(RANDOM or "", f"{name}.safetensors"))
-    # Not every model is in the package.
-    bundled = name in fsvae.models()
-    return fsvae.Network.open(name if bundled else ROOT / f"assets/{name}/{name}.safetensors")
 
 
 def check(generator: fsvae.Generator, rows: list[list[str]]) -> None:

@@ -23,7 +23,7 @@ def test_the_package() -> None:
 
 
 def test_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = (ROOT / "python/README.md").read_text()
+    text = (ROOT / "python/PACKAGE.md").read_text()
     block = text.split("```python\n")[1].split("```")[0]
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}

@@ -88,10 +88,10 @@ fn api(name: &str) -> String {
     written.map_or_else(|| part(name), |(_, written)| written.into())
 }
 
-/// The driver's version, with its name where that is not the adapter's, too.
+/// The driver's version, with its name where that is not the adapter's in the line, too.
 fn driver(adapter: &Adapter) -> String {
     let driver = part(&without_asides(&adapter.driver));
-    let named = adapter.name.to_lowercase();
+    let named = without_asides(&adapter.name).to_lowercase();
     match driver.split_once(' ') {
         Some((first, rest)) if named.contains(&first.to_lowercase()) => rest.into(),
         _ => driver,

@@ -24,6 +24,8 @@ pub(super) enum Kernels {
     Branches,
     /// Inputs that spike are found by their bits
     Events,
+    /// The decoder goes step by step and adds spikes only
+    Quads,
 }
 
 impl Kernels {
@@ -33,6 +35,7 @@ impl Kernels {
             Kernels::Dense => Variant::Dense,
             Kernels::Branches => Variant::Branches,
             Kernels::Events => Variant::Events,
+            Kernels::Quads => Variant::Quads,
             Kernels::Auto => {
                 let found = found(gpu.info(), network.architecture());
                 let worthwhile = count >= WORTHWHILE;

@@ -1,11 +1,11 @@
 //! Twin of `shaders/sample.wgsl`: the autoregressive prior or posterior and its draws
 //! (integer machine, sections 4 and 5).
 
-use super::layer::{Layer, bits, fire, receive};
+use super::layer::{Layer, bits, receive};
 use super::linear_lif::{V, prepare};
 use super::spikes::Spikes;
 use super::vectors::{Aligned, Processor, Vectors, Work};
-use crate::network::SpikingLayer;
+use crate::network::{Carry, SpikingLayer};
 use crate::philox::Draws;
 
 /// The three layers of the prior or the posterior.
@@ -18,6 +18,7 @@ pub(crate) struct Sampler {
     last: Aligned,
     last_bias: Vec<i32>,
     last_threshold: Vec<i32>,
+    last_carries: Vec<Carry>,
     /// k
     neurons: usize,
 }
@@ -40,6 +41,7 @@ impl Sampler {
             last: Aligned::new(&rows),
             last_bias: last.bias.clone(),
             last_threshold: last.threshold.clone(),
+            last_carries: last.carry_bounds().collect(),
             neurons: last.outputs / channels,
         }
     }
@@ -70,7 +72,7 @@ impl Work for Image<'_> {
         // The second layer's spikes so far, `[steps, vectors]`.
         let vectors = sampler.second.blocks() * V;
         let mut history = vec![S::Mask::default(); steps * vectors];
-        let mut drawn = Drawn::new(s, sampler, vectors);
+        let drawn = Drawn { sampler, rows: sampler.last.vectors(s), vectors };
 
         let mut previous = vec![0; z.width];
         for step in 0..steps {
@@ -130,37 +132,22 @@ impl<'a, S: Vectors> Membranes<'a, S> {
     }
 }
 
-/// The last layer. Neurons that are not drawn have no effect on anything, so a neuron is only brought up to date,
-/// from the step it was left at, when it is drawn.
+/// The last layer. A neuron that is not drawn has no effect on anything, and the last steps decide one that is.
 struct Drawn<'a, S: Vectors> {
     sampler: &'a Sampler,
     rows: &'a [S::Vector],
     /// Vectors of a row.
     vectors: usize,
-    carry: Vec<i32>,
-    next_step: Vec<u8>,
 }
 
-impl<'a, S: Vectors> Drawn<'a, S> {
-    #[inline(always)]
-    fn new(s: S, sampler: &'a Sampler, vectors: usize) -> Self {
-        let neurons = sampler.last_bias.len();
-        Drawn {
-            sampler,
-            rows: sampler.last.vectors(s),
-            vectors,
-            carry: vec![0; neurons],
-            next_step: vec![0; neurons],
-        }
-    }
-
+impl<S: Vectors> Drawn<'_, S> {
     /// Whether a neuron spikes at `step`; `history` are its inputs up to then.
     #[inline(always)]
-    fn spike(&mut self, s: S, neuron: usize, step: usize, history: &[S::Mask]) -> bool {
+    fn spike(&self, s: S, neuron: usize, step: usize, history: &[S::Mask]) -> bool {
+        let Sampler { last_bias, last_threshold, last_carries, .. } = self.sampler;
         let row = &self.rows[neuron * self.vectors..][..self.vectors];
-        let mut spike = false;
-        for missing in usize::from(self.next_step[neuron])..=step {
-            let inputs = &history[missing * self.vectors..][..self.vectors];
+        let current = |step: usize| {
+            let inputs = &history[step * self.vectors..][..self.vectors];
             // Several sums at once: an addition need not wait for the one before.
             let mut sums = [s.splat(0); V];
             for (inputs, weights) in inputs.chunks_exact(V).zip(row.chunks_exact(V)) {
@@ -168,11 +155,8 @@ impl<'a, S: Vectors> Drawn<'a, S> {
                     sums[v] = s.add_where(inputs[v], sums[v], weights[v]);
                 }
             }
-            let sum = s.sum(s.add(s.add(sums[0], sums[1]), s.add(sums[2], sums[3])));
-            let Sampler { last_bias, last_threshold, .. } = self.sampler;
-            spike = fire(&mut self.carry[neuron], last_bias[neuron] + sum, last_threshold[neuron]);
-        }
-        self.next_step[neuron] = step as u8 + 1;
-        spike
+            last_bias[neuron] + s.sum(s.add(s.add(sums[0], sums[1]), s.add(sums[2], sums[3])))
+        };
+        Carry::decide(last_carries[neuron], last_threshold[neuron], step, current)
     }
 }

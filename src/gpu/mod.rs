@@ -26,6 +26,7 @@ mod sources;
 mod steps;
 mod target;
 mod timing;
+mod transposed;
 mod variant;
 
 pub use adapters::{

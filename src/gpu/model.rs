@@ -4,10 +4,11 @@ use std::sync::OnceLock;
 
 use super::device::Gpu;
 use super::kernels::{
-    GroupedLayer, Kernel, LayerBuffers, conv_lif, conv_transpose_lif, image_lif, layer_constants, linear_lif,
-    readout, rgba, tiles,
+    GroupedLayer, Kernel, LayerBuffers, conv_lif, image_lif, layer_constants, linear_lif, readout, rgba,
+    tiles,
 };
-use super::sampler::{self, Sampler};
+use super::sampler::{self, Sampler, Source};
+use super::transposed::{self, Transposed};
 use super::variant::Variant;
 use crate::architecture::Architecture;
 use crate::aside::aside;
@@ -22,9 +23,8 @@ pub(crate) struct Model {
     pub(crate) variant: Variant,
     pub(super) prior: Sampler,
     pub(super) linear: wgpu::ComputePipeline,
-    pub(super) conv_transpose: wgpu::ComputePipeline,
     pub(super) decoder_input: LayerBuffers,
-    pub(super) decoder: Vec<LayerBuffers>,
+    pub(super) decoder: Vec<Transposed>,
     pub(super) readout: wgpu::ComputePipeline,
     pub(super) readout_buffers: readout::Buffers,
     encoder: OnceLock<EncoderModel>,
@@ -47,26 +47,20 @@ impl Model {
         let architecture = &network.architecture;
         let layers = layer_constants(architecture.time_steps, variant);
         let ((draw, prior), read) = (sampler::prior(network), readout::constants(&network.readout));
-        let [prior, linear, conv_transpose, readout] = compile(
-            gpu,
-            [
-                (draw, prior),
-                (&linear_lif::KERNEL, layers.to_vec()),
-                (&conv_transpose_lif::KERNEL, layers.to_vec()),
-                (&readout::KERNEL, read.to_vec()),
-            ],
-        )
-        .await?;
+        let kernels =
+            [(draw, prior), (&linear_lif::KERNEL, layers.to_vec()), (&readout::KERNEL, read.to_vec())];
+        let workgroup_bytes = gpu.device.limits().max_compute_workgroup_storage_size;
+        let transposed = transposed::sources(network, variant, workgroup_bytes);
+        let ([prior, linear, readout], pipelines) = compile(gpu, kernels, &transposed).await?;
         gpu.checked(|| {
             trace!("fsvae.upload");
-            let decoder = network.decoder.iter().enumerate();
+            let decoder = network.decoder.iter().zip(&transposed).zip(pipelines).enumerate();
             Model {
                 gpu: gpu.clone(),
                 network: network.clone(),
                 variant,
                 prior: Sampler::prior(gpu, network, prior),
                 linear,
-                conv_transpose,
                 decoder_input: LayerBuffers::new(
                     gpu,
                     "fsvae.decoder_input",
@@ -74,9 +68,7 @@ impl Model {
                     0,
                 ),
                 decoder: decoder
-                    .map(|(i, layer)| {
-                        LayerBuffers::new(gpu, "fsvae.decoder", &GroupedLayer::new(layer), 2 << i)
-                    })
+                    .map(|(i, ((layer, source), pipeline))| Transposed::new(gpu, layer, i, source, pipeline))
                     .collect(),
                 readout,
                 readout_buffers: readout::Buffers::new(gpu, &network.readout, architecture.image_side()),
@@ -101,8 +93,9 @@ impl Model {
     /// Compiles the kernels that present images, the first time.
     pub(crate) async fn prepare_presenters(&self) -> Result<()> {
         if self.presenters.iter().any(|made| made.get().is_none()) {
-            let compiled = compile(&self.gpu, PRESENTERS.map(|kernel| (kernel, self.presented()))).await?;
-            for (place, made) in self.presenters.iter().zip(compiled) {
+            let compiled =
+                compile(&self.gpu, PRESENTERS.map(|kernel| (kernel, self.presented())), &[]).await?;
+            for (place, made) in self.presenters.iter().zip(compiled.0) {
                 let _ = place.set(made);
             }
         }
@@ -150,13 +143,14 @@ impl EncoderModel {
         let layer = |layer: &GroupedLayer, side| LayerBuffers::new(gpu, "fsvae.encoder", layer, side);
         let (draw, posterior) = sampler::posterior(network);
         let layers = layer_constants(architecture.time_steps, model.variant);
-        let [image, conv, sampler] = compile(
+        let ([image, conv, sampler], _) = compile(
             gpu,
             [
                 (&image_lif::KERNEL, constants.to_vec()),
                 (&conv_lif::KERNEL, layers.to_vec()),
                 (draw, posterior),
             ],
+            &[],
         )
         .await?;
         gpu.checked(|| EncoderModel {
@@ -174,25 +168,49 @@ impl EncoderModel {
 }
 
 /// Compiles several kernels, each on a thread of its own where there are threads: drivers take their time, and whoever
-/// awaits this does something else.
+/// awaits this does something else. Of `more`, where the same comes again, there is one pipeline.
 async fn compile<const N: usize>(
     gpu: &Gpu,
-    kernels: [(&'static Kernel, Vec<(&'static str, u32)>); N],
-) -> Result<[wgpu::ComputePipeline; N]> {
-    let pending = kernels.map(|(kernel, constants)| {
-        let gpu = gpu.clone();
+    kernels: [Source; N],
+    more: &[Source],
+) -> Result<([wgpu::ComputePipeline; N], Vec<wgpu::ComputePipeline>)> {
+    let mut unlike: Vec<Source> = kernels.into();
+    for source in more {
+        if !unlike.iter().any(|other| same(other, source)) {
+            unlike.push(source.clone());
+        }
+    }
+    let begin = |(kernel, constants): &Source| {
+        let (gpu, kernel, constants) = (gpu.clone(), *kernel, constants.clone());
         aside(move || {
             trace!("fsvae.compile");
             gpu.watch(|| kernel.pipeline(&gpu, &constants))
         })
-    });
-    let mut pipelines = Vec::new();
-    for compiled in pending {
-        let (pipeline, verdict) = compiled.await?;
-        verdict.await?;
-        pipelines.push(pipeline);
+    };
+    // All are begun before one is waited for.
+    let pending: Vec<_> = unlike.iter().map(begin).collect();
+    // None goes on behind the caller's back, not even where one fails.
+    let mut compiled = Vec::new();
+    for pending in pending {
+        compiled.push(match pending.await {
+            Ok((pipeline, verdict)) => verdict.await.map(|()| pipeline),
+            Err(error) => Err(error),
+        });
     }
-    pipelines.try_into().map_or_else(|_| unreachable!("a pipeline for each kernel"), Ok)
+    let mut pipelines = compiled.into_iter().collect::<Result<Vec<_>>>()?;
+    let of = |source: &Source| {
+        let all = unlike.iter().zip(&pipelines);
+        all.filter(|(other, _)| same(other, source)).map(|(_, pipeline)| pipeline.clone()).next()
+    };
+    let rest = more.iter().filter_map(of).collect();
+    pipelines.truncate(N);
+    pipelines
+        .try_into()
+        .map_or_else(|_| unreachable!("a pipeline for each kernel"), |first| Ok((first, rest)))
+}
+
+fn same(a: &Source, b: &Source) -> bool {
+    a.0.name == b.0.name && a.1 == b.1
 }
 
 /// The checkpoint flattens the 2x2 map channel, y, x; the kernels' maps are pixel by pixel.

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use wgpu::BufferUsages as Usage;
 
-use super::kernels::{Pass, conv_lif, conv_transpose_lif, image_lif, linear_lif, readout, sample};
+use super::kernels::{Pass, conv_lif, image_lif, linear_lif, readout, sample};
 use super::limits::{ImageBytes, capacity};
 use super::model::{EncoderModel, Model};
 use crate::error::Result;
@@ -61,7 +61,7 @@ impl Plan {
             vec![linear_lif::pass(gpu, &model.linear, &model.decoder_input, &latents, &maps[0])];
         for (i, layer) in model.decoder.iter().enumerate() {
             let (input, output) = (&maps[i % 2], &maps[(i + 1) % 2]);
-            decoder.push(conv_transpose_lif::pass(gpu, &model.conv_transpose, layer, input, output));
+            decoder.push(layer.pass(gpu, input, output));
         }
         let input = &maps[model.decoder.len() % 2];
         let readouts = readout::passes(gpu, &model.readout, &model.readout_buffers, input, &pixels);

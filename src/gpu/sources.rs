@@ -1,10 +1,10 @@
 //! The kernels of a network as text, for people who read, profile or reuse them.
 
-use super::kernels::{
-    Kernel, ROW, conv_lif, conv_transpose_lif, image_lif, layer_constants, linear_lif, readout, rgba, tiles,
-};
+use super::kernels::{Kernel, ROW, conv_lif, image_lif, layer_constants, linear_lif, readout, rgba, tiles};
 use super::sampler;
+use super::transposed;
 use super::variant::Variant;
+use crate::architecture::decoder_name;
 use crate::network::Network;
 
 /// A kernel as it is compiled for a network.
@@ -32,7 +32,18 @@ pub fn kernels(network: &Network) -> Vec<KernelSource> {
         add(kernel, Some(kind), &constants);
     }
     for variant in Variant::ALL {
-        for kernel in [&linear_lif::KERNEL, &conv_transpose_lif::KERNEL, &conv_lif::KERNEL] {
+        if variant == Variant::Quads {
+            // The other layers are as with the variant before.
+            let layers = transposed::sources(network, variant, u32::MAX);
+            for (i, (kernel, constants)) in layers.iter().enumerate() {
+                add(kernel, Some(&decoder_name(i, architecture.depth())), constants);
+            }
+            continue;
+        }
+        for (kernel, constants) in &transposed::sources(network, variant, u32::MAX)[..1] {
+            add(kernel, Some(variant.name()), constants);
+        }
+        for kernel in [&linear_lif::KERNEL, &conv_lif::KERNEL] {
             add(kernel, Some(variant.name()), &layer_constants(steps, variant));
         }
     }

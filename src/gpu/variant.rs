@@ -17,11 +17,14 @@ pub enum Variant {
     /// Inputs that are not silent are found by their bits in a mask.
     #[default]
     Events = 2,
+    /// Transposed convolutions go step by step, and add spikes only; the other layers are as with `Events`. So is a
+    /// layer whose masks do not fit the device's workgroup memory.
+    Quads = 3,
 }
 
 impl Variant {
     /// Every variant there is.
-    pub const ALL: [Variant; 3] = [Variant::Dense, Variant::Branches, Variant::Events];
+    pub const ALL: [Variant; 4] = [Variant::Dense, Variant::Branches, Variant::Events, Variant::Quads];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -29,6 +32,19 @@ impl Variant {
             Variant::Dense => "dense",
             Variant::Branches => "branches",
             Variant::Events => "events",
+            Variant::Quads => "quads",
+        }
+    }
+
+    /// Those that `shaders/gather.wgsl` has a way of its own for.
+    #[cfg(any(test, feature = "verify"))]
+    pub(crate) const GATHERS: [Variant; 3] = [Variant::Dense, Variant::Branches, Variant::Events];
+
+    /// What `shaders/gather.wgsl` calls its way.
+    pub(crate) fn gather(self) -> u32 {
+        match self {
+            Variant::Quads => Variant::Events as u32,
+            other => other as u32,
         }
     }
 }

@@ -87,6 +87,8 @@ impl Trial {
         let images = self.pictures.len().min(plan.capacity);
         let variant = Some(variant.name());
         let (encoding, generation) = (plan.encoding(encoder), plan.generation());
+        // Variants have kernels of their own.
+        let kernels: Vec<&str> = encoding.iter().chain(&generation).map(|(pass, _)| pass.kernel).collect();
         let sizes: Vec<u64> =
             self.layers.iter().map(|layer| 4 * (layer.shape.words() * images) as u64).collect();
         let found = submit(gpu, sizes.iter().sum(), |commands, readback| {
@@ -107,23 +109,24 @@ impl Trial {
             at += size as usize / 4;
             found[start..at].to_vec()
         });
-        Ok(self.outcomes(variant, images, found))
+        Ok(self.outcomes(variant, images, kernels.into_iter().zip(found)))
     }
 
     pub(super) fn on_cpu(&self, processor: Processor) -> [Vec<Outcome>; 2] {
         let found = traces(&Cpu::on(processor, &self.network), &self.pictures);
-        self.outcomes(Some(processor.name()), self.pictures.len(), found.into_iter())
+        let kernels = self.layers.iter().map(|layer| layer.kernel);
+        self.outcomes(Some(processor.name()), self.pictures.len(), kernels.zip(found))
     }
 
     fn outcomes(
         &self,
         variant: Option<&'static str>,
         images: usize,
-        found: impl Iterator<Item = Vec<u32>>,
+        found: impl Iterator<Item = (&'static str, Vec<u32>)>,
     ) -> [Vec<Outcome>; 2] {
-        let outcome = |layer: &Expected, found| Outcome {
+        let outcome = |layer: &Expected, (kernel, found)| Outcome {
             name: Name {
-                kernel: layer.kernel,
+                kernel,
                 variant,
                 layer: Some(Layer { model: self.model.into(), layer: layer.name.clone() }),
                 input: format!("{}, seed {}, images 0 to {}", self.what, known::SEED, images - 1),

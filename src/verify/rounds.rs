@@ -218,7 +218,7 @@ impl Verification {
                 let trial = Trial::new("a random network", what, network, 3, subject.reference());
                 match subject {
                     Subject::Gpu(gpu) => {
-                        let variant = Variant::ALL[(round as usize + 2) % 3];
+                        let variant = Variant::ALL[(round as usize + 2) % Variant::ALL.len()];
                         trial.on_gpu(&trial.load(gpu, variant).await?).await?.into()
                     }
                     Subject::Cpu(processors) => all_processors(processors, &trial),
@@ -310,7 +310,7 @@ async fn trained(subject: &Subject, images: usize) -> Result<Vec<Trained>> {
     for (at, (name, network)) in bundled()?.into_iter().enumerate() {
         let trial = Trial::new(name, "trained".into(), network, images, subject.reference());
         let loaded = match subject {
-            Subject::Gpu(gpu) => Some(trial.load(gpu, Variant::ALL[(at + 2) % 3]).await?),
+            Subject::Gpu(gpu) => Some(trial.load(gpu, Variant::ALL[(at + 2) % Variant::ALL.len()]).await?),
             Subject::Cpu(_) => None,
         };
         models.push(Trained { trial, loaded });

@@ -1,4 +1,4 @@
-"""The same network as assets/network.py, unfused: a loop over time steps around PyTorch's own layers and autograd.
+"""The same network as fsvae.training.network, unfused: a loop over time steps around PyTorch's own layers and autograd.
 
 Slow and plain on purpose, to hold the fused kernels against. Takes the parameters of a `network.FSVAE`.
 """

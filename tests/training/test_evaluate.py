@@ -1,8 +1,6 @@
-"""assets/evaluate.py, assets/operations.py, and that fsvae runs what was trained as PyTorch does."""
-import os
+"""`fsvae-evaluate`, its counts, `fsvae-compare`, and that fsvae runs what was trained as PyTorch does."""
+import json
 import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,17 +8,11 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-import compare
-import evaluate
-import network
-import operations
-import train
-from pictures import InputError
-from test_training import SMALL, shapes
+from command_line import FSVAE, ROOT, needs_fsvae
+from fsvae.training import checkpoint, compare, evaluate, layers, network, operations, runtime, train
+from fsvae.training.errors import InputError
+from small import SMALL, shapes
 
-ROOT = Path(__file__).parents[2]
-FSVAE = Path(os.environ.get("FSVAE", ROOT / "target" / "release" / "fsvae"))
-needs_fsvae = pytest.mark.skipif(not FSVAE.exists(), reason="cargo build --release makes the command line")
 COUNT, SEED = 40, 7
 
 
@@ -34,13 +26,11 @@ def trained(tmp_path_factory):
     return out, data
 
 
-@needs_fsvae
-def test_fsvae_and_the_trained_network_agree_on_the_same_draws(trained, tmp_path):
+def test_fsvae_and_the_trained_network_agree_on_the_same_draws(trained):
     model, _ = trained
-    subprocess.run([FSVAE, "generate", "--model", model, "--seed", str(SEED), "--count", str(COUNT),
-                    "--latents", tmp_path / "z.safetensors", "--out", tmp_path / "{index}.png"], check=True)
-    z = load_file(tmp_path / "z.safetensors")["z"].float().transpose(0, 1)  # [T, n, C]
-    net = evaluate.load(model)
+    generator = runtime.generator(model, "cpu")
+    z = torch.from_numpy(generator.sample_latents(SEED, count=COUNT)).float().transpose(0, 1)  # [T, n, C]
+    net = checkpoint.load(model)
     draws = torch.stack([torch.stack([compare.draws(SEED, index, t, 0, net.latent, net.k) for index in range(COUNT)])
                          for t in range(net.steps)])
     inputs, drawn = net.prior.roll(draws, torch.float32)
@@ -48,20 +38,56 @@ def test_fsvae_and_the_trained_network_agree_on_the_same_draws(trained, tmp_path
     assert torch.equal(drawn, z)
     with torch.no_grad():
         pixels = evaluate.pictures.pixels(net.decode(z))
-    for index in range(COUNT):
-        made = np.asarray(Image.open(tmp_path / f"{index}.png")).astype(int)
-        assert np.abs(made - pixels[index, 0]).max() <= 1
+    made = np.asarray(generator.generate(SEED, count=COUNT)).astype(int)
+    assert np.abs(made[..., 0] - pixels[:, 0]).max() <= 1
 
 
-@needs_fsvae
-def test_the_plain_network_agrees_too(trained):
+@pytest.mark.parametrize("kind", ["generated", "reconstructed"])
+def test_the_plain_network_agrees_too(kind, trained, tmp_path, capsys):
+    model, data = trained
+    arguments = [str(model), "--backend", "cpu"]
+    if kind == "reconstructed":
+        for index, image in enumerate(np.load(data)["test"]):
+            Image.fromarray(image).save(tmp_path / f"{index:02}.png")
+        arguments += ["--images", str(tmp_path)]
+    with pytest.raises(SystemExit) as exit:
+        compare.main(arguments)
+    assert not exit.value.code and f"40 images: 0 of {40 * 4 * 8} latent spikes differ" in capsys.readouterr().out
+
+
+def test_the_plain_network_tells_another_one(trained, tmp_path, capsys, monkeypatch):
+    """Other weights behind the same name: the comparison fails."""
     model, _ = trained
-    done = subprocess.run([sys.executable, ROOT / "assets" / "compare.py", model, "--fsvae", FSVAE], capture_output=True, text=True)
-    assert done.returncode == 0 and f"40 images: 0 of {40 * 4 * 8} latent spikes differ" in done.stdout
+    changed = load_file(model)
+    changed["prior.layers.2.weight"] = -changed["prior.layers.2.weight"]
+    save_file(changed, tmp_path / "changed.safetensors")
+    right = compare.load_file
+    monkeypatch.setattr(compare, "load_file", lambda _: right(tmp_path / "changed.safetensors"))
+    with pytest.raises(SystemExit) as exit:
+        compare.main([str(model), "--backend", "cpu"])
+    assert exit.value.code == 1 and "40 images: 0 of" not in capsys.readouterr().out
 
 
-@needs_fsvae
-def test_the_card_gets_what_was_measured(trained, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("arguments, message", [
+    (["nowhere.safetensors"], "nowhere.safetensors"),
+    ([str(ROOT / "assets/faces-esvae/faces-esvae.safetensors")], "expected an FSVAE, found no prior.layers.2.weight"),
+    (["{model}", "--count", "0"], "--count: expected at least 1, found 0"),
+    (["{model}", "--images", "{folder}"], "expected a folder of pictures, found none"),
+    (["{model}", "--images", "{large}"], "large.png: expected [16, 16, 1], found [20, 20, 1]"),
+], ids=["no file", "another family", "no image", "no picture", "another size"])
+def test_what_cannot_be_compared_is_one_line(arguments, message, trained, tmp_path, capsys):
+    empty, large = tmp_path / "empty", tmp_path / "large"
+    empty.mkdir()
+    large.mkdir()
+    Image.fromarray(shapes(1, 20)[0]).save(large / "large.png")
+    names = {"{model}": trained[0], "{folder}": empty, "{large}": large}
+    with pytest.raises(SystemExit) as exit:
+        compare.main(["--backend", "cpu", *(str(names.get(argument, argument)) for argument in arguments)])
+    error = capsys.readouterr().err
+    assert exit.value.code == 2 and message in error and len(error.splitlines()) == 1
+
+
+def test_the_card_gets_what_was_measured(trained, tmp_path, capsys):
     model, data = trained
     features, side = 5, 16
     torch.manual_seed(2)
@@ -75,20 +101,30 @@ def test_the_card_gets_what_was_measured(trained, tmp_path, monkeypatch, capsys)
     np.savez(tmp_path / "statistics.npz", mu=mu, sigma=sigma)
     card = tmp_path / "card.md"
     card.write_text(f"before\n{evaluate.BEGIN}\nold\n{evaluate.END}\nafter\n")
-    arguments = [model, "--data", data, "--fsvae", FSVAE, "--samples", 50, "--images", 40, "--counted", 8, "--card", card,
+    arguments = [model, "--data", data, "--backend", "cpu", "--samples", 50, "--images", 40, "--counted", 8, "--card", card,
                  "--autoencoder", tmp_path / "autoencoder.safetensors", "--statistics", tmp_path / "statistics.npz"]
-    monkeypatch.setattr(sys, "argv", ["evaluate.py", *map(str, arguments)])
-    evaluate.main()
+    evaluate.main([*map(str, arguments)])
     text = card.read_text()
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
     assert capsys.readouterr().out.strip() in text
     figure = lambda start: float(next(line for line in text.splitlines() if line.startswith(start)).split("|")[2])
     assert 0 < figure("| reconstruction MSE, first 40 test images") < 0.5
     distance = figure("| Frechet autoencoder distance, 50 samples")
-    made = evaluate.samples(FSVAE, model, 50)
+    made = evaluate.samples(runtime.generator(model, "cpu"), 50)
     assert abs(distance - evaluate.faed(tmp_path / "autoencoder.safetensors", tmp_path / "statistics.npz", made)) < 0.06
     own = evaluate.faed(tmp_path / "autoencoder.safetensors", tmp_path / "statistics.npz", real)
     assert abs(own) < 1e-6 < distance
+
+
+@needs_fsvae
+def test_the_error_is_that_of_the_command_line(trained, tmp_path):
+    model, data = trained
+    images = np.load(data)["test"]
+    for index, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / f"{index:02}.png")
+    done = subprocess.run([FSVAE, "reconstruct", tmp_path, "--model", model, "--backend", "cpu", "--json"], capture_output=True, check=True)
+    expected = json.loads(done.stdout)["mean_squared_error"]
+    assert abs(evaluate.reconstruction_error(runtime.generator(model, "cpu"), images[..., None]) - expected) < 1e-9
 
 
 def test_frechet_distance_of_known_gaussians():
@@ -117,9 +153,9 @@ def test_inception_features_come_from_a_torchscript_file(tmp_path):
 
 def additions_one_by_one(layer, x):
     """Every pair of a spike and a weight it meets, counted with loops over positions."""
-    if isinstance(layer, network.Linear):
+    if isinstance(layer, layers.Linear):
         return x.sum().item() * layer.weight.shape[0]
-    transposed = isinstance(layer, network.Deconv)
+    transposed = isinstance(layer, layers.Deconv)
     outputs, side = layer.weight.shape[1 if transposed else 0], x.shape[2]
     count = 0
     for _, _, a, b in x.nonzero().tolist():
@@ -132,7 +168,7 @@ def additions_one_by_one(layer, x):
 
 
 @pytest.mark.parametrize("layer, shape", [
-    (network.Linear(6, 5), (7, 6)), (network.Conv(3, 5), (4, 3, 8, 8)), (network.Deconv(3, 5), (4, 3, 4, 4)),
+    (layers.Linear(6, 5), (7, 6)), (layers.Conv(3, 5), (4, 3, 8, 8)), (layers.Deconv(3, 5), (4, 3, 4, 4)),
 ], ids=["linear", "convolution", "transposed"])
 def test_additions_are_those_that_spikes_cause(layer, shape):
     x = (torch.rand(shape, generator=torch.Generator().manual_seed(1)) < 0.3).float()
@@ -145,7 +181,7 @@ def test_operations_of_a_network_add_up():
     net = network.FSVAE(side=8, channels=1, steps=4, latent=6, k=3, width=4).eval()
     generator = torch.Generator().manual_seed(1)
     rows = operations.generation(net, 5, generator)
-    names = [name for name, module in net.named_modules() if isinstance(module, network.Layer)]
+    names = [name for name, module in net.named_modules() if isinstance(module, layers.Layer)]
     expected = {name for name in names if name.split(".")[0] in ("prior", "decoder_input", "decoder", "final_layer")}
     assert set(rows) == expected | {"final_layer.1"}
     first = rows["prior.layers.0"]
@@ -158,15 +194,13 @@ def test_operations_of_a_network_add_up():
 @pytest.mark.parametrize("arguments, message", [
     (["nowhere.safetensors", "--data", "{data}"], "nowhere.safetensors: not a readable safetensors file"),
     (["{model}", "--data", "nowhere.npz"], "nowhere.npz: no such file"),
-    (["{model}", "--data", "{data}", "--fsvae", "/nowhere/fsvae"], "--fsvae: cannot run /nowhere/fsvae"),
     (["{model}", "--data", "{data}", "--autoencoder", "a"], "--autoencoder and --statistics: expected both or none"),
     (["{model}", "--data", "{data}", "--images", "1"], "--images: expected at least 2, found 1"),
 ], ids=lambda value: None if isinstance(value, list) else value[:30])
-def test_bad_input_is_one_line(arguments, message, trained, monkeypatch, capsys):
+def test_bad_input_is_one_line(arguments, message, trained, capsys):
     names = {"{model}": trained[0], "{data}": trained[1]}
-    monkeypatch.setattr(sys, "argv", ["evaluate.py", *(str(names.get(argument, argument)) for argument in arguments)])
     with pytest.raises(SystemExit) as exit:
-        evaluate.main()
+        evaluate.main([str(names.get(argument, argument)) for argument in arguments])
     error = capsys.readouterr().err
     assert exit.value.code == 2 and message in error and len(error.splitlines()) == 1
 

@@ -1,13 +1,11 @@
-"""assets/fit_prior.py: the sample layer gets the moments of the encoder's rates."""
+"""`fsvae-fit-prior`: the sample layer gets the moments of the encoder's rates."""
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
-import fit_prior
-import train
-from pictures import InputError
-from test_training import SMALL, shapes
+from fsvae.training import fit_prior, train
+from small import SMALL, shapes
 
 
 def rates(weight, bias, count=200_000):
@@ -47,9 +45,10 @@ def test_only_the_sample_layer_changes(tmp_path):
     assert changed == {"sample_layer.0.weight", "sample_layer.0.bias"}
 
 
-def test_an_fsvae_is_refused(tmp_path):
+def test_an_fsvae_is_refused(tmp_path, capsys):
     data, model = tmp_path / "shapes.npz", tmp_path / "m.safetensors"
     np.savez(data, train=shapes(16))
     train.train(train.parse(["--data", str(data), "--out", str(model), "--images", "8", *SMALL]))
-    with pytest.raises(InputError, match="expected an ESVAE"):
+    with pytest.raises(SystemExit, match="2"):
         fit_prior.main([str(model), "--data", str(data), "--out", str(model)])
+    assert "expected an ESVAE" in capsys.readouterr().err

@@ -2,9 +2,8 @@
 import pytest
 import torch
 
-import lif
-import network
 import plain
+from fsvae.training import lif, losses, network
 
 SIZES = [
     dict(side=8, channels=1, steps=5, latent=6, k=3, width=4),
@@ -63,7 +62,7 @@ def test_gradients_equal_the_plain_network_in_double(size, kernels):
     net.zero_grad(set_to_none=True)
 
     reconstructed, q, p = net(images, torch.Generator().manual_seed(3), dtype=torch.float64)
-    found = (reconstructed - images).square().mean() + network.mmd(q, p)
+    found = (reconstructed - images).square().mean() + losses.mmd(q, p)
     found.backward()
 
     assert abs(found.item() - expected.item()) < 1e-12
@@ -90,7 +89,7 @@ def test_gradients_of_esvae_equal_the_plain_network_in_double(size, kernels):
     net.zero_grad(set_to_none=True)
 
     reconstructed, q, p = net(images, torch.Generator().manual_seed(3), dtype=torch.float64)
-    found = (reconstructed - images).square().mean() + weight * network.gaussian_mmd(q, p)
+    found = (reconstructed - images).square().mean() + weight * losses.gaussian_mmd(q, p)
     found.backward()
 
     assert abs(found.item() - expected.item()) < 1e-12
@@ -152,9 +151,9 @@ def test_scheduled_sampling_replaces_only_where_told():
 
 def test_losses_are_the_papers():
     q, p = torch.rand(2, 7, 3, 4, 5, dtype=torch.float64)
-    assert torch.isclose(network.mmd(q, p), plain.mmd(q, p))
-    assert network.mmd(q, q) == 0 and network.kld(q, q) == 0
+    assert torch.isclose(losses.mmd(q, p), plain.mmd(q, p))
+    assert losses.mmd(q, q) == 0 and losses.kld(q, q) == 0
     a, b = torch.full((1, 1, 1, 1), 0.25), torch.full((1, 1, 1, 1), 0.5)
     expected = 0.25 * torch.tensor(0.5).log() + 0.75 * torch.tensor(1.5).log()
-    assert torch.isclose(network.kld(a, b), expected)
+    assert torch.isclose(losses.kld(a, b), expected)
 

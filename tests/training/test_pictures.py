@@ -1,5 +1,4 @@
 """Training sees of every picture the pixels that `fsvae` sees, and of every folder and zip the same pictures."""
-import io
 import json
 import os
 import struct
@@ -12,13 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import pictures
 import zoo
-from pictures import InputError
+from command_line import FSVAE, needs_fsvae
+from fsvae.training import pictures
+from fsvae.training.errors import InputError
 
-ROOT = Path(__file__).parents[2]
-FSVAE = Path(os.environ.get("FSVAE", ROOT / "target" / "release" / "fsvae"))
-needs_fsvae = pytest.mark.skipif(not FSVAE.exists(), reason="cargo build --release makes the command line")
 GREY = np.tile((np.arange(32) * 8).astype(np.uint8), (32, 1))
 
 
@@ -197,7 +194,7 @@ def test_errors_name_the_archive_and_what_is_in_it(tmp_path):
 
 def test_an_error_is_one_line_of_train(tmp_path):
     write(tmp_path / "photos", {"1.png": zoo.encoded(GREY, "png"), "broken\n.tif": zoo.encoded(GREY, "tiff")[:1000]})
-    done = subprocess.run([sys.executable, ROOT / "assets" / "train.py", "--data", tmp_path / "photos", "--out", tmp_path / "m.safetensors",
+    done = subprocess.run([sys.executable, "-m", "fsvae.training.train", "--data", tmp_path / "photos", "--out", tmp_path / "m.safetensors",
                            "--minutes", "1"], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and "broken\\n.tif: not a readable picture" in done.stderr, done.stderr

@@ -1,21 +1,18 @@
 """fsvae reads what torch.save writes: the digests are those of the safetensors twin, or the refusal says what to do."""
 import argparse
 import copy
-import os
 import subprocess
 from collections import OrderedDict
-from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
-import network
+from command_line import FSVAE, needs_fsvae
+from fsvae.training import network
 
-ROOT = Path(__file__).parents[2]
-FSVAE = Path(os.environ.get("FSVAE", ROOT / "target" / "release" / "fsvae"))
-pytestmark = pytest.mark.skipif(not FSVAE.exists(), reason="cargo build --release makes the command line")
+pytestmark = needs_fsvae
 
 
 @pytest.fixture(scope="module")
@@ -151,8 +148,8 @@ def test_what_is_refused(net, tmp_path, monkeypatch):
         return tmp_path / name
 
     refused(saved(state, _use_new_zipfile_serialization=False), "PyTorch file of the old format", "save it again with PyTorch 1.6")
-    refused(saved(net), "a whole module (`network.FSVAE`)", "save the state_dict: torch.save(net.state_dict()")
-    refused(saved({"epoch": 3, "model": net}), "`network.FSVAE`", "no code of a file is run", "save the state_dict")
+    refused(saved(net), "a whole module (`fsvae.training.network.FSVAE`)", "save the state_dict: torch.save(net.state_dict()")
+    refused(saved({"epoch": 3, "model": net}), "`fsvae.training.network.FSVAE`", "no code of a file is run", "save the state_dict")
     refused(saved({"model": state, "args": argparse.Namespace(lr=1)}), "`argparse.Namespace`", "save the state_dict")
     refused(saved(state, pickle_protocol=4), "protocol 4, expected 2")
     refused(saved(state["prior.layers.0.weight"]), "no dictionary of tensors with names")

@@ -1,12 +1,10 @@
-"""assets/train.py as a user runs it: files, budgets, kills, bad input."""
+"""`fsvae-train` as a user runs it: files, budgets, kills, bad input."""
 import csv
-import os
 import signal
 import subprocess
 import sys
 import time
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,51 +12,12 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-import train
-from pictures import InputError
-
-TRAIN = Path(__file__).parents[2] / "assets" / "train.py"
-SMALL = ["--batch", "8", "--latent", "8", "--k", "3", "--width", "4", "--time-steps", "4", "--threads", "1", "--device", "cpu"]
-
-
-def shapes(count, side=16, channels=()):
-    """Bright rectangles on black."""
-    random = np.random.default_rng(5)
-    images = np.zeros((count, side, side, *channels), np.uint8)
-    for image in images:
-        x, y, w, h = random.integers(1, side // 2, 4)
-        image[y:y + h, x:x + w] = random.integers(100, 256, channels or None)
-    return images
-
-
-@pytest.fixture
-def data(tmp_path):
-    path = tmp_path / "shapes.npz"
-    np.savez(path, train=shapes(64), test=shapes(40))
-    return path
+from fsvae.training.errors import InputError
+from small import SMALL, equal, shapes
 
 
 def command(*arguments):
-    return [sys.executable, str(TRAIN), *map(str, arguments)]
-
-
-@pytest.fixture
-def run(capsys):
-    """Trains in this process, which saves importing PyTorch again, and gives what was printed."""
-    handlers = {name: signal.getsignal(name) for name in (signal.SIGTERM, signal.SIGINT)}
-
-    def run(*arguments):
-        train.train(train.parse([*map(str, arguments)]))
-        return capsys.readouterr().out
-
-    yield run
-    for name, handler in handlers.items():
-        signal.signal(name, handler)
-
-
-def equal(a, b):
-    a, b = load_file(a), load_file(b)
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+    return [sys.executable, "-m", "fsvae.training.train", *map(str, arguments)]
 
 
 def wait_for(process, what):

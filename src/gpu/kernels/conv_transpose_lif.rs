@@ -33,7 +33,7 @@ mod tests {
     use crate::cpu::conv_transpose_lif::{conv_transpose_lif as twin, prepare};
     use crate::cpu::spikes::Spikes;
     use crate::cpu::vectors::Processor;
-    use crate::gpu::kernels::{GroupedLayer, layer_constants};
+    use crate::gpu::kernels::{GroupedLayer, LayerSizes, conv_transpose_quads as quads, layer_constants};
     use crate::gpu::testing::{cases, grouped, layer, results, run, spike_trains, storage, variants};
     use crate::gpu::variant::Variant;
     use crate::network::SpikingLayer;
@@ -55,11 +55,18 @@ mod tests {
         steps: usize,
         side: usize,
     ) -> Vec<u32> {
-        let pipeline = KERNEL.pipeline(gpu, &layer_constants(steps, variant));
         let buffers = LayerBuffers::new(gpu, "test", &GroupedLayer::new(layer), side);
         let input = storage(gpu, &grouped(trains, layer.inputs));
         let output = results(gpu, IMAGES * 4 * side * side * layer.outputs.next_multiple_of(4));
-        run(gpu, &pass(gpu, &pipeline, &buffers, &input, &output), IMAGES, &output)
+        let sizes = LayerSizes::of(layer, side);
+        let pass = if variant == Variant::Quads && quads::workgroup_bytes(steps, sizes) <= 16 << 10 {
+            let pipeline = quads::KERNEL.pipeline(gpu, &quads::constants(steps, sizes));
+            quads::pass(gpu, &pipeline, &buffers, &input, &output)
+        } else {
+            let pipeline = KERNEL.pipeline(gpu, &layer_constants(steps, variant));
+            pass(gpu, &pipeline, &buffers, &input, &output)
+        };
+        run(gpu, &pass, IMAGES, &output)
     }
 
     proptest! {

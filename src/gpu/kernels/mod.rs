@@ -3,6 +3,7 @@
 
 pub(crate) mod conv_lif;
 pub(crate) mod conv_transpose_lif;
+pub(crate) mod conv_transpose_quads;
 pub(crate) mod image_lif;
 pub(crate) mod linear_lif;
 #[cfg(any(test, feature = "verify"))]
@@ -53,7 +54,7 @@ pub(crate) const GATHER: &str = include_str!("../../../shaders/gather.wgsl");
 
 /// The constants in front of a layer's kernel.
 pub(crate) fn layer_constants(time_steps: usize, variant: Variant) -> [(&'static str, u32); 2] {
-    [("TIME_STEPS", time_steps as u32), ("GATHER", variant as u32)]
+    [("TIME_STEPS", time_steps as u32), ("GATHER", variant.gather())]
 }
 
 /// What the host knows of a shader. Tests reflect the shader and compare.
@@ -242,15 +243,32 @@ pub(crate) struct LayerBuffers {
     weights: wgpu::Buffer,
 }
 
-impl LayerBuffers {
+impl LayerSizes {
     /// `side` is the height and width of a convolution's input, 0 for a linear layer.
-    pub(crate) fn new(gpu: &Gpu, label: &str, layer: &GroupedLayer, side: usize) -> Self {
-        let sizes = LayerSizes {
+    fn new(layer: &GroupedLayer, side: usize) -> Self {
+        LayerSizes {
             inputs: if side == 0 { layer.taps * layer.inputs } else { layer.inputs } as u32,
             outputs: layer.outputs as u32,
             side: side as u32,
             padding: 0,
-        };
+        }
+    }
+
+    /// Of a convolution.
+    pub(crate) fn of(layer: &SpikingLayer, side: usize) -> Self {
+        LayerSizes {
+            inputs: layer.inputs.div_ceil(4) as u32,
+            outputs: layer.outputs.div_ceil(4) as u32,
+            side: side as u32,
+            padding: 0,
+        }
+    }
+}
+
+impl LayerBuffers {
+    /// `side` is the height and width of a convolution's input, 0 for a linear layer.
+    pub(crate) fn new(gpu: &Gpu, label: &str, layer: &GroupedLayer, side: usize) -> Self {
+        let sizes = LayerSizes::new(layer, side);
         let neurons: Vec<[i32; 4]> =
             std::iter::once(bytemuck::cast(sizes)).chain(layer.neurons.iter().copied()).collect();
         let storage = wgpu::BufferUsages::STORAGE;

@@ -6,8 +6,8 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 
 use super::{
-    Binding, Kernel, LayerSizes, conv_lif, conv_transpose_lif, image_lif, layer_constants, linear_lif,
-    philox_words, readout, resample, rgba, sample, sample_rates, tiles,
+    Binding, Kernel, LayerSizes, conv_lif, conv_transpose_lif, conv_transpose_quads, image_lif,
+    layer_constants, linear_lif, philox_words, readout, resample, rgba, sample, sample_rates, tiles,
 };
 use crate::gpu::roofline;
 use crate::gpu::variant::Variant;
@@ -25,6 +25,13 @@ pub(crate) fn kernels() -> Vec<(&'static Kernel, Vec<(&'static str, u32)>)> {
             for variant in Variant::ALL {
                 kernels.push((kernel, layer_constants(steps as usize, variant).to_vec()));
             }
+        }
+        for (inputs, outputs, side) in [(1, 1, 2), (9, 8, 16), (64, 32, 2)] {
+            let sizes = LayerSizes { inputs, outputs, side, padding: 0 };
+            kernels.push((
+                &conv_transpose_quads::KERNEL,
+                conv_transpose_quads::constants(steps as usize, sizes).into(),
+            ));
         }
         for channels in [1, 3] {
             kernels.push((&image_lif::KERNEL, vec![("TIME_STEPS", steps), ("IMAGE_CHANNELS", channels)]));
@@ -140,6 +147,11 @@ fn bindings_and_workgroups_are_what_the_host_thinks() {
             "sample" => sample::workgroup_bytes(constants[1].1 as usize, constants[0].1 as usize),
             "sample_rates" => sample_rates::workgroup_bytes(constants[1].1 as usize),
             "readout" => readout::WORKGROUP_BYTES,
+            "conv_transpose_quads" => {
+                let [steps, inputs, outputs, side] = [0, 1, 2, 3].map(|at| constants[at].1);
+                let sizes = LayerSizes { inputs, outputs, side, padding: 0 };
+                conv_transpose_quads::workgroup_bytes(steps as usize, sizes)
+            }
             _ => 0,
         };
         assert!(bytes as usize <= promised, "{}: {bytes} bytes of workgroup memory", kernel.name);
@@ -175,6 +187,11 @@ fn structs_have_the_hosts_offsets() {
     ];
     assert_eq!(offsets(&linear_lif::KERNEL, &steps, "Layer"), layer);
     assert_eq!(offsets(&conv_transpose_lif::KERNEL, &steps, "Layer"), layer);
+    let sizes = LayerSizes { inputs: 9, outputs: 8, side: 16, padding: 0 };
+    assert_eq!(
+        offsets(&conv_transpose_quads::KERNEL, &conv_transpose_quads::constants(16, sizes), "Layer"),
+        layer
+    );
     let run = [
         offset_of!(sample::Run, seed),
         offset_of!(sample::Run, first),

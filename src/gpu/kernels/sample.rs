@@ -60,7 +60,7 @@ pub(crate) fn constants(
 pub(crate) fn workgroup_bytes(latent_channels: usize, time_steps: usize) -> usize {
     let (first, second) = (2 * latent_channels, 4 * latent_channels);
     let masks = [2 * latent_channels.div_ceil(32), first.div_ceil(32), second.div_ceil(32)];
-    let words = [second.div_ceil(32) * time_steps.next_multiple_of(16), first, second];
+    let words = [second.div_ceil(32) * time_steps.next_multiple_of(4), first, second];
     masks.iter().chain(&words).map(|words| 4 * words.next_multiple_of(4)).sum()
 }
 
@@ -89,9 +89,8 @@ pub(crate) fn buffer(gpu: &Gpu, layers: &[SpikingLayer; 3]) -> wgpu::Buffer {
     for grouped in &hidden {
         numbers.extend_from_slice(grouped.neurons.as_flattened());
     }
-    numbers.extend(
-        last.bias.iter().zip(&last.threshold).flat_map(|(bias, threshold)| [*bias, *threshold, 0, 0]),
-    );
+    let neurons = last.bias.iter().zip(&last.threshold).zip(last.carry_bounds());
+    numbers.extend(neurons.flat_map(|((bias, threshold), carry)| [*bias, *threshold, carry.low, carry.high]));
     numbers.extend_from_slice(&last.weights);
     constant_buffer(gpu, "fsvae.sampler", &numbers, wgpu::BufferUsages::STORAGE)
 }

@@ -7,7 +7,7 @@ use crate::cpu::image_lif::image_lif;
 use crate::cpu::linear_lif::{self as linear, linear_lif};
 use crate::cpu::spikes::Spikes;
 use crate::cpu::vectors::Processor;
-use crate::gpu::kernels::{self, GroupedLayer, Kernel, LayerBuffers, layer_constants};
+use crate::gpu::kernels::{self, GroupedLayer, Kernel, LayerBuffers, LayerSizes, layer_constants};
 use crate::gpu::{Gpu, Variant};
 use crate::network::SpikingLayer;
 
@@ -15,6 +15,7 @@ pub(super) fn kernel(part: Part) -> &'static Kernel {
     match part {
         Part::Convolution => &kernels::conv_lif::KERNEL,
         Part::Transposed => &kernels::conv_transpose_lif::KERNEL,
+        Part::Quads => &kernels::conv_transpose_quads::KERNEL,
         Part::Image => &kernels::image_lif::KERNEL,
         _ => &kernels::linear_lif::KERNEL,
     }
@@ -70,7 +71,8 @@ pub(super) fn cases(part: Part, random: &mut Random, steps: usize) -> Vec<Box<dy
     vec![
         case([33, 70], [257, 300], 2, Scale::Small),
         case([33, 70], [33, 70], 8, Scale::Large),
-        case([33, 70], [1, 70], 8, Scale::Small),
+        // Masks of few outputs' inputs would be larger than the workgroup memory that every device has.
+        case([33, 70], if part == Part::Quads { [33, 70] } else { [1, 70] }, 8, Scale::Small),
         case([1, 32], [1, 20], 4, Scale::Small),
         case([1, 8], [1, 12], 2, Scale::Large),
     ]
@@ -81,7 +83,7 @@ impl Layer {
     fn output_side(&self) -> usize {
         match self.part {
             Part::Linear => 1,
-            Part::Transposed => 2 * self.side,
+            Part::Transposed | Part::Quads => 2 * self.side,
             _ => self.side / 2,
         }
     }
@@ -100,7 +102,7 @@ impl Layer {
         };
         match self.part {
             Part::Convolution => conv_lif(&convolution::prepare(processor, layer), &trains, *side).to_words(),
-            Part::Transposed => {
+            Part::Transposed | Part::Quads => {
                 conv_transpose_lif(&transposed::prepare(processor, layer), &trains, *side).to_words()
             }
             _ => {
@@ -116,6 +118,10 @@ impl Case for Layer {
     fn constants(&self, variant: Variant) -> Vec<(&'static str, u32)> {
         match self.part {
             Part::Image => kernels::image_lif::constants(&self.layer, self.steps).to_vec(),
+            Part::Quads => {
+                let sizes = LayerSizes::of(&self.layer, self.side);
+                kernels::conv_transpose_quads::constants(self.steps, sizes).to_vec()
+            }
             _ => layer_constants(self.steps, variant).to_vec(),
         }
     }
@@ -152,6 +158,7 @@ impl Case for Layer {
         let pass = match self.part {
             Part::Convolution => kernels::conv_lif::pass,
             Part::Transposed => kernels::conv_transpose_lif::pass,
+            Part::Quads => kernels::conv_transpose_quads::pass,
             Part::Image => kernels::image_lif::pass,
             _ => kernels::linear_lif::pass,
         };

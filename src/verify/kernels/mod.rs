@@ -21,6 +21,7 @@ pub(super) enum Part {
     Linear,
     Convolution,
     Transposed,
+    Quads,
     Image,
     Readout,
     Prior,
@@ -33,10 +34,11 @@ pub(super) enum Part {
 }
 
 impl Part {
-    pub(super) const ALL: [Part; 12] = [
+    pub(super) const ALL: [Part; 13] = [
         Part::Philox,
         Part::Linear,
         Part::Transposed,
+        Part::Quads,
         Part::Convolution,
         Part::Image,
         Part::Readout,
@@ -54,7 +56,9 @@ impl Part {
 
     pub(super) fn kernel(self) -> &'static Kernel {
         match self {
-            Part::Linear | Part::Convolution | Part::Transposed | Part::Image => layers::kernel(self),
+            Part::Linear | Part::Convolution | Part::Transposed | Part::Quads | Part::Image => {
+                layers::kernel(self)
+            }
             Part::Readout => &crate::gpu::kernels::readout::KERNEL,
             Part::Prior | Part::Posterior => &crate::gpu::kernels::sample::KERNEL,
             Part::Rates => &crate::gpu::kernels::sample_rates::KERNEL,
@@ -78,7 +82,7 @@ impl Part {
         // The first round has more steps than a block of the sampler, and not a multiple of 4.
         let steps = [21, 16, 32, 9, 1, 30][round as usize % 6];
         match self {
-            Part::Linear | Part::Convolution | Part::Transposed | Part::Image => {
+            Part::Linear | Part::Convolution | Part::Transposed | Part::Quads | Part::Image => {
                 layers::cases(self, random, steps)
             }
             Part::Readout => readout::cases(random, steps),
@@ -118,7 +122,8 @@ enum Results {
 /// Compares a kernel in all its variants, each with the same numbers.
 pub(super) async fn on_gpu(gpu: &Gpu, part: Part, seed: u64, round: u32) -> Result<Vec<Vec<Outcome>>> {
     let kernel = part.kernel();
-    let variants = if kernel.parts.contains(&GATHER) { &Variant::ALL[..] } else { &Variant::ALL[..1] };
+    let variants =
+        if kernel.parts.contains(&GATHER) { &Variant::GATHERS[..] } else { &Variant::GATHERS[..1] };
     let cases = part.cases(seed, round);
     let expected: Vec<Vec<u32>> = cases.iter().map(|case| case.on_cpu(Processor::get())).collect();
     let mut all = Vec::new();

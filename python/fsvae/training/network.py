@@ -4,99 +4,19 @@
 Written from the papers, with the tensor names and shapes of their reference implementations, so that both they and
 fsvae load what is trained here. Time is folded into the batch, time step first: spikes are `[T * B, ...]`.
 """
+
 from contextlib import contextmanager
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-import lif
+from . import lif
+from .layers import Bernoulli, Coefficients, Conv, Deconv, Linear, Readout
 
-MOMENTUM = 0.1
-
-
-class Layer(nn.Module):
-    """Weights, tdBN and leaky integrate-and-fire neurons. The base of the three kinds of layers.
-
-    The batch norm takes away whatever the bias adds, so that while training the bias only shifts the running mean.
-    """
-
-    def __init__(self, shape, outputs, fan_in, alpha=1.0):
-        super().__init__()
-        bound = fan_in**-0.5
-        self.weight = nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(outputs).uniform_(-bound, bound))
-        self.bn = nn.BatchNorm1d(outputs)
-        self.alpha = alpha
-
-    def current(self, x):
-        raise NotImplementedError
-
-    def affine(self, dtype):
-        """The running statistics as scale and shift of a current without bias."""
-        bn = self.bn
-        return lif.affine(bn.weight, bn.bias, bn.running_mean - self.bias, bn.running_var, dtype, self.alpha)[:2]
-
-    def forward(self, x, steps, repeat=False, coef=None):
-        """Spikes at all time steps; `repeat`, `coef`: see `lif.Spiking`."""
-        x = self.current(x)
-        bn = self.bn
-        if self.training:
-            s, mean, variance = lif.Spiking.apply(x, bn.weight, bn.bias, self.alpha, steps, repeat, coef)
-            with torch.no_grad():
-                count = x.numel() / x.shape[1]
-                bn.running_mean.lerp_(mean.to(bn.running_mean.dtype) + self.bias, MOMENTUM)
-                bn.running_var.lerp_((variance * (count / max(count - 1, 1))).to(bn.running_var.dtype), MOMENTUM)
-                bn.num_batches_tracked += 1
-            return s
-        rows = lif.as_rows(x)
-        by_time = rows.view(1 if repeat else steps, -1, rows.shape[1])
-        out = lif.kernels(x.device).forward(by_time, *self.affine(x.dtype), steps, coef)
-        return lif.like(out, x)
-
-
-class Linear(Layer):
-    def __init__(self, inputs, outputs, alpha=1.0):
-        super().__init__((outputs, inputs), outputs, inputs, alpha)
-
-    def current(self, x):
-        return F.linear(x, self.weight.to(x.dtype))
-
-
-class Conv(Layer):
-    """3 x 3, stride 2, padding 1."""
-
-    def __init__(self, inputs, outputs):
-        super().__init__((outputs, inputs, 3, 3, 1), outputs, inputs * 9)
-
-    def current(self, x):
-        weight = self.weight[..., 0].to(x.dtype, memory_format=torch.channels_last)
-        return F.conv2d(x, weight, None, 2, 1)
-
-
-class Deconv(Layer):
-    """Transposed, 3 x 3, stride 2, padding 1, output padding 1."""
-
-    def __init__(self, inputs, outputs):
-        super().__init__((inputs, outputs, 3, 3, 1), outputs, outputs * 9)
-
-    def current(self, x):
-        weight = self.weight[..., 0].to(x.dtype, memory_format=torch.channels_last)
-        return F.conv_transpose2d(x, weight, None, 2, 1, 1)
-
-
-class Readout(nn.Module):
-    """The last transposed convolution, stride 1, without norm or neurons."""
-
-    def __init__(self, inputs, outputs):
-        super().__init__()
-        bound = (outputs * 9) ** -0.5
-        self.weight = nn.Parameter(torch.empty(inputs, outputs, 3, 3, 1).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(outputs).uniform_(-bound, bound))
-
-    def forward(self, x, total):
-        """The membrane potentials read out; `x` are sums over time with coefficients whose sum is `total`."""
-        return F.conv_transpose2d(x, self.weight[..., 0].to(x.dtype), None, 1, 1) + (self.bias * total).view(1, -1, 1, 1)
+#: The most time steps that the integer machine's spike words hold.
+MOST_STEPS = 32
 
 
 class Autoregressive(nn.Module):
@@ -106,7 +26,7 @@ class Autoregressive(nn.Module):
         super().__init__()
         self.latent, self.k = latent, k
         widths = [inputs, 2 * latent, 4 * latent, latent * k]
-        self.layers = nn.ModuleList(Linear(i, o, alpha=2.0) for i, o in zip(widths, widths[1:]))
+        self.layers = nn.ModuleList(Linear(i, o, alpha=2.0) for i, o in pairwise(widths))
         self.register_buffer("initial_input", torch.zeros(1, latent, 1))
 
     @torch.no_grad()
@@ -142,12 +62,6 @@ class Autoregressive(nn.Module):
         return x.view(steps, batch, self.latent, self.k)
 
 
-class Coefficients(nn.Module):
-    def __init__(self, steps):
-        super().__init__()
-        self.register_buffer("coef", (0.8 ** torch.arange(steps - 1, -1, -1.0)).view(1, 1, 1, 1, -1))
-
-
 class Autoencoder(nn.Module):
     """Encoder, decoder and readout: what both families share. A family says how latent spikes are drawn."""
 
@@ -156,16 +70,16 @@ class Autoencoder(nn.Module):
         depth = side.bit_length() - 2
         if side != 2 ** (depth + 1) or depth < 1:
             raise ValueError(f"the side must be a power of two from 4 on, found {side}")
-        if not 1 <= steps <= lif_steps():
-            raise ValueError(f"the time steps must be 1 to {lif_steps()}, found {steps}")
+        if not 1 <= steps <= MOST_STEPS:
+            raise ValueError(f"the time steps must be 1 to {MOST_STEPS}, found {steps}")
         self.side, self.channels, self.steps, self.latent = side, channels, steps, latent
         widths = [width << i for i in range(depth)]
-        self.encoder = nn.ModuleList(Conv(i, o) for i, o in zip([channels, *widths], widths))
+        self.encoder = nn.ModuleList(Conv(i, o) for i, o in pairwise([channels, *widths]))
         self.before_latent_layer = Linear(widths[-1] * 4, latent)
         self.sampler()
         self.decoder_input = Linear(latent, widths[-1] * 4)
         back = widths[::-1]
-        self.decoder = nn.ModuleList(Deconv(i, o) for i, o in zip(back, back[1:]))
+        self.decoder = nn.ModuleList(Deconv(i, o) for i, o in pairwise(back))
         self.final_layer = nn.ModuleList([Deconv(width, width), Readout(width, channels)])
         self.membrane_output_layer = Coefficients(steps)
 
@@ -175,8 +89,11 @@ class Autoencoder(nn.Module):
 
     def trained(self):
         """Lists of parameters and the factor of the learning rate of each. Biases before a batch norm are left out."""
-        ours = [p for n, p in self.named_parameters()
-                if not n.startswith("sample_layer.") and (not n.endswith(".bias") or ".bn." in n or n == "final_layer.1.bias")]
+        ours = [
+            p
+            for n, p in self.named_parameters()
+            if not n.startswith("sample_layer.") and (not n.endswith(".bias") or ".bn." in n or n == "final_layer.1.bias")
+        ]
         return [(ours, 1.0)]
 
     @contextmanager
@@ -190,7 +107,7 @@ class Autoencoder(nn.Module):
 
     def coefficients(self, dtype):
         coef = self.membrane_output_layer.coef.flatten()
-        last = coef[-self.steps:]
+        last = coef[-self.steps :]
         return (last * (coef.sum() / last.sum())).to(torch.promote_types(dtype, torch.float32)).contiguous()
 
     def encode(self, images):
@@ -272,20 +189,6 @@ class FSVAE(Autoencoder):
         return z
 
 
-class Bernoulli(torch.autograd.Function):
-    """A spike where the rate is above a uniform number; the derivative is taken as 1 where they are near."""
-
-    @staticmethod
-    def forward(ctx, rates, uniform):
-        ctx.save_for_backward(rates, uniform)
-        return (rates > uniform).to(rates.dtype)
-
-    @staticmethod
-    def backward(ctx, grad):
-        rates, uniform = ctx.saved_tensors
-        return grad * ((rates - uniform).abs() < lif.WINDOW).to(grad.dtype), None
-
-
 class ESVAE(Autoencoder):
     def __init__(self, side=32, channels=1, steps=16, latent=128, width=32):
         super().__init__(side, channels, steps, latent, width)
@@ -328,40 +231,3 @@ class ESVAE(Autoencoder):
 
     def observed_posterior(self, images, generator):
         return self.spikes(self.posterior_rates(images, torch.float32), generator)
-
-
-def lif_steps():
-    """The most time steps the integer machine's spike words hold."""
-    return 32
-
-
-def rates(candidates):
-    """Spike rates `[T, B, C]` of the candidates of a latent channel, in single precision at least."""
-    return candidates.to(torch.promote_types(candidates.dtype, torch.float32)).mean(3)
-
-
-def mmd(q, p, tau=2.0):
-    """Mean squared difference of the rates after the postsynaptic filter h_t = h_{t-1} + (r_t - h_{t-1}) / tau."""
-    difference, filtered, total = rates(q) - rates(p), 0.0, 0.0
-    for d in difference:
-        filtered = filtered + (d - filtered) / tau
-        total = total + filtered.square().mean()
-    return total / len(difference)
-
-
-def kld(q, p, epsilon=1e-3):
-    """Kullback-Leibler divergence of the rates as Bernoulli probabilities, summed over channels and steps."""
-    q, p = rates(q).clamp(epsilon, 1 - epsilon), rates(p).clamp(epsilon, 1 - epsilon)
-    both = q * (q / p).log() + (1 - q) * ((1 - q) / (1 - p)).log()
-    return both.sum((0, 2)).mean()
-
-
-def gaussian_mmd(a, b, kernels=5, factor=2.0):
-    """Squared maximum mean discrepancy of two samples `[N, C]`, by a sum of Gaussian kernels around the mean distance."""
-    both = torch.cat([a, b])
-    squares = both.square().sum(1)
-    distance = (squares[:, None] + squares[None] - 2 * both @ both.T).clamp_min(0)
-    n, m = len(both), len(a)
-    middle = distance.detach().sum() / (n * n - n)
-    k = sum(torch.exp(-distance / (middle * factor ** (i - kernels // 2))) for i in range(kernels))
-    return k[:m, :m].mean() + k[m:, m:].mean() - 2 * k[:m, m:].mean()

@@ -6,6 +6,7 @@
 The work is done by `lif.cpp` on a CPU that has a C++ compiler, else by the same arithmetic in PyTorch, which
 `torch.compile` fuses on a GPU. Every dtype of float64, float32 and bfloat16 is understood.
 """
+
 import ctypes
 import hashlib
 import os
@@ -29,7 +30,7 @@ def as_rows(x):
 def like(rows, x):
     """Rows as a tensor that differs from `x` at most in its first dimension."""
     if x.dim() == 4:
-        n, c, h, w = x.shape
+        _, c, h, w = x.shape
         return rows.view(-1, h, w, c).permute(0, 3, 1, 2)
     return rows.view(-1, x.shape[1])
 
@@ -51,7 +52,7 @@ class Torch:
             u = u * (1 - s)
             out.append(s)
         if coef is not None:
-            return sum(c * s for c, s in zip(coef, out)).to(x.dtype)
+            return sum(c * s for c, s in zip(coef, out, strict=True)).to(x.dtype)
         return torch.stack(out).to(x.dtype)
 
     @staticmethod
@@ -103,9 +104,13 @@ class Native:
         self.library, self.neuron = library, Neuron(THRESHOLD, DECAY, WINDOW)
 
     def call(self, name, dtype, *arguments):
-        convert = lambda a: (ctypes.c_void_p(None if a is None else a.data_ptr())
-                             if a is None or isinstance(a, torch.Tensor)
-                             else a if isinstance(a, Neuron) else ctypes.c_int64(a))
+        def convert(a):
+            if isinstance(a, Neuron):
+                return a
+            if a is None or isinstance(a, torch.Tensor):
+                return ctypes.c_void_p(None if a is None else a.data_ptr())
+            return ctypes.c_int64(a)
+
         getattr(self.library, f"{name}_{str(dtype)[6:]}")(*map(convert, arguments))
 
     def moments(self, x):
@@ -118,8 +123,21 @@ class Native:
         x = x.contiguous()
         repeated, rows, channels = x.shape
         out = x.new_empty((rows, channels) if coef is not None else (steps, rows, channels))
-        self.call("forward", x.dtype, self.neuron, x, scale, shift, steps, rows, channels,
-                  rows * channels if repeated > 1 else 0, torch.get_num_threads(), out, coef)
+        self.call(
+            "forward",
+            x.dtype,
+            self.neuron,
+            x,
+            scale,
+            shift,
+            steps,
+            rows,
+            channels,
+            rows * channels if repeated > 1 else 0,
+            torch.get_num_threads(),
+            out,
+            coef,
+        )
         return out
 
     def backward(self, x, scale, shift, steps, coef, grad):
@@ -127,8 +145,24 @@ class Native:
         repeated, rows, channels = x.shape
         out, sums = torch.empty_like(x), torch.empty(2, channels, dtype=torch.float64)
         stride = rows * channels if repeated > 1 or steps == 1 else 0
-        self.call("backward", x.dtype, self.neuron, x, scale, shift, steps, rows, channels, stride,
-                  torch.get_num_threads(), grad, coef, out, sums[0], sums[1])
+        self.call(
+            "backward",
+            x.dtype,
+            self.neuron,
+            x,
+            scale,
+            shift,
+            steps,
+            rows,
+            channels,
+            stride,
+            torch.get_num_threads(),
+            grad,
+            coef,
+            out,
+            sums[0],
+            sums[1],
+        )
         return out, sums[0], sums[1]
 
     def combine(self, grad, x, a, b, d):
@@ -148,9 +182,20 @@ def native():
     compiler = os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
     if not compiler:
         return None
-    flags = ["-std=c++17", "-O3", "-march=native", "-ffast-math", "-fno-finite-math-only", "-fno-trapping-math",
-             "-fopenmp", "-shared", "-fPIC"]
-    model = next((line for line in open("/proc/cpuinfo") if line.startswith("flags")), "") if os.path.exists("/proc/cpuinfo") else ""
+    flags = [
+        "-std=c++17",
+        "-O3",
+        "-march=native",
+        "-ffast-math",
+        "-fno-finite-math-only",
+        "-fno-trapping-math",
+        "-fopenmp",
+        "-shared",
+        "-fPIC",
+    ]
+    processor = Path("/proc/cpuinfo")
+    lines = processor.read_text().splitlines() if processor.exists() else []
+    model = next((line for line in lines if line.startswith("flags")), "")
     name = hashlib.sha256(source.read_bytes() + " ".join([compiler, *flags, model]).encode()).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fsvae-train"
     library = cache / f"lif-{name}.so"
@@ -171,7 +216,9 @@ KERNELS = {}
 
 def kernels(device):
     if device.type not in KERNELS:
-        KERNELS[device.type] = (native() or Torch) if device.type == "cpu" else Compiled if device.type == "cuda" else Torch
+        KERNELS[device.type] = (
+            (native() or Torch) if device.type == "cpu" else Compiled if device.type == "cuda" else Torch
+        )
     return KERNELS[device.type]
 
 

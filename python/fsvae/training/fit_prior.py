@@ -1,7 +1,7 @@
 """Fits the sample layer of a trained ESVAE to what its encoder makes of the training images; minutes, no convolution
 but one pass of the encoder.
 
-    python assets/fit_prior.py faces.safetensors --data faces16.npz --out faces-fitted.safetensors
+    fsvae-fit-prior faces.safetensors --data faces16.npz --out faces-fitted.safetensors
 
 While the whole network trains, nothing but a small term ties the prior's rates to the encoder's, so samples are less
 coherent than reconstructions. The prior is a logit-normal distribution: rates r = sigmoid(W n + b), n from N(0, I). Its
@@ -9,18 +9,18 @@ first two moments can be those of the encoder's rates exactly: b and the varianc
 variance of its rates, the correlation of each pair of channels from the covariance of theirs. W is the symmetric root of
 the covariance found, without what is negative in it.
 """
+
 import argparse
-import sys
+from functools import partial
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
 
-import pictures
-from evaluate import load, tensors
-from network import ESVAE
-from pictures import InputError
-from train import replace
+from . import pictures
+from .checkpoint import load, replace, tensors
+from .errors import InputError, reported
+from .network import ESVAE
 
 # A logit beyond these is a channel that is always or never on.
 LOGIT, WIDEST = 12.0, 12.0
@@ -45,9 +45,16 @@ def bisect(f, low, high, target):
 def marginals(mean, variance):
     """Location and width of logit-normal distributions of these means and variances."""
     x, w = quadrature(80)
-    moment = lambda b, s, power: ((b[:, None] + s[:, None] * x).sigmoid() ** power * w).sum(1)
-    location = lambda s: bisect(lambda b: moment(b, s, 1), torch.full_like(mean, -LOGIT * 3), torch.full_like(mean, LOGIT * 3), mean)
-    width = bisect(lambda s: moment(location(s), s, 2), torch.zeros_like(mean), torch.full_like(mean, WIDEST), variance + mean**2)
+    furthest = torch.full_like(mean, LOGIT * 3)
+
+    def moment(b, s, power):
+        return ((b[:, None] + s[:, None] * x).sigmoid() ** power * w).sum(1)
+
+    def location(s):
+        return bisect(lambda b: moment(b, s, 1), -furthest, furthest, mean)
+
+    square = variance + mean**2
+    width = bisect(lambda s: moment(location(s), s, 2), torch.zeros_like(mean), torch.full_like(mean, WIDEST), square)
     return location(width), width
 
 
@@ -57,7 +64,7 @@ def correlations(b, s, covariance):
     i, j = torch.triu_indices(len(b), len(b), 1)
     mean = ((b[:, None] + s[:, None] * x).sigmoid() * w).sum(1)
 
-    def covariance_at(rho):
+    def covariance_at(i, j, rho):
         # Two normal numbers of correlation rho, the second given the first.
         first = (b[i, None] + s[i, None] * x).sigmoid() * w
         given = rho[:, None, None] * x[:, None] + (1 - rho**2).clamp_min(0).sqrt()[:, None, None] * x
@@ -66,11 +73,9 @@ def correlations(b, s, covariance):
 
     result = torch.eye(len(b), dtype=b.dtype)
     for part in torch.arange(len(i)).split(4096):
-        i_all, j_all = i, j
-        i, j = i_all[part], j_all[part]
-        rho = bisect(covariance_at, torch.full((len(part),), -1.0, dtype=b.dtype), torch.ones(len(part), dtype=b.dtype), covariance[i, j])
-        result[i, j] = result[j, i] = rho
-        i, j = i_all, j_all
+        pairs, one = (i[part], j[part]), torch.ones(len(part), dtype=b.dtype)
+        rho = bisect(partial(covariance_at, *pairs), -one, one, covariance[pairs])
+        result[pairs] = result[pairs[::-1]] = rho
     return result
 
 
@@ -96,7 +101,7 @@ def counts(net, images):
     """The encoder's spikes of each channel, summed over time: `[N, C]`, 0 to T."""
     encoded = []
     for i in range(0, len(images), 250):
-        x = torch.from_numpy(images[i:i + 250]).float() / 127.5 - 1
+        x = torch.from_numpy(images[i : i + 250]).float() / 127.5 - 1
         encoded.append(net.encode(x).sum(0))
     return torch.cat(encoded)
 
@@ -104,15 +109,19 @@ def counts(net, images):
 def main(arguments=None):
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("model", help="checkpoint of an ESVAE, .safetensors")
-    a.add_argument("--data", required=True, help="as train.py's; its part `train` is encoded")
+    a.add_argument("--data", required=True, help="as fsvae-train's; its part `train` is encoded")
     a.add_argument("--out", required=True, help="checkpoint to write, .safetensors; may be the same file")
     a = a.parse_args(arguments)
+    with reported():
+        fitted(a)
+
+
+def fitted(a):
+    """Writes the checkpoint with its sample layer fitted."""
     net = load(a.model)
     if not isinstance(net, ESVAE):
         raise InputError(f"{a.model}: expected an ESVAE, found an FSVAE: its prior is a network of spiking neurons")
-    images = pictures.read(a.data, "train", net.side, net.channels == 1)
-    if images.shape[1:] != (net.channels, net.side, net.side):
-        raise InputError(f"{a.data}: the model wants {net.channels} x {net.side} x {net.side}, found {' x '.join(map(str, images.shape[1:]))}")
+    images = pictures.for_network(a.data, "train", net)
     weight, bias = fit(counts(net, images), net.steps)
     found = tensors(a.model)
     for name, value in (("sample_layer.0.weight", weight), ("sample_layer.0.bias", bias)):
@@ -122,8 +131,4 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2)
+    main()

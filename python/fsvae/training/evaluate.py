@@ -1,10 +1,10 @@
 """Measures a checkpoint as the paper does and prints the model card's table.
 
-    python assets/evaluate.py mnist.safetensors --data mnist32.npz --fsvae target/release/fsvae
-    python assets/evaluate.py mnist.safetensors --data mnist32.npz --autoencoder mnist_64.safetensors \\
+    fsvae-evaluate mnist.safetensors --data mnist32.npz
+    fsvae-evaluate mnist.safetensors --data mnist32.npz --autoencoder mnist_64.safetensors \\
         --statistics mnist_test_64.npz --inception inception.pt --card assets/mnist/README.md
 
-What is measured is what ships: images come from the `fsvae` command line. The spike rates and operation counts
+What is measured is what ships: images come from `fsvae.Generator`. The spike rates and operation counts
 come from the float network of network.py, on reconstructions of test images.
 
 - Reconstruction MSE: of test images, values in [-1, 1].
@@ -14,81 +14,30 @@ come from the float network of network.py, on reconstructions of test images.
   with uint8 [N, 3, H, W] it gives probabilities, with `return_features=True` features. Real images are `test`.
 - Operations: see operations.py.
 """
+
 import argparse
-import json
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
-import network
-import operations
-import pictures
-from pictures import InputError
-from train import replace
+from . import operations, pictures, runtime
+from .checkpoint import load, replace, tensors
+from .errors import InputError, reported
 
 BEGIN, END = "<!-- measured by evaluate.py -->", "<!-- end -->"
 
 
-def run(fsvae, *arguments):
-    try:
-        done = subprocess.run([fsvae, *map(str, arguments)], capture_output=True, text=True, check=False)
-    except OSError as error:
-        raise InputError(f"--fsvae: cannot run {fsvae}: {error}") from None
-    if done.returncode:
-        raise InputError(f"{fsvae} {arguments[0]}: {done.stderr.strip()}")
-    return done.stdout
-
-
-def tensors(path):
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path}: not a readable safetensors file: {error}") from None
-
-
-def load(path):
-    """The float network of a checkpoint."""
-    found = tensors(path)
-    try:
-        steps = found["membrane_output_layer.coef"].numel()
-        latent = found["before_latent_layer.weight"].shape[0]
-        depth = sum(name.startswith("encoder.") and name.endswith(".weight") and ".bn." not in name for name in found)
-        width, channels = found["encoder.0.weight"].shape[:2]
-        sizes = 2 ** (depth + 1), channels, steps, latent
-        if "sample_layer.0.weight" in found:
-            net = network.ESVAE(*sizes, width)
-            # The reference's files carry FSVAE's networks along.
-            found = {name: value for name, value in found.items() if not name.startswith(("prior.", "posterior."))}
-        else:
-            net = network.FSVAE(*sizes, found["prior.layers.2.weight"].shape[0] // latent, width)
-        net.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in found.items()})
-    except (KeyError, RuntimeError, ValueError) as error:
-        raise InputError(f"{path}: not an FSVAE or ESVAE checkpoint: {str(error).splitlines()[0]}") from None
-    return net.eval()
-
-
-def samples(fsvae, model, count):
+def samples(generator, count):
     """uint8 `[count, side, side, channels]`: seed 0, indices 0 to count - 1."""
-    with tempfile.TemporaryDirectory() as folder:
-        run(fsvae, "generate", "--model", model, "--count", count, "--out", f"{folder}/{{index}}.png")
-        read = lambda i: np.atleast_3d(np.asarray(Image.open(f"{folder}/{i}.png")))
-        return np.stack([read(i) for i in range(count)])
+    return np.asarray(generator.generate(seed=0, count=count))
 
 
-def reconstruction_error(fsvae, model, images):
-    with tempfile.TemporaryDirectory() as folder:
-        for i, image in enumerate(images):
-            picture = image.transpose(1, 2, 0)
-            Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture).save(f"{folder}/{i:06}.png")
-        return json.loads(run(fsvae, "reconstruct", folder, "--model", model, "--json"))["mean_squared_error"]
+def reconstruction_error(generator, images):
+    """Mean squared error, values in [-1, 1], of images uint8 `[n, side, side, channels]`: seed 0, index n the n-th."""
+    difference = (np.asarray(generator.reconstruct(images)).astype(np.float64) - images) / 127.5
+    return float(np.square(difference).mean())
 
 
 def frechet(mu, sigma, mu_real, sigma_real):
@@ -109,12 +58,14 @@ def autoencoder_features(path, images):
     w, result = tensors(path), []
     layers = [f"encoder.{i}." for i in range(64) if f"encoder.{i}.0.weight" in w]
     if not layers or "latent_layer.weight" not in w:
-        raise InputError(f"{path}: expected encoder.0.0.weight and latent_layer.weight, found {', '.join(sorted(w)[:4])} ...")
+        raise InputError(
+            f"{path}: expected encoder.0.0.weight and latent_layer.weight, found {', '.join(sorted(w)[:4])} ..."
+        )
     channels = w[layers[0] + "0.weight"].shape[1]
     if channels != images.shape[3]:
         raise InputError(f"{path}: takes {channels} channels, the model makes {images.shape[3]}")
     for i in range(0, len(images), 250):
-        x = torch.from_numpy(images[i:i + 250]).float().permute(0, 3, 1, 2) / 127.5 - 1
+        x = torch.from_numpy(images[i : i + 250]).float().permute(0, 3, 1, 2) / 127.5 - 1
         for p in layers:
             x = F.conv2d(x, w[p + "0.weight"], w[p + "0.bias"], 2, 1)
             norm = [w[p + "1." + name] for name in ("running_mean", "running_var", "weight", "bias")]
@@ -141,7 +92,7 @@ def inception(path, images, device):
         raise InputError(f"{path}: not a TorchScript file: {str(error).splitlines()[0]}") from None
     features, probabilities = [], []
     for i in range(0, len(images), 100):
-        x = torch.from_numpy(images[i:i + 100]).permute(0, 3, 1, 2).expand(-1, 3, -1, -1).to(device)
+        x = torch.from_numpy(images[i : i + 100]).permute(0, 3, 1, 2).expand(-1, 3, -1, -1).to(device)
         features.append(net(x, return_features=True).cpu().numpy())
         probabilities.append(net(x).cpu().numpy())
     return features, np.concatenate(probabilities).astype(np.float64)
@@ -156,7 +107,10 @@ def inception_score(p, splits=10):
 
 
 def layers_table(rows):
-    lines = ["| layer | neurons | spikes a neuron and step | additions an image | multiply-adds if dense |", "|---|---|---|---|---|"]
+    lines = [
+        "| layer | neurons | spikes a neuron and step | additions an image | multiply-adds if dense |",
+        "|---|---|---|---|---|",
+    ]
     for name, row in rows.items():
         rate = "" if row["rate"] is None else f"{row['rate']:.3f}"
         lines.append(f"| {name} | {row['neurons'] or ''} | {rate} | {row['additions']:,.0f} | {row['dense']:,.0f} |")
@@ -165,40 +119,40 @@ def layers_table(rows):
 
 def counts(name, rows):
     amounts = [operations.total(rows, what) / 1e6 for what in ("additions", "multiplications", "dense")]
-    return f"| operations, {name} of an image | {amounts[0]:.1f} M additions, {amounts[1]:.1f} M multiplications ({amounts[2]:.0f} M multiply-adds if dense) |"
+    found = "{:.1f} M additions, {:.1f} M multiplications ({:.0f} M multiply-adds if dense)".format(*amounts)
+    return f"| operations, {name} of an image | {found} |"
 
 
 def measure(a):
     """Yields the lines of the card's table as they are known."""
     net = load(a.model)
-    test = pictures.read(a.data, "test", net.side, net.channels == 1)
-    if test is None:
-        raise InputError(f"{a.data}: expected images called test, to measure with")
-    if test.shape[1:] != (net.channels, net.side, net.side):
-        raise InputError(f"{a.data}: the model wants {net.channels} x {net.side} x {net.side}, found {' x '.join(map(str, test.shape[1:]))}")
-    real = test[:a.images]
+    test = pictures.for_network(a.data, "test", net)
+    real = test[: a.images]
     yield "| measured | |"
     yield "|---|---|"
-    error = reconstruction_error(a.fsvae, a.model, real)
+    generator = runtime.generator(a.model, a.backend)
+    error = reconstruction_error(generator, np.ascontiguousarray(real.transpose(0, 2, 3, 1)))
     yield f"| reconstruction MSE, first {len(real):,} test images | {error:.4f} |"
-    made = samples(a.fsvae, a.model, a.samples) if a.autoencoder or a.inception else None
+    made = samples(generator, a.samples) if a.autoencoder or a.inception else None
     where = f"{a.samples:,} samples (seed 0, indices 0 to {a.samples - 1})"
     if a.autoencoder:
         yield f"| Frechet autoencoder distance, {where} | {faed(a.autoencoder, a.statistics, made):.1f} |"
     if a.inception:
         features, probabilities = inception(a.inception, made, a.device)
         real_features, _ = inception(a.inception, test.transpose(0, 2, 3, 1), a.device)
-        yield f"| Frechet Inception distance to {len(test):,} test images, {where} | {frechet(*moments(features), *moments(real_features)):.1f} |"
+        distance = frechet(*moments(features), *moments(real_features))
+        yield f"| Frechet Inception distance to {len(test):,} test images, {where} | {distance:.1f} |"
         score, deviation = inception_score(probabilities)
         yield f"| Inception Score, {where} | {score:.2f} +- {deviation:.2f} |"
-    generator = torch.Generator().manual_seed(0)
-    generated = operations.generation(net, a.counted, generator)
-    pixels = torch.from_numpy(real[:a.counted]).float() / 127.5 - 1
-    reconstructed = operations.reconstruction(net, pixels, generator)
+    draws = torch.Generator().manual_seed(0)
+    generated = operations.generation(net, a.counted, draws)
+    pixels = torch.from_numpy(real[: a.counted]).float() / 127.5 - 1
+    reconstructed = operations.reconstruction(net, pixels, draws)
     yield counts("generation", generated)
     yield counts("reconstruction", reconstructed)
     yield ""
-    yield f"Layer by layer, over {a.counted} images: those of a generated image, then the encoder's and posterior's of a reconstruction."
+    parts = "those of a generated image, then the encoder's and posterior's of a reconstruction"
+    yield f"Layer by layer, over {a.counted} images: {parts}."
     yield ""
     yield from layers_table(generated | {n: r for n, r in reconstructed.items() if n not in generated})
 
@@ -212,11 +166,16 @@ def write_card(path, lines):
     replace(path, lambda beside: Path(beside).write_text("\n".join([before + BEGIN, *lines, END + after])))
 
 
-def main():
+def main(arguments=None):
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("model", help="checkpoint, .safetensors")
-    a.add_argument("--data", required=True, help="as train.py's; its part `test` is used")
-    a.add_argument("--fsvae", default="fsvae", help="the command line that makes the images (%(default)s)")
+    a.add_argument("--data", required=True, help="as fsvae-train's; its part `test` is used")
+    a.add_argument(
+        "--backend",
+        choices=runtime.BACKENDS,
+        default="auto",
+        help="where the images are made; the pixels are the same (%(default)s)",
+    )
     a.add_argument("--images", type=int, default=1000, help="test images to reconstruct (%(default)s)")
     a.add_argument("--samples", type=int, default=5000, help="images to generate (%(default)s)")
     a.add_argument("--counted", type=int, default=64, help="images over which operations are counted (%(default)s)")
@@ -225,8 +184,8 @@ def main():
     a.add_argument("--inception", metavar="FILE", help="TorchScript Inception network")
     a.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="for Inception (%(default)s)")
     a.add_argument("--card", metavar="FILE", help="Markdown file in which to replace the table")
-    a = a.parse_args()
-    try:
+    a = a.parse_args(arguments)
+    with reported(OSError):
         if bool(a.autoencoder) != bool(a.statistics):
             raise InputError("--autoencoder and --statistics: expected both or none")
         for name in ("images", "samples", "counted"):
@@ -238,9 +197,6 @@ def main():
             lines.append(line)
         if a.card:
             write_card(a.card, lines)
-    except (InputError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""A picture's bytes as `fsvae` sees them: the same uint8 values as `Architecture::fit` (src/picture.rs) makes of the file.
+"""A picture's bytes as `fsvae` sees them: the same uint8 values as `Architecture::fit` (src/picture.rs) makes of them.
 
 Pillow decodes; what it does its own way (16 bits, transparency, colours to grey, resizing) is done here as there. Lossy
 formats (JPEG, lossy WebP) may differ by a few levels, as decoders do; all else is equal to the bit.
 """
+
 import io
 import sys
 from functools import lru_cache
@@ -46,9 +47,9 @@ def has_end(png):
     """Chunk by chunk to the last; Pillow is content with less."""
     at = 8
     while len(png) >= at + 8:
-        if png[at + 4:at + 8] == b"IEND":
+        if png[at + 4 : at + 8] == b"IEND":
             return True
-        at += 12 + int.from_bytes(png[at:at + 4], "big")
+        at += 12 + int.from_bytes(png[at : at + 4], "big")
     return False
 
 
@@ -151,6 +152,7 @@ def sixteen_bits(image, raw, data):
 
 def reread(image, data, raw):
     with Image.open(io.BytesIO(data), formats=[image.format]) as again:
+
         def changed(tile):
             return tile._replace(args=raw if isinstance(tile.args, str) else (raw, *tile.args[1:]))
 
@@ -181,10 +183,10 @@ def portable_map(data):
 
     def token():
         nonlocal at
-        while at < len(data) and (data[at:at + 1].isspace() or data[at:at + 1] == b"#"):
-            at = (data.find(b"\n", at) if data[at:at + 1] == b"#" else at) + 1 or len(data)
+        while at < len(data) and (data[at : at + 1].isspace() or data[at : at + 1] == b"#"):
+            at = (data.find(b"\n", at) if data[at : at + 1] == b"#" else at) + 1 or len(data)
         start = at
-        while at < len(data) and not data[at:at + 1].isspace():
+        while at < len(data) and not data[at : at + 1].isspace():
             at += 1
         return data[start:at]
 
@@ -211,12 +213,12 @@ def portable_map(data):
         samples = (digits == ord("0")).astype(np.uint32)
     elif kind == 4:
         row = (width + 7) // 8
-        bits = np.unpackbits(np.frombuffer(data[at + 1:at + 1 + row * height], np.uint8))
-        samples = 1 - bits[:bits.size // (row * 8) * row * 8].reshape(-1, row * 8)[:, :width].ravel().astype(np.uint32)
+        bits = np.unpackbits(np.frombuffer(data[at + 1 : at + 1 + row * height], np.uint8))
+        samples = 1 - bits[: bits.size // (row * 8) * row * 8].reshape(-1, row * 8)[:, :width].ravel().astype(np.uint32)
     else:
         dtype = np.dtype(">u2" if top > 255 else "u1")
-        raw = data[at + 1:at + 1 + count * dtype.itemsize]
-        samples = np.frombuffer(raw[:len(raw) // dtype.itemsize * dtype.itemsize], dtype).astype(np.uint32)
+        raw = data[at + 1 : at + 1 + count * dtype.itemsize]
+        samples = np.frombuffer(raw[: len(raw) // dtype.itemsize * dtype.itemsize], dtype).astype(np.uint32)
     if samples.size < count:
         raise ValueError("the file was cut, pixels are missing")
     full = 65535 if top > 255 else 255
@@ -237,7 +239,7 @@ def to_grey(pixels):
 
 @lru_cache(4096)
 def taps(size, side):
-    """Of each of `side` outputs the first input and the weights: `image`'s Triangle filter, in its order of single precision."""
+    """Of each of `side` outputs the first input and the weights: `image`'s Triangle filter, in single precision."""
     ratio = np.float32(size) / np.float32(side)
     support = max(ratio, np.float32(1))
     result = []
@@ -254,8 +256,8 @@ def taps(size, side):
 
 def resampled(rows, side):
     result = np.zeros((side, *rows.shape[1:]), np.float32)
-    for out, (first, weights) in zip(result, taps(len(rows), side)):
-        for row, weight in zip(rows[first:], weights):
+    for out, (first, weights) in zip(result, taps(len(rows), side), strict=True):
+        for row, weight in zip(rows[first:], weights, strict=False):
             out += row * weight
     return result
 

@@ -1,19 +1,39 @@
 """Reads training images: an .npz, a folder or a zip of pictures, as uint8 `[N, channels, side, side]`; writes grids."""
+
 import os
 import sys
 import warnings
 import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-import pixels as of_one
+from . import pixels as of_one
+from .errors import InputError, one_line
 
-SUFFIXES = {".png", ".apng", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".tga", ".qoi",
-            ".pbm", ".pgm", ".ppm", ".pnm", ".pam"}
+SUFFIXES = {
+    ".png",
+    ".apng",
+    ".jpg",
+    ".jpeg",
+    ".jfif",
+    ".webp",
+    ".bmp",
+    ".gif",
+    ".tif",
+    ".tiff",
+    ".tga",
+    ".qoi",
+    ".pbm",
+    ".pgm",
+    ".ppm",
+    ".pnm",
+    ".pam",
+}
 # Photos in formats that are not read: missed, where other files are chaff.
 UNREAD = {".avif", ".heic", ".heif", ".jp2", ".jxl"}
 # What a picture without an extension begins with.
@@ -25,18 +45,6 @@ MOST_LINKS = 10_000
 warnings.filterwarnings("ignore", module="PIL")
 
 
-def one_line(text):
-    """A file may be called anything: line breaks, bytes that are no text."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-class InputError(Exception):
-    """Something the user gave is not what it should be: one line that says what."""
-
-    def __init__(self, text):
-        super().__init__(one_line(text))
-
-
 def from_npz(path, part):
     try:
         with np.load(path) as file:
@@ -44,15 +52,19 @@ def from_npz(path, part):
             if not names:
                 if part == "test":
                     return None
-                raise InputError(f"{path}: expected an array named train, images, x or arr_0, found {', '.join(file.files)}")
+                raise InputError(
+                    f"{path}: expected an array named train, images, x or arr_0, found {', '.join(file.files)}"
+                )
             images = file[names[0]]
     except (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: not a readable .npz: {error}") from None
     if images.ndim == 3:
         images = images[..., None]
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
-        raise InputError(f"{path}: {names[0]}: expected uint8 [N, side, side] or [N, side, side, 1 or 3], "
-                         f"found {images.dtype} {list(images.shape)}")
+        raise InputError(
+            f"{path}: {names[0]}: expected uint8 [N, side, side] or [N, side, side, 1 or 3], "
+            f"found {images.dtype} {list(images.shape)}"
+        )
     return images
 
 
@@ -115,12 +127,12 @@ def walked(folder, inside, count):
 
 
 def listed(path):
-    """What a folder or zip holds: the parts of the pictures' names with how to get their bytes, and the other files' names."""
+    """What a folder or zip holds: the parts of the pictures' names, how to get their bytes, the other files' names."""
     if path.is_dir():
         pictures, others = [], []
         for file in walked(path, {}, [0]):
             special = file.exists() and not file.is_file()
-            if not special and is_picture(file.name, lambda: first_bytes(file)):
+            if not special and is_picture(file.name, partial(first_bytes, file)):
                 pictures.append((file.relative_to(path).parts, file.read_bytes))
             else:
                 others.append(str(file.relative_to(path)))
@@ -147,8 +159,8 @@ def listed(path):
     for parts, entry in sorted(entries, key=lambda item: [os.fsencode(part) for part in item[0]]):
         if any(map(hidden, parts)):
             continue
-        if is_picture(parts[-1], lambda: start(entry)):
-            pictures.append((parts, lambda entry=entry: contents(entry)))
+        if is_picture(parts[-1], partial(start, entry)):
+            pictures.append((parts, partial(contents, entry)))
         else:
             others.append(entry.filename)
     return pictures, others
@@ -164,7 +176,9 @@ def passed_over(others):
 def part_of(pictures, part):
     """Those of the folder `train` or `test`, where there is a `train`, be it in the one folder that holds all."""
     at = 0
-    while pictures and len({parts[at] for parts, _ in pictures}) == 1 and all(len(parts) > at + 1 for parts, _ in pictures):
+    while (
+        pictures and len({parts[at] for parts, _ in pictures}) == 1 and all(len(parts) > at + 1 for parts, _ in pictures)
+    ):
         if pictures[0][0][at] == "train":
             break
         at += 1
@@ -209,8 +223,22 @@ def read(path, part="train", side=None, grey=None):
         return None
     size = images.shape[1]
     if images.shape[2] != size or size & (size - 1) or size < 4:
-        raise InputError(f"{path}: expected square images whose side is a power of two, found {images.shape[1]} x {images.shape[2]}")
+        raise InputError(
+            f"{path}: expected square images whose side is a power of two, found {images.shape[1]} x {images.shape[2]}"
+        )
     return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+
+
+def for_network(path, part, net):
+    """Images as `read` gives them, of the size that `net` takes; `InputError` where there are none."""
+    images = read(path, part, net.side, net.channels == 1)
+    if images is None:
+        raise InputError(f"{path}: expected images called {part}")
+    wanted = net.channels, net.side, net.side
+    if images.shape[1:] != wanted:
+        wants, found = (" x ".join(map(str, shape)) for shape in (wanted, images.shape[1:]))
+        raise InputError(f"{path}: the model wants {wants}, found {found}")
+    return images
 
 
 def pixels(images):
@@ -225,7 +253,7 @@ def save_grid(path, images, columns):
     sheet = np.zeros((rows * side, columns * side, channels), np.uint8)
     for i, image in enumerate(images):
         y, x = divmod(i, columns)
-        sheet[y * side:(y + 1) * side, x * side:(x + 1) * side] = image.transpose(1, 2, 0)
+        sheet[y * side : (y + 1) * side, x * side : (x + 1) * side] = image.transpose(1, 2, 0)
     beside = f"{path}.part"
     Image.fromarray(sheet.squeeze(2) if channels == 1 else sheet).save(beside, format="png")
     os.replace(beside, path)

@@ -6,16 +6,17 @@
   layer, for the readout's coefficients, and those of the readout.
 - Dense: the multiply-adds of the same network that computes zeros too, its first convolution at every time step.
 """
+
 from contextlib import ExitStack
 
 import torch
 
-import network
+from . import layers
 
 
 def reached(layer, x):
     """How many weights the ones of `x` reach."""
-    channels = 0 if not isinstance(layer, network.Deconv) else 1
+    channels = 0 if not isinstance(layer, layers.Deconv) else 1
     outputs = layer.weight.shape[channels]
     whole = layer.weight.data
     layer.weight.data = torch.ones_like(whole.narrow(channels, 0, 1))
@@ -27,6 +28,7 @@ def reached(layer, x):
 
 def watch(net, rows, count):
     """Fills `rows` with a dict for each layer as the network runs, in values per image."""
+
     def observe(name):
         def hook(layer, arguments, options, _):
             x, steps = arguments
@@ -40,11 +42,12 @@ def watch(net, rows, count):
                 multiplications=(2 * spikes.numel() + (dense / steps if picture else 0)) / count,
                 dense=dense / count,
             )
+
         return hook
 
     handles = ExitStack()
     for name, layer in net.named_modules():
-        if isinstance(layer, network.Layer):
+        if isinstance(layer, layers.Layer):
             handles.callback(layer.register_forward_hook(observe(name), with_kwargs=True).remove)
     return handles
 
@@ -56,7 +59,13 @@ def readout(net):
     x = torch.ones(1, inputs, net.side, net.side)
     ones = torch.ones_like(layer.weight[..., 0])
     dense = torch.nn.functional.conv_transpose2d(x, ones, None, 1, 1).sum().item()
-    return dict(rate=None, neurons=None, additions=dense, multiplications=dense + values * inputs * net.steps, dense=dense * net.steps)
+    return dict(
+        rate=None,
+        neurons=None,
+        additions=dense,
+        multiplications=dense + values * inputs * net.steps,
+        dense=dense * net.steps,
+    )
 
 
 @torch.no_grad()
