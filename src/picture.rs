@@ -179,6 +179,17 @@ mod tests {
     }
 
     #[test]
+    fn a_canvas_is_resized_as_any_picture() {
+        let canvas =
+            RgbaImage::from_fn(37, 11, |x, y| Rgba([(7 * x) as u8, (13 * y) as u8, (x * y) as u8, 255]));
+        let picture = DynamicImage::ImageRgba8(canvas.clone());
+        let resized =
+            DynamicImage::ImageRgb8(picture.to_rgb8()).resize_exact(4, 4, FilterType::Triangle).into_rgb8();
+        assert_eq!(architecture(3).fit_rgba(canvas.clone()), resized.into_raw());
+        assert_eq!(architecture(1).fit_rgba(canvas), architecture(1).fit(&picture));
+    }
+
+    #[test]
     fn colours_become_their_luma_to_the_nearest() {
         let colours = [([255, 255, 255], 255), ([255, 0, 0], 54), ([0, 255, 0], 182), ([0, 0, 255], 18)];
         for (colour, luma) in colours {
