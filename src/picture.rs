@@ -7,9 +7,12 @@ mod whole;
 use std::io::Cursor;
 
 use image::error::{DecodingError, ImageFormatHint};
-use image::imageops::FilterType;
+use image::imageops::{FilterType, resize};
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, ImageResult, Limits};
+use image::{
+    DynamicImage, ImageBuffer, ImageDecoder, ImageError, ImageFormat, ImageReader, ImageResult, Limits,
+    Pixel, Rgb, RgbImage, RgbaImage,
+};
 
 use crate::architecture::Architecture;
 
@@ -88,42 +91,51 @@ impl Architecture {
     /// `Triangle` filter (bilinear, with the support widened when shrinking), which computes the same
     /// everywhere.
     pub fn fit(&self, picture: &DynamicImage) -> Vec<u8> {
-        let mut picture = over_black(picture);
-        let side = self.image_side() as u32;
-        if (picture.width(), picture.height()) != (side, side) {
-            picture = picture.resize_exact(side, side, FilterType::Triangle);
+        if picture.color().has_alpha() {
+            self.fit_rgba(picture.to_rgba8())
+        } else if picture.color().has_color() {
+            self.fit_rgb(picture.to_rgb8())
+        } else if self.image_channels == 1 {
+            self.resized(picture.to_luma8()).into_raw() // grey stays grey: its luma is itself, to the bit
+        } else {
+            DynamicImage::from(self.resized(picture.to_luma8())).into_rgb8().into_raw()
         }
-        if self.image_channels == 1 { grey(picture) } else { picture.into_rgb8().into_raw() }
+    }
+
+    /// [`fit`](Architecture::fit) for what canvases and textures hold, without code for other pictures.
+    pub fn fit_rgba(&self, picture: RgbaImage) -> Vec<u8> {
+        let (width, height) = picture.dimensions();
+        let mut picture = picture.pixels();
+        self.fit_rgb(RgbImage::from_fn(width, height, |_, _| {
+            let [r, g, b, a] = picture.next().map_or([0; 4], |pixel| pixel.0);
+            Rgb([r, g, b].map(|value| ((u16::from(value) * u16::from(a) + 127) / 255) as u8))
+        }))
+    }
+
+    fn fit_rgb(&self, picture: RgbImage) -> Vec<u8> {
+        let pixels = self.resized(picture).into_raw();
+        if self.image_channels == 1 { grey(&pixels) } else { pixels }
+    }
+
+    /// At the network's size.
+    fn resized<P: Pixel<Subpixel = u8> + 'static>(
+        &self,
+        picture: ImageBuffer<P, Vec<u8>>,
+    ) -> ImageBuffer<P, Vec<u8>> {
+        let side = self.image_side() as u32;
+        if picture.dimensions() == (side, side) {
+            return picture;
+        }
+        resize(&picture, side, side, FilterType::Triangle)
     }
 }
 
-/// Luma in integers: `image` computes it in floating point, fused on some machines and not on others.
-fn grey(picture: DynamicImage) -> Vec<u8> {
-    if !picture.color().has_color() {
-        return picture.into_luma8().into_raw();
-    }
+/// Luma of RGB in integers: `image` computes it in floating point, fused on some machines and not on others.
+fn grey(pixels: &[u8]) -> Vec<u8> {
     let luma = |&[r, g, b]: &[u8; 3]| {
         ((2126 * u32::from(r) + 7152 * u32::from(g) + 722 * u32::from(b) + 5000) / 10_000) as u8
     };
-    picture.into_rgb8().as_chunks::<3>().0.iter().map(luma).collect()
-}
-
-fn over_black(picture: &DynamicImage) -> DynamicImage {
-    if !picture.color().has_alpha() {
-        // Grey stays grey: its luma is itself, to the bit.
-        return if picture.color().has_color() {
-            picture.to_rgb8().into()
-        } else {
-            picture.to_luma8().into()
-        };
-    }
-    let mut picture = picture.to_rgba8();
-    for pixel in picture.pixels_mut() {
-        let [r, g, b, a] = pixel.0;
-        let over = |value: u8| ((u16::from(value) * u16::from(a) + 127) / 255) as u8;
-        pixel.0 = [over(r), over(g), over(b), 255];
-    }
-    DynamicImage::from(picture).into_rgb8().into()
+    pixels.as_chunks::<3>().0.iter().map(luma).collect()
 }
 
 #[cfg(test)]
@@ -164,6 +176,17 @@ mod tests {
         let pixels = architecture(1).fit(&halves.into());
         assert_eq!(pixels.len(), 16);
         assert!(pixels.chunks(4).all(|row| row[0] < 20 && row[3] > 180 && row == &pixels[..4]));
+    }
+
+    #[test]
+    fn a_canvas_is_resized_as_any_picture() {
+        let canvas =
+            RgbaImage::from_fn(37, 11, |x, y| Rgba([(7 * x) as u8, (13 * y) as u8, (x * y) as u8, 255]));
+        let picture = DynamicImage::ImageRgba8(canvas.clone());
+        let resized =
+            DynamicImage::ImageRgb8(picture.to_rgb8()).resize_exact(4, 4, FilterType::Triangle).into_rgb8();
+        assert_eq!(architecture(3).fit_rgba(canvas.clone()), resized.into_raw());
+        assert_eq!(architecture(1).fit_rgba(canvas), architecture(1).fit(&picture));
     }
 
     #[test]

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Makes dist/: the module with its models, ready for `npm pack`, and the page, ready for any static host.
-# Wants Rust, Node.js and gzip; installs the rest by pinned version, below target/ and node_modules/.
+# Wants Rust, Node.js and gzip; installs the rest by pinned version, below node_modules/ and
+# ~/.cache/fsvae-tools.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 LARGEST=250000 # bytes of a module, gzipped
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
-tools=$CARGO_TARGET_DIR/tools
+tools=${XDG_CACHE_HOME:-$HOME/.cache}/fsvae-tools
 
 rustup target add wasm32-unknown-unknown >/dev/null 2>&1 || true # a toolchain without rustup may have it
 
@@ -14,28 +15,32 @@ rustup target add wasm32-unknown-unknown >/dev/null 2>&1 || true # a toolchain w
 version=$(sed -n 's/^wasm-bindgen = "=\(.*\)"$/\1/p' Cargo.toml)
 bindgen=$tools/bin/wasm-bindgen
 if [ "$("$bindgen" --version 2>/dev/null)" != "wasm-bindgen $version" ]; then
-    CARGO_TARGET_DIR=$tools/build cargo install --quiet wasm-bindgen-cli --version "$version" --root "$tools"
+    # It is built for longer than it runs.
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_TARGET_DIR=$tools/build \
+        cargo install --quiet wasm-bindgen-cli --version "$version" --bin wasm-bindgen --root "$tools"
     rm -rf "$tools/build"
 fi
 [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --silent --no-audit --no-fund
 
 rm -rf dist
 mkdir -p dist/models
+SECONDS=0
 for build in simd plain simd-verify plain-verify; do
-    flags=() folder=$CARGO_TARGET_DIR/web-${build%-verify}
+    flags=()
     [ ${build%-verify} = plain ] || flags=(--config 'target.wasm32-unknown-unknown.rustflags=["-Ctarget-feature=+simd128"]')
     # Verifying is not in a hurry.
-    [ ${build%-verify} = $build ] || flags+=(--features verify --config 'profile.release.package.fsvae-web.opt-level="z"' --config 'profile.release.package.fsvae.opt-level="z"')
-    cargo build --release --locked --target wasm32-unknown-unknown --target-dir "$folder" "${flags[@]}"
+    [ ${build%-verify} = $build ] || flags+=(--features verify --config 'profile.release.package.fsvae.opt-level="z"')
+    cargo build --release --locked --target wasm32-unknown-unknown "${flags[@]}"
     "$bindgen" --target web --no-typescript --out-dir dist/$build --out-name bindings \
-        "$folder/wasm32-unknown-unknown/release/fsvae_web.wasm"
+        "$CARGO_TARGET_DIR/wasm32-unknown-unknown/release/fsvae_web.wasm"
     wasm=dist/$build/bindings_bg.wasm
     features=(--enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext --enable-mutable-globals
         --enable-reference-types --enable-multivalue)
     [ ${build%-verify} = plain ] || features+=(--enable-simd)
-    node_modules/.bin/wasm-opt -O2 "${features[@]}" $wasm -o $wasm
+    node_modules/.bin/wasm-opt -O1 --dae-optimizing -O1 --strip-debug --strip-producers "${features[@]}" $wasm -o $wasm
     bytes=$(gzip -9 -c $wasm | wc -c)
-    echo "$build: $(wc -c <$wasm) bytes, $bytes gzipped"
+    echo "$build: $(wc -c <$wasm) bytes, $bytes gzipped, made in $SECONDS s"
+    SECONDS=0
     if [ "$bytes" -gt $LARGEST ]; then
         echo "$wasm: $bytes bytes gzipped, expected at most $LARGEST" >&2
         exit 1

@@ -4,6 +4,7 @@
 //! `container` and `foreign` tell what a file is, `torch_zip` and `pickle` read PyTorch's, `names` says which
 //! tensors are the model's.
 
+mod checksum;
 mod container;
 mod foreign;
 mod names;

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use rawzip::{CompressionMethod, ZipArchive, ZipArchiveEntryWayfinder, ZipSliceArchive};
 
+use super::checksum::crc32;
 use super::foreign::{FROM_NUMPY, SAVE_DICT};
 use super::names::{is_model, rank, shown};
 use super::objects::{Pickle, Value, View};
@@ -123,7 +124,7 @@ impl<'a> Records<'a> {
         }
         let entry = self.archive.get_entry(record.wayfinder).map_err(|error| damaged(&error))?;
         // PyTorch writes 0 where it was told not to compute checksums.
-        if record.checksum != 0 && rawzip::crc32(entry.data()) != record.checksum {
+        if record.checksum != 0 && crc32(entry.data()) != record.checksum {
             return Err(named("is damaged: its checksum is another one"));
         }
         let (start, end) = entry.compressed_data_range();

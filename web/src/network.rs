@@ -1,6 +1,6 @@
 //! A network, and what is asked of it alone.
 
-use fsvae::image::{DynamicImage, RgbaImage};
+use fsvae::image::RgbaImage;
 use fsvae::{Checkpoint, Latents};
 use js_sys::Array;
 use wasm_bindgen::JsValue;
@@ -58,7 +58,7 @@ impl Network {
         let picture = RgbaImage::from_raw(width, height, rgba).filter(|_| width > 0 && height > 0);
         let expected =
             || input(&format!("expected a picture of {width} x {height} RGBA pixels, found {found} bytes"));
-        Ok(self.network.architecture().fit(&DynamicImage::ImageRgba8(picture.ok_or_else(expected)?)))
+        Ok(self.network.architecture().fit_rgba(picture.ok_or_else(expected)?))
     }
 
     /// Step `step` of `steps` on the way from latents `a` to `b`.

@@ -5,4 +5,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 [ -e dist/fsvae.js ] || { echo "web/dist is missing: run web/build.sh first" >&2; exit 1; }
 [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --silent --no-audit --no-fund
-exec node --test --test-concurrency=1 test/*.test.mjs
+exec node --test --test-concurrency=2 test/*.test.mjs
