@@ -70,16 +70,19 @@ impl Default for Ration {
 
 impl Ration {
     /// After `left` more one fails, and those after it do not.
+    #[cfg(feature = "bundled")]
     pub(crate) fn fail_after(&self, left: usize) {
         self.0.store(left, Ordering::SeqCst);
     }
 
     /// None fails.
+    #[cfg(feature = "bundled")]
     pub(crate) fn plenty(&self) {
         self.fail_after(PLENTY);
     }
 
     /// True until one failed.
+    #[cfg(feature = "bundled")]
     pub(crate) fn is_waiting(&self) -> bool {
         self.0.load(Ordering::SeqCst) != PLENTY
     }

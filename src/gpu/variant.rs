@@ -37,7 +37,7 @@ impl Variant {
     }
 
     /// Those that `shaders/gather.wgsl` has a way of its own for.
-    #[cfg(any(test, feature = "verify"))]
+    #[cfg(feature = "verify")]
     pub(crate) const GATHERS: [Variant; 3] = [Variant::Dense, Variant::Branches, Variant::Events];
 
     /// What `shaders/gather.wgsl` calls its way.
