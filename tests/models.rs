@@ -54,3 +54,27 @@ fn a_model_whose_feature_is_off_is_refused() {
         }
     }
 }
+
+/// Builds with debug assertions check what commands are made of when they are used; CI runs this in one.
+#[test]
+fn every_command_explains_itself() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let help = |commands: &[&str]| {
+        let output = fsvae(directory.path()).args(commands).arg("--help").output().expect("it runs");
+        assert!(output.status.success(), "{commands:?}: {output:?}");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let below = |text: &str| -> Vec<String> {
+        let listed = text.split("Commands:\n").nth(1).unwrap_or_default();
+        let lines = listed.lines().take_while(|line| !line.is_empty());
+        let names = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+        names.filter_map(|line| line.split_whitespace().next()).map(String::from).collect()
+    };
+    let commands = below(&help(&[]));
+    assert!(commands.len() >= 10, "{commands:?}");
+    for command in commands.iter().filter(|command| *command != "help") {
+        for nested in below(&help(&[command])).iter().filter(|nested| *nested != "help") {
+            help(&[command, nested]);
+        }
+    }
+}

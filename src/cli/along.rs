@@ -11,6 +11,7 @@ use super::{Failure, rates_file};
 const LARGEST: f64 = 8_388_607.0;
 
 #[derive(Debug, clap::Args)]
+#[group(skip)] // many commands have several structs of this name
 pub(super) struct Arguments {
     /// Move the latents along a direction of `fsvae direction`
     #[arg(long, value_name = "PATH")]

@@ -22,6 +22,7 @@ enum Backend {
 }
 
 #[derive(Debug, clap::Args)]
+#[group(skip)] // many commands have several structs of this name
 pub(super) struct Arguments {
     /// Where to compute; the images are the same
     #[arg(long, value_enum, default_value_t = Backend::Auto)]

@@ -17,6 +17,7 @@ use super::say::say;
 const LARGEST_FILE: u64 = 1 << 30;
 
 #[derive(Debug, Args)]
+#[group(skip)] // many commands have several structs of this name
 pub(super) struct Arguments {
     /// Image files, folders of images (with the folders in them), or - for standard input. The n-th image
     /// that can be read, folders in the order of their names, has index FIRST + n. A picture of another size is resized

@@ -16,6 +16,7 @@ pub(super) struct Model {
 }
 
 #[derive(Debug, clap::Args)]
+#[group(skip)] // many commands have several structs of this name
 pub(super) struct Arguments {
     #[command(flatten)]
     model: Model,
