@@ -26,10 +26,11 @@ rm -rf dist
 mkdir -p dist/models
 SECONDS=0
 for build in simd plain simd-verify plain-verify; do
-    flags=()
-    [ ${build%-verify} = plain ] || flags=(--config 'target.wasm32-unknown-unknown.rustflags=["-Ctarget-feature=+simd128"]')
-    # Verifying is not in a hurry.
-    [ ${build%-verify} = $build ] || flags+=(--features verify --config 'profile.release.package.fsvae.opt-level="z"')
+    # Small, but for what the layers are made of: their short loops are unrolled, and inlined.
+    rustflags='"-Cllvm-args=-unroll-threshold=150 -unroll-runtime=false -unroll-allow-partial=false -inline-threshold=40"'
+    [ ${build%-verify} = plain ] || rustflags+=', "-Ctarget-feature=+simd128"'
+    flags=(--config "target.wasm32-unknown-unknown.rustflags=[$rustflags]")
+    [ ${build%-verify} = $build ] || flags+=(--features verify)
     cargo build --release --locked --target wasm32-unknown-unknown "${flags[@]}"
     "$bindgen" --target web --no-typescript --out-dir dist/$build --out-name bindings \
         "$CARGO_TARGET_DIR/wasm32-unknown-unknown/release/fsvae_web.wasm"

@@ -53,6 +53,9 @@ pub(crate) enum Processor {
     Avx2(pulp::x86::V3),
     #[cfg(target_arch = "x86_64")]
     Sse(pulp::x86::V2),
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    Simd128(simd128::Simd128),
+    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
     Portable(Portable),
 }
 
@@ -66,6 +69,10 @@ impl Processor {
             all.extend(pulp::x86::V3::try_new().map(Processor::Avx2));
             all.extend(pulp::x86::V2::try_new().map(Processor::Sse));
         }
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        all.push(Processor::Simd128(simd128::Simd128));
+        // A module that is compiled for SIMD runs nowhere else, and would be larger by every layer.
+        #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
         all.push(Processor::Portable(Portable));
         all
     }
@@ -93,6 +100,9 @@ impl Processor {
             Processor::Avx2(_) => "avx2",
             #[cfg(target_arch = "x86_64")]
             Processor::Sse(_) => "sse4.2",
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Processor::Simd128(_) => "simd128",
+            #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
             Processor::Portable(_) => "portable",
         }
     }
@@ -119,6 +129,9 @@ impl Processor {
             Processor::Avx2(vectors) => vectors.run(work),
             #[cfg(target_arch = "x86_64")]
             Processor::Sse(vectors) => vectors.run(work),
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Processor::Simd128(vectors) => vectors.run(work),
+            #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
             Processor::Portable(vectors) => vectors.run(work),
         }
     }
@@ -189,13 +202,17 @@ impl Aligned {
     }
 }
 
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod simd128;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 /// Arrays, for the compiler to make of what it can.
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Portable;
 
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 impl Vectors for Portable {
     type Vector = [i32; 4];
     type Mask = [bool; 4];

@@ -3,30 +3,30 @@
 use std::time::{Duration, Instant};
 
 use super::device::Gpu;
-use super::kernels::{Binding, Kernel, Pass, constant_buffer};
+use super::kernels::{Binding, Kernel, Pass, constant_buffer, shader};
 use super::timing::Timed;
 use crate::error::Result;
 use crate::roofline::{CHAIN, COPY_BYTES, Peaks, UNROLL, rate};
 
-const STATE: &str = include_str!("../../shaders/roofline_state.wgsl");
+const STATE: &str = shader!("../../shaders/roofline_state.wgsl");
 
 pub(crate) const ADD: Kernel = Kernel {
     name: "roofline_add",
-    parts: &[STATE, include_str!("../../shaders/roofline_add.wgsl")],
+    parts: &[STATE, shader!("../../shaders/roofline_add.wgsl")],
     bindings: &[Binding::Read, Binding::Write],
     workgroup_size: 64,
 };
 
 pub(crate) const MULTIPLY_ADD: Kernel = Kernel {
     name: "roofline_multiply_add",
-    parts: &[STATE, include_str!("../../shaders/roofline_multiply_add.wgsl")],
+    parts: &[STATE, shader!("../../shaders/roofline_multiply_add.wgsl")],
     bindings: &[Binding::Read, Binding::Write],
     workgroup_size: 64,
 };
 
 pub(crate) const COPY: Kernel = Kernel {
     name: "roofline_copy",
-    parts: &[include_str!("../../shaders/roofline_copy.wgsl")],
+    parts: &[shader!("../../shaders/roofline_copy.wgsl")],
     bindings: &[Binding::Read, Binding::Read, Binding::Write],
     workgroup_size: 64,
 };

@@ -1,11 +1,11 @@
 //! `shaders/conv_lif.wgsl`: a spiking convolution of stride 2.
 
-use super::{Binding, GATHER, Kernel, LAYER, LIF, LayerBuffers, Pass, folded};
+use super::{Binding, GATHER, Kernel, LAYER, LIF, LayerBuffers, Pass, folded, shader};
 use crate::gpu::device::Gpu;
 
 pub(crate) const KERNEL: Kernel = Kernel {
     name: "conv_lif",
-    parts: &[LIF, LAYER, GATHER, include_str!("../../../shaders/conv_lif.wgsl")],
+    parts: &[LIF, LAYER, GATHER, shader!("../../../shaders/conv_lif.wgsl")],
     bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::Write],
     workgroup_size: 64,
 };

@@ -1,11 +1,11 @@
 //! `shaders/conv_transpose_quads.wgsl`: a spiking transposed convolution, step by step.
 
-use super::{Binding, Kernel, LAYER, LayerBuffers, LayerSizes, Pass, folded};
+use super::{Binding, Kernel, LAYER, LayerBuffers, LayerSizes, Pass, folded, shader};
 use crate::gpu::device::Gpu;
 
 pub(crate) const KERNEL: Kernel = Kernel {
     name: "conv_transpose_quads",
-    parts: &[LAYER, include_str!("../../../shaders/conv_transpose_quads.wgsl")],
+    parts: &[LAYER, shader!("../../../shaders/conv_transpose_quads.wgsl")],
     bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::Write],
     workgroup_size: 64,
 };

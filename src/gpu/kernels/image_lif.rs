@@ -1,12 +1,12 @@
 //! `shaders/image_lif.wgsl`: the encoder's first layer, on u8 pixels.
 
-use super::{Binding, GroupedLayer, Kernel, LayerBuffers, Pass, folded};
+use super::{Binding, GroupedLayer, Kernel, LayerBuffers, Pass, folded, shader};
 use crate::gpu::device::Gpu;
 use crate::network::SpikingLayer;
 
 pub(crate) const KERNEL: Kernel = Kernel {
     name: "image_lif",
-    parts: &[include_str!("../../../shaders/lif.wgsl"), include_str!("../../../shaders/image_lif.wgsl")],
+    parts: &[shader!("../../../shaders/lif.wgsl"), shader!("../../../shaders/image_lif.wgsl")],
     bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::Write],
     workgroup_size: 64,
 };

@@ -1,11 +1,11 @@
 //! `shaders/linear_lif.wgsl`: a fully connected spiking layer.
 
-use super::{Binding, GATHER, Kernel, LAYER, LIF, LayerBuffers, Pass, folded};
+use super::{Binding, GATHER, Kernel, LAYER, LIF, LayerBuffers, Pass, folded, shader};
 use crate::gpu::device::Gpu;
 
 pub(crate) const KERNEL: Kernel = Kernel {
     name: "linear_lif",
-    parts: &[LIF, LAYER, GATHER, include_str!("../../../shaders/linear_lif.wgsl")],
+    parts: &[LIF, LAYER, GATHER, shader!("../../../shaders/linear_lif.wgsl")],
     bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::Write],
     workgroup_size: 64,
 };

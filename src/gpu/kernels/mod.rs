@@ -15,7 +15,10 @@ pub(crate) mod resample;
 pub(crate) mod rgba;
 pub(crate) mod sample;
 pub(crate) mod sample_rates;
+pub(crate) mod text;
 pub(crate) mod tiles;
+
+pub(crate) use text::shader;
 
 use super::device::Gpu;
 use super::variant::Variant;
@@ -46,11 +49,11 @@ pub(crate) fn folded(gpu: &Gpu, kernel: &Kernel, invocations: u32, kinds: u32) -
 }
 
 /// What the layers' kernels have in common.
-const LIF: &str = include_str!("../../../shaders/lif.wgsl");
+const LIF: &str = shader!("../../../shaders/lif.wgsl");
 /// Of the kernels that draw or present.
-const RUN: &str = include_str!("../../../shaders/run.wgsl");
-const LAYER: &str = include_str!("../../../shaders/layer.wgsl");
-pub(crate) const GATHER: &str = include_str!("../../../shaders/gather.wgsl");
+const RUN: &str = shader!("../../../shaders/run.wgsl");
+const LAYER: &str = shader!("../../../shaders/layer.wgsl");
+pub(crate) const GATHER: &str = shader!("../../../shaders/gather.wgsl");
 
 /// The constants in front of a layer's kernel.
 pub(crate) fn layer_constants(time_steps: usize, variant: Variant) -> [(&'static str, u32); 2] {

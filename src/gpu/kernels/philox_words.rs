@@ -1,13 +1,10 @@
 //! `shaders/philox_words.wgsl`: the generator by itself, to hold it against its twin.
 
-use super::{Binding, Kernel};
+use super::{Binding, Kernel, shader};
 
 pub(crate) const KERNEL: Kernel = Kernel {
     name: "philox_words",
-    parts: &[
-        include_str!("../../../shaders/philox.wgsl"),
-        include_str!("../../../shaders/philox_words.wgsl"),
-    ],
+    parts: &[shader!("../../../shaders/philox.wgsl"), shader!("../../../shaders/philox_words.wgsl")],
     bindings: &[Binding::Read, Binding::Write],
     workgroup_size: 64,
 };

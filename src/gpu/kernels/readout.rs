@@ -1,12 +1,12 @@
 //! `shaders/readout.wgsl`: spikes to pixels.
 
-use super::{Binding, Kernel, Pass, constant_buffer};
+use super::{Binding, Kernel, Pass, constant_buffer, shader};
 use crate::gpu::device::Gpu;
 use crate::network::{Moment, Readout, pixel_thresholds};
 
 pub(crate) const KERNEL: Kernel = Kernel {
     name: "readout",
-    parts: &[include_str!("../../../shaders/readout.wgsl")],
+    parts: &[shader!("../../../shaders/readout.wgsl")],
     bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::Write],
     workgroup_size: 64,
 };

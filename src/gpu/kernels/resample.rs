@@ -1,15 +1,11 @@
 //! `shaders/resample.wgsl`: ESVAE's posterior. It has the constants of [`sample_rates`](super::sample_rates).
 
-use super::{Binding, Kernel, Pass, RUN};
+use super::{Binding, Kernel, Pass, RUN, shader};
 use crate::gpu::device::Gpu;
 
 pub(crate) const KERNEL: Kernel = Kernel {
     name: "resample",
-    parts: &[
-        include_str!("../../../shaders/philox.wgsl"),
-        RUN,
-        include_str!("../../../shaders/resample.wgsl"),
-    ],
+    parts: &[shader!("../../../shaders/philox.wgsl"), RUN, shader!("../../../shaders/resample.wgsl")],
     bindings: &[Binding::Read, Binding::Read, Binding::Write],
     workgroup_size: 64,
 };

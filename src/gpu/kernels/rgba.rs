@@ -1,11 +1,11 @@
 //! `shaders/rgba.wgsl`: pixels to a buffer of RGBA8 words.
 
-use super::{Binding, Kernel, Pass, RUN, folded};
+use super::{Binding, Kernel, Pass, RUN, folded, shader};
 use crate::gpu::device::Gpu;
 
 pub(crate) const KERNEL: Kernel = Kernel {
     name: "rgba",
-    parts: &[RUN, include_str!("../../../shaders/pixel.wgsl"), include_str!("../../../shaders/rgba.wgsl")],
+    parts: &[RUN, shader!("../../../shaders/pixel.wgsl"), shader!("../../../shaders/rgba.wgsl")],
     bindings: &[Binding::Read, Binding::Read, Binding::Write],
     workgroup_size: 64,
 };

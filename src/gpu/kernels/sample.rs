@@ -1,13 +1,13 @@
 //! `shaders/sample.wgsl`: the autoregressive prior or posterior and its draws, one workgroup an image.
 
-use super::{Binding, GroupedLayer, Kernel, Pass, RUN, constant_buffer};
+use super::{Binding, GroupedLayer, Kernel, Pass, RUN, constant_buffer, shader};
 use crate::gpu::device::Gpu;
 use crate::network::SpikingLayer;
 use crate::philox::{Stream, halves};
 
 pub(crate) const KERNEL: Kernel = Kernel {
     name: "sample",
-    parts: &[include_str!("../../../shaders/philox.wgsl"), RUN, include_str!("../../../shaders/sample.wgsl")],
+    parts: &[shader!("../../../shaders/philox.wgsl"), RUN, shader!("../../../shaders/sample.wgsl")],
     bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::Write],
     workgroup_size: 128,
 };

@@ -1,16 +1,12 @@
 //! `shaders/sample_rates.wgsl`: ESVAE's prior, one workgroup an image.
 
-use super::{Binding, Kernel, Pass, RUN, constant_buffer};
+use super::{Binding, Kernel, Pass, RUN, constant_buffer, shader};
 use crate::gpu::device::Gpu;
 use crate::network::Rates;
 
 pub(crate) const KERNEL: Kernel = Kernel {
     name: "sample_rates",
-    parts: &[
-        include_str!("../../../shaders/philox.wgsl"),
-        RUN,
-        include_str!("../../../shaders/sample_rates.wgsl"),
-    ],
+    parts: &[shader!("../../../shaders/philox.wgsl"), RUN, shader!("../../../shaders/sample_rates.wgsl")],
     bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::Write],
     workgroup_size: 64,
 };

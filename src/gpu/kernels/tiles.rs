@@ -1,11 +1,11 @@
 //! `shaders/tiles.wgsl`: pixels to the tiles of a texture.
 
-use super::{Binding, Kernel, Pass, RUN, constant_buffer, folded};
+use super::{Binding, Kernel, Pass, RUN, constant_buffer, folded, shader};
 use crate::gpu::device::Gpu;
 
 pub(crate) const KERNEL: Kernel = Kernel {
     name: "tiles",
-    parts: &[RUN, include_str!("../../../shaders/pixel.wgsl"), include_str!("../../../shaders/tiles.wgsl")],
+    parts: &[RUN, shader!("../../../shaders/pixel.wgsl"), shader!("../../../shaders/tiles.wgsl")],
     bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::Texture],
     workgroup_size: 64,
 };
