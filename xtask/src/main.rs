@@ -13,6 +13,9 @@ cargo xtask package               pack the crates that are published and check t
 type Outcome = Result<(), String>;
 
 fn main() -> ExitCode {
+    if let Some(outcome) = public_api::rustdoc() {
+        return code(outcome);
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["public-api"] => public_api::compare(root()),
@@ -20,6 +23,10 @@ fn main() -> ExitCode {
         ["package"] => package::check(root()),
         _ => Err(format!("expected one of\n{USAGE}")),
     };
+    code(outcome)
+}
+
+fn code(outcome: Outcome) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {

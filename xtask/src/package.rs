@@ -121,9 +121,10 @@ fn sizes(archive: &Path) -> Result<Vec<String>, String> {
 }
 
 /// Builds the documentation of a packaged crate with what it asks docs.rs for, offline; the other crates of the
-/// workspace come from their packages, as nothing of them needs to be on the registry yet.
+/// workspace come from their packages, as nothing of them needs to be on the registry yet. The profile and the folder are
+/// those of the other checks, so that dependencies are there already.
 fn document(package: &Package, published: &[Package], unpacked: &Path) -> Outcome {
-    let mut doc = cargo(&["doc", "--quiet", "--offline", "--no-deps", "--target-dir", "target/docs-rs"]);
+    let mut doc = cargo(&["doc", "--quiet", "--release", "--offline", "--no-deps", "--target-dir", "target"]);
     doc.env("RUSTDOCFLAGS", "-D warnings");
     doc.arg("--manifest-path").arg(package.folder(unpacked).join("Cargo.toml"));
     if package.docs["all-features"] == true {

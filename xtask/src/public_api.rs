@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use crate::{Outcome, cargo, succeed};
 
@@ -53,13 +54,24 @@ fn difference(known: &str, found: &str) -> (Vec<String>, Vec<String>) {
     (of(-1), of(1))
 }
 
-/// The items with all features. Rustdoc's JSON is unstable: `RUSTC_BOOTSTRAP` lets a stable compiler write it, in a target
-/// folder of its own, for crates that look for a nightly compiler would be built anew.
+/// Set where this program stands in for rustdoc.
+const RUSTDOC: &str = "FSVAE_XTASK_RUSTDOC";
+
+/// Rustdoc's JSON is unstable, and `RUSTC_BOOTSTRAP` lets a stable one write it. Rustdoc alone has it: dependencies that
+/// look for a nightly compiler would be built anew. So this program is what Cargo takes for rustdoc.
+pub(crate) fn rustdoc() -> Option<Outcome> {
+    let rustdoc = std::env::var_os(RUSTDOC)?;
+    let arguments = std::env::args_os().skip(1);
+    Some(succeed(Command::new(rustdoc).args(arguments).env("RUSTC_BOOTSTRAP", "1")))
+}
+
+/// The items with all features.
 fn list(root: &Path) -> Result<String, String> {
-    let options =
-        ["--package", "fsvae", "--lib", "--all-features", "--locked", "--target-dir", "target/public-api"];
-    let mut rustdoc = cargo(&["rustdoc", "--quiet"]);
-    rustdoc.args(options).args([
+    let options = ["--package", "fsvae", "--lib", "--all-features", "--locked", "--release"];
+    let mut rustdoc = cargo(&["rustdoc", "--quiet", "--target-dir", "target"]);
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    rustdoc.env(RUSTDOC, std::env::var_os("RUSTDOC").unwrap_or_else(|| "rustdoc".into()));
+    rustdoc.env("RUSTDOC", program).args(options).args([
         "--",
         "-Z",
         "unstable-options",
@@ -68,8 +80,8 @@ fn list(root: &Path) -> Result<String, String> {
         "--cap-lints",
         "allow",
     ]);
-    succeed(rustdoc.env("RUSTC_BOOTSTRAP", "1"))?;
-    let json = root.join("target/public-api/doc/fsvae.json");
+    succeed(&mut rustdoc)?;
+    let json = root.join("target/doc/fsvae.json");
     let text = fs::read_to_string(&json).map_err(|error| format!("{}: {error}", json.display()))?;
     let format =
         serde_json::from_str::<serde_json::Value>(&text).ok().and_then(|it| it["format_version"].as_u64());
