@@ -51,9 +51,11 @@ def test_the_gil_is_free_during_a_call(cpu: fsvae.Generator) -> None:
 
 
 INTERRUPTED = """
-import sys, threading, time
+import signal, sys, threading, time
 import numpy as np
 import fsvae
+# Shells start what runs in the background with SIGINT ignored, and these tests with it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 generator = fsvae.Generator(fsvae.Network.open("faces"), backend="cpu")
 latents = np.zeros((20_000, 16, generator.network.info["latent_channels"]), np.uint8)
 images = np.zeros((20_000, 16, 16, 3), np.uint8)
