@@ -35,7 +35,7 @@ fn every_backend_is_right() {
     for (line, name) in lines.iter().zip(&names) {
         let short = name.rsplit_once(" (").map_or(name.as_str(), |(short, _)| short);
         assert!(line.starts_with(&format!("fsvae {} · {short} (", env!("CARGO_PKG_VERSION"))), "{line}");
-        let kernels = if short == "CPU" { "5 kernels" } else { "11 kernels" };
+        let kernels = if short == "CPU" { "5 kernels" } else { "12 kernels" };
         assert!(
             line.contains(&format!("{kernels}, {models} models, 1 random network, 1 round in ")),
             "{line}"
