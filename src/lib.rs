@@ -122,6 +122,8 @@ pub use integers::{LayerIntegers, RateIntegers, ReadoutIntegers};
 pub use job::{Job, Outputs};
 pub use latents::Latents;
 pub use network::{LayerFacts, Network};
+#[doc(hidden)]
+pub use picture::is_reading_a_picture;
 pub use picture::read_picture;
 pub use rates::{Direction, Rates};
 pub use spikes::{Layer, LayerSpikes};

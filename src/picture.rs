@@ -4,7 +4,9 @@
 mod tiff;
 mod whole;
 
+use std::cell::Cell;
 use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::error::{DecodingError, ImageFormatHint};
 use image::imageops::{FilterType, resize};
@@ -26,8 +28,30 @@ const LARGEST_BYTES: u64 = 8 * (LARGEST_SIDE as u64).pow(2);
 ///
 /// # Errors
 /// The decoder's; pictures of more than 8192 pixels a side are refused by its limits, without
-/// decoding them; files that were cut are refused, though part of the picture could be shown.
+/// decoding them; files that were cut are refused, though part of the picture could be shown. A decoder that panics is an
+/// error, too, where panics unwind.
 pub fn read_picture(bytes: &[u8]) -> ImageResult<DynamicImage> {
+    READING.set(true);
+    let read = catch_unwind(AssertUnwindSafe(|| decode(bytes)));
+    READING.set(false);
+    read.unwrap_or_else(|_| {
+        let damaged = DecodingError::new(ImageFormatHint::Unknown, "the file is damaged");
+        Err(ImageError::Decoding(damaged))
+    })
+}
+
+thread_local! {
+    static READING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread decodes a picture. A panic then is a decoder's that met a file its authors did not think of, and
+/// is caught.
+#[doc(hidden)]
+pub fn is_reading_a_picture() -> bool {
+    READING.get()
+}
+
+fn decode(bytes: &[u8]) -> ImageResult<DynamicImage> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(LARGEST_SIDE);
     limits.max_image_height = Some(LARGEST_SIDE);

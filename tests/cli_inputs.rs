@@ -95,6 +95,19 @@ fn a_cut_picture_is_refused_in_every_format() {
     assert!(seen >= 14, "only {seen}");
 }
 
+/// Found by the fuzzer: the decoder panics. Nobody hears of it but in one line.
+#[test]
+fn a_damaged_picture_is_refused_in_one_line() {
+    let directory = directory();
+    std::fs::write(directory.path().join("damaged.jpg"), include_bytes!("damaged.jpg")).expect("written");
+    let arguments = ["encode", "--model", "tiny.safetensors", "damaged.jpg", "--out", "z.safetensors"];
+    let output = fsvae(directory.path()).args(arguments).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+    let [line] = &messages(&output)[..] else { panic!("{:?}", messages(&output)) };
+    assert!(line.starts_with("fsvae: damaged.jpg: ") && line.ends_with("the file is damaged"), "{line}");
+    assert!(!directory.path().join("z.safetensors").exists());
+}
+
 /// JPEG's decoder makes grey of what is missing, so the file is followed to its end.
 #[test]
 fn a_jpeg_cut_anywhere_is_refused_and_one_with_more_after_it_is_not() {

@@ -176,6 +176,9 @@ impl Failure {
 pub(crate) fn main() -> ExitCode {
     standard_error::take();
     std::panic::set_hook(Box::new(|panic| {
+        if fsvae::is_reading_a_picture() {
+            return;
+        }
         let text = panic.to_string().replace('\n', " ");
         say::say(format!("this is a bug of fsvae: {text}"));
         let trace = std::backtrace::Backtrace::capture();
