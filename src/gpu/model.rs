@@ -47,11 +47,15 @@ impl Model {
         let architecture = &network.architecture;
         let layers = layer_constants(architecture.time_steps, variant);
         let ((draw, prior), read) = (sampler::prior(network), readout::constants(&network.readout));
-        let kernels =
-            [(draw, prior), (&linear_lif::KERNEL, layers.to_vec()), (&readout::KERNEL, read.to_vec())];
+        let mut sources =
+            vec![(draw, prior), (&linear_lif::KERNEL, layers.to_vec()), (&readout::KERNEL, read.to_vec())];
         let workgroup_bytes = gpu.device.limits().max_compute_workgroup_storage_size;
         let transposed = transposed::sources(network, variant, workgroup_bytes);
-        let ([prior, linear, readout], pipelines) = compile(gpu, kernels, &transposed).await?;
+        sources.extend_from_slice(&transposed);
+        let pipelines = compile_all(gpu, &sources).await?;
+        let [prior, linear, readout, pipelines @ ..] = &pipelines[..] else {
+            unreachable!("a pipeline for each kernel")
+        };
         gpu.checked(|| {
             trace!("fsvae.upload");
             let decoder = network.decoder.iter().zip(&transposed).zip(pipelines).enumerate();
@@ -59,8 +63,8 @@ impl Model {
                 gpu: gpu.clone(),
                 network: network.clone(),
                 variant,
-                prior: Sampler::prior(gpu, network, prior),
-                linear,
+                prior: Sampler::prior(gpu, network, prior.clone()),
+                linear: linear.clone(),
                 decoder_input: LayerBuffers::new(
                     gpu,
                     "fsvae.decoder_input",
@@ -68,9 +72,11 @@ impl Model {
                     0,
                 ),
                 decoder: decoder
-                    .map(|(i, ((layer, source), pipeline))| Transposed::new(gpu, layer, i, source, pipeline))
+                    .map(|(i, ((layer, source), pipeline))| {
+                        Transposed::new(gpu, layer, i, source, pipeline.clone())
+                    })
                     .collect(),
-                readout,
+                readout: readout.clone(),
                 readout_buffers: readout::Buffers::new(gpu, &network.readout, architecture.image_side()),
                 encoder: OnceLock::new(),
                 presenters: Default::default(),
@@ -93,9 +99,8 @@ impl Model {
     /// Compiles the kernels that present images, the first time.
     pub(crate) async fn prepare_presenters(&self) -> Result<()> {
         if self.presenters.iter().any(|made| made.get().is_none()) {
-            let compiled =
-                compile(&self.gpu, PRESENTERS.map(|kernel| (kernel, self.presented())), &[]).await?;
-            for (place, made) in self.presenters.iter().zip(compiled.0) {
+            let compiled = compile(&self.gpu, PRESENTERS.map(|kernel| (kernel, self.presented()))).await?;
+            for (place, made) in self.presenters.iter().zip(compiled) {
                 let _ = place.set(made);
             }
         }
@@ -143,14 +148,13 @@ impl EncoderModel {
         let layer = |layer: &GroupedLayer, side| LayerBuffers::new(gpu, "fsvae.encoder", layer, side);
         let (draw, posterior) = sampler::posterior(network);
         let layers = layer_constants(architecture.time_steps, model.variant);
-        let ([image, conv, sampler], _) = compile(
+        let [image, conv, sampler] = compile(
             gpu,
             [
                 (&image_lif::KERNEL, constants.to_vec()),
                 (&conv_lif::KERNEL, layers.to_vec()),
                 (draw, posterior),
             ],
-            &[],
         )
         .await?;
         gpu.checked(|| EncoderModel {
@@ -167,21 +171,24 @@ impl EncoderModel {
     }
 }
 
-/// Compiles several kernels, each on a thread of its own where there are threads: drivers take their time, and whoever
-/// awaits this does something else. Of `more`, where the same comes again, there is one pipeline.
-async fn compile<const N: usize>(
-    gpu: &Gpu,
-    kernels: [Source; N],
-    more: &[Source],
-) -> Result<([wgpu::ComputePipeline; N], Vec<wgpu::ComputePipeline>)> {
-    let mut unlike: Vec<Source> = kernels.into();
-    for source in more {
+/// [`compile_all`] for a number of kernels that is known.
+async fn compile<const N: usize>(gpu: &Gpu, sources: [Source; N]) -> Result<[wgpu::ComputePipeline; N]> {
+    let pipelines = compile_all(gpu, &sources).await?;
+    pipelines.try_into().map_or_else(|_| unreachable!("a pipeline for each kernel"), Ok)
+}
+
+/// Compiles kernels, each on a thread of its own where there are threads: drivers take their time, and whoever awaits this
+/// does something else. Where the same comes again there is one pipeline.
+async fn compile_all(gpu: &Gpu, sources: &[Source]) -> Result<Vec<wgpu::ComputePipeline>> {
+    let same = |a: &Source, b: &Source| a.0.name == b.0.name && a.1 == b.1;
+    let mut unlike: Vec<&Source> = Vec::new();
+    for source in sources {
         if !unlike.iter().any(|other| same(other, source)) {
-            unlike.push(source.clone());
+            unlike.push(source);
         }
     }
-    let begin = |(kernel, constants): &Source| {
-        let (gpu, kernel, constants) = (gpu.clone(), *kernel, constants.clone());
+    let begin = |source: &&Source| {
+        let (gpu, (kernel, constants)) = (gpu.clone(), (*source).clone());
         aside(move || {
             trace!("fsvae.compile");
             gpu.watch(|| kernel.pipeline(&gpu, &constants))
@@ -197,20 +204,9 @@ async fn compile<const N: usize>(
             Err(error) => Err(error),
         });
     }
-    let mut pipelines = compiled.into_iter().collect::<Result<Vec<_>>>()?;
-    let of = |source: &Source| {
-        let all = unlike.iter().zip(&pipelines);
-        all.filter(|(other, _)| same(other, source)).map(|(_, pipeline)| pipeline.clone()).next()
-    };
-    let rest = more.iter().filter_map(of).collect();
-    pipelines.truncate(N);
-    pipelines
-        .try_into()
-        .map_or_else(|_| unreachable!("a pipeline for each kernel"), |first| Ok((first, rest)))
-}
-
-fn same(a: &Source, b: &Source) -> bool {
-    a.0.name == b.0.name && a.1 == b.1
+    let compiled = compiled.into_iter().collect::<Result<Vec<_>>>()?;
+    let of = |source| unlike.iter().position(|other| same(other, source)).map(|at| compiled[at].clone());
+    Ok(sources.iter().filter_map(of).collect())
 }
 
 /// The checkpoint flattens the 2x2 map channel, y, x; the kernels' maps are pixel by pixel.

@@ -32,19 +32,19 @@ pub fn kernels(network: &Network) -> Vec<KernelSource> {
         add(kernel, Some(kind), &constants);
     }
     for variant in Variant::ALL {
+        let layers = transposed::sources(network, variant, u32::MAX);
         if variant == Variant::Quads {
-            // The other layers are as with the variant before.
-            let layers = transposed::sources(network, variant, u32::MAX);
+            // Each layer is compiled for its sizes. The rest is as with `events`.
             for (i, (kernel, constants)) in layers.iter().enumerate() {
                 add(kernel, Some(&decoder_name(i, architecture.depth())), constants);
             }
-            continue;
-        }
-        for (kernel, constants) in &transposed::sources(network, variant, u32::MAX)[..1] {
-            add(kernel, Some(variant.name()), constants);
-        }
-        for kernel in [&linear_lif::KERNEL, &conv_lif::KERNEL] {
-            add(kernel, Some(variant.name()), &layer_constants(steps, variant));
+        } else {
+            // All layers are the same kernel.
+            let others = [&linear_lif::KERNEL, &conv_lif::KERNEL];
+            let others = others.map(|kernel| (kernel, layer_constants(steps, variant).into()));
+            for (kernel, constants) in layers.into_iter().take(1).chain(others) {
+                add(kernel, Some(variant.name()), &constants);
+            }
         }
     }
     add(&image_lif::KERNEL, None, &image_lif::constants(&network.image_layer, steps));

@@ -30,10 +30,14 @@ pub fn assert_refused(output: &Output, code: i32, parts: &[&str], directory: &Pa
     assert!(line.starts_with("fsvae: "), "{line}");
     assert_eq!(output.status.code(), Some(code), "{line}");
     assert!(output.stdout.is_empty(), "{line}");
-    let mut found: Vec<String> = std::fs::read_dir(directory)
-        .expect("the directory")
-        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
-        .collect();
-    found.sort_unstable();
-    assert_eq!(found, files, "left behind after: {line}");
+    assert_eq!(entries(directory), files, "left behind after: {line}");
+}
+
+/// The names in a directory, sorted.
+pub fn entries(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).expect("the directory");
+    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.expect("an entry").file_name();
+    let mut names: Vec<String> = entries.map(|entry| name(entry).to_string_lossy().into_owned()).collect();
+    names.sort_unstable();
+    names
 }

@@ -1,0 +1,112 @@
+//! What is left when the command line is told to end.
+#![cfg(unix)]
+
+mod common;
+
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use common::TINY;
+use common::command::{entries, fsvae, messages};
+use fsvae::image;
+
+const MODEL: &str = "tiny.safetensors";
+
+/// A directory with a small model.
+fn directory() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join(MODEL), TINY.bytes()).expect("written");
+    directory
+}
+
+fn command(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = fsvae(directory);
+    command.args(arguments).args(["--model", MODEL, "--backend", "cpu"]);
+    command
+}
+
+/// Starts it, sends it a signal, and waits for its end.
+#[allow(unsafe_code)] // two calls whose only conditions are those said beside them
+fn interrupt(mut command: Command, after: Duration, signal: &str) -> Output {
+    // Shells start what runs in the background with SIGINT ignored, these tests, too; programs inherit that.
+    let heard = || {
+        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+            // SAFETY: may be called between fork and exec (POSIX: async-signal-safe).
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+        Ok(())
+    };
+    // SAFETY: it allocates nothing and takes no lock.
+    unsafe { command.pre_exec(heard) };
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    std::thread::sleep(after);
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", signal, &id]).status().expect("kill").success());
+    let start = Instant::now();
+    let output = child.wait_with_output().expect("it ends");
+    assert!(start.elapsed() < Duration::from_secs(20), "it took {:?}", start.elapsed());
+    output
+}
+
+#[test]
+fn signals_leave_nothing_behind() {
+    for (signal, number) in [("INT", 2), ("TERM", 15), ("HUP", 1)] {
+        for arguments in [
+            &["--out", "big.png", "--count", "4000000"][..],
+            &["--latents", "z.safetensors", "--animate", "a.gif", "--count", "3000000"],
+            &["--format", "gray", "--out", "frames.raw", "--count", "100000000"],
+        ] {
+            let directory = directory();
+            let arguments = [&["generate"], arguments].concat();
+            let output = interrupt(command(directory.path(), &arguments), Duration::from_millis(700), signal);
+            assert_eq!(output.status.signal(), Some(number), "{arguments:?} {:?}", messages(&output));
+            assert_eq!(entries(directory.path()), [MODEL], "SIG{signal} {arguments:?}");
+        }
+    }
+    // A file each: those that are finished stay, and are whole.
+    let directory = directory();
+    std::fs::create_dir(directory.path().join("d")).expect("a directory");
+    let arguments = ["generate", "--count", "4000000", "--out", "d/{index}.png"];
+    let output = interrupt(command(directory.path(), &arguments), Duration::from_millis(700), "TERM");
+    assert_eq!(output.status.signal(), Some(15));
+    for name in entries(&directory.path().join("d")) {
+        assert!(image::open(directory.path().join("d").join(&name)).is_ok(), "{name}");
+    }
+    // What was started with a signal ignored goes on ignoring it, as `nohup` wants.
+    let mut command = Command::new("bash");
+    command.args(["-c", "trap '' HUP; exec \"$@\"", "bash", env!("CARGO_BIN_EXE_fsvae"), "generate"]);
+    command.args(["--model", "tiny.safetensors", "--backend", "cpu", "--count", "300000", "--digests"]);
+    command.current_dir(directory.path()).stdout(Stdio::null());
+    let output = interrupt(command, Duration::from_millis(150), "HUP");
+    assert_eq!(output.status.code(), Some(0), "{:?}", messages(&output));
+}
+
+#[test]
+fn bench_keeps_what_it_has_measured() {
+    const BATCHES: &str = "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30";
+    let directory = directory();
+    let arguments = ["bench", "--thorough", "--json", "b.json", "--batch", BATCHES];
+    // A few points of two seconds and more, of many.
+    let output = interrupt(command(directory.path(), &arguments), Duration::from_secs(25), "INT");
+    assert_eq!(output.status.signal(), Some(2));
+    let json: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(directory.path().join("b.json")).expect("a file"))
+            .expect("JSON");
+    let result = &json["results"][0];
+    assert_eq!((&result["backend"], &result["status"]), (&"CPU".into(), &"interrupted".into()), "{json}");
+    assert!(!result["latency_ns"].as_array().expect("samples").is_empty());
+    let table = String::from_utf8(output.stdout.clone()).expect("text");
+    assert!(table.contains("CPU: interrupted; cold start "), "{table}");
+    assert!(messages(&output).iter().any(|line| line.contains("interrupted")), "{:?}", messages(&output));
+    assert_eq!(entries(directory.path()), ["b.json", MODEL]);
+    let compared = fsvae(directory.path()).args(["bench", "compare", "b.json"]).output().expect("it runs");
+    assert!(compared.status.success(), "{:?}", messages(&compared));
+    assert!(String::from_utf8_lossy(&compared.stdout).contains("interrupted"));
+    // Before anything was measured there is nothing to keep, and what was there stays.
+    std::fs::write(directory.path().join("b.json"), "old").expect("written");
+    let output = interrupt(command(directory.path(), &arguments), Duration::from_millis(5), "TERM");
+    assert_eq!(output.status.signal(), Some(15));
+    assert_eq!(std::fs::read(directory.path().join("b.json")).expect("a file"), b"old");
+}
