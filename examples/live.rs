@@ -2,7 +2,8 @@
 //!
 //! Keys: space pauses, up and down change the images of a frame, r takes the next seed, s saves the grid as PNG.
 //! Options: `--seed N`, `--batch N` (images of a frame), `--frames N` (then it quits), `--screenshot PATH` (of the last
-//! frame), `--measure SECONDS` (what frames cost without and with images in the making). `WGPU_BACKEND` and `WGPU_ADAPTER_NAME` choose the GPU.
+//! frame), `--measure SECONDS` (what frames cost without and with images in the making). `WGPU_BACKEND` and
+//! `WGPU_ADAPTER_NAME` choose the GPU.
 
 mod app;
 mod window;

@@ -226,7 +226,7 @@ FsvaeStatus fsvae_generator_new(const FsvaeNetwork *network,
 /**
  * Frees a generator, and calls off what was started with it and has not ended: those callbacks hear
  * FSVAE_STATUS_CANCELLED, and when this function returns none is called any more. Only where a callback frees its own
- * generator the others hear after it has returned. NULL is fine.
+ * generator the others hear after it has returned. What they start with it is refused. NULL is fine.
  */
 void fsvae_generator_free(FsvaeGenerator *generator);
 

@@ -8,8 +8,8 @@
 // layers, the second one's spikes so far, and z. An invocation makes four hidden neurons at a time, or
 // one latent channel. Only the neuron that a channel draws has an effect, so of the last layer just that
 // one is computed, and not from rest: its last four steps decide nearly always, exactly, for the carry into
-// them lies between two known numbers (integer machine, section 7). Where they do not, the four before them
-// are computed, and so on.
+// them lies between two known numbers (integer machine, section 7). Where they do not, it is begun four steps
+// earlier, and so on; only the currents of the last four are kept.
 //
 // Joined in front: TIME_STEPS (T), LATENT (C), NEURONS (k), STREAM, ENCODED (1 for the posterior, 0 for
 // the prior), philox.wgsl, run.wgsl.

@@ -72,7 +72,6 @@ pub struct FsvaeNetwork(Network);
 /// Makes images, on one backend. Any number of threads may use it at the same time.
 #[derive(Debug)]
 pub struct FsvaeGenerator {
-    /// Freed first: who is called back may still ask for the rest.
     calls: Calls,
     /// What a panic left half done makes no images: no call passes `calls.broken`.
     generator: AssertUnwindSafe<Generator>,
@@ -234,9 +233,13 @@ pub unsafe extern "C" fn fsvae_generator_new(
 
 /// Frees a generator, and calls off what was started with it and has not ended: those callbacks hear
 /// FSVAE_STATUS_CANCELLED, and when this function returns none is called any more. Only where a callback frees its own
-/// generator the others hear after it has returned. NULL is fine.
+/// generator the others hear after it has returned. What they start with it is refused. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fsvae_generator_free(generator: *mut FsvaeGenerator) {
+    // Callbacks may use it until all have heard.
+    if let Some(generator) = unsafe { generator.as_ref() } {
+        generator.calls.close();
+    }
     unsafe { free(generator) };
 }
 

@@ -210,7 +210,8 @@ mod tests {
         let resized =
             DynamicImage::ImageRgb8(picture.to_rgb8()).resize_exact(4, 4, FilterType::Triangle).into_rgb8();
         assert_eq!(architecture(3).fit_rgba(canvas.clone()), resized.into_raw());
-        assert_eq!(architecture(1).fit_rgba(canvas), architecture(1).fit(&picture));
+        let opaque = DynamicImage::ImageRgb8(picture.to_rgb8());
+        assert_eq!(architecture(1).fit_rgba(canvas), architecture(1).fit(&opaque));
     }
 
     #[test]

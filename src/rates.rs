@@ -86,7 +86,8 @@ impl Rates {
     /// Rates `step / (steps - 1)` of the way from `a` to `b`, for `step` from 0 to `steps` - 1, one row for each of theirs.
     ///
     /// # Errors
-    /// [`Error::Rates`] if C differs, [`Error::Range`] if the numbers of rows differ or `step` is not below `steps`.
+    /// [`Error::Rates`] if C differs, [`Error::Range`] if the numbers of rows differ, `step` is not below `steps`, or there
+    /// are more than 2^32 steps.
     pub fn interpolate(a: &Rates, b: &Rates, step: usize, steps: usize) -> Result<Rates> {
         b.check(a.channels)?;
         if a.len() != b.len() || step >= steps || steps as u64 > 1 << 32 {

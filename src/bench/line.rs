@@ -120,8 +120,8 @@ fn without_asides(text: &str) -> String {
 fn part(text: &str) -> String {
     let allowed = |character: char| if character.is_control() || character == '·' { ' ' } else { character };
     let text: String = text.chars().map(allowed).collect();
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    text.replace("(R)", "").replace("(TM)", "")
+    let text = text.replace("(R)", "").replace("(TM)", "");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

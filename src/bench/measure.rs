@@ -188,7 +188,10 @@ impl Session<'_> {
                 break;
             }
             self.begins(Step::Throughput(batch.get()));
-            let Some(point) = self.point(batch).await? else { break };
+            let Some(point) = self.point(batch).await? else {
+                // Growing batches only grow; of those that were asked for, others may fit.
+                if self.plan.until_best { break } else { continue }
+            };
             let rate = point.images_per_second().unwrap_or(0.0);
             fruitless = if rate < WORTHWHILE * best { fruitless + 1 } else { 0 };
             best = rate.max(best);
@@ -267,31 +270,24 @@ impl Session<'_> {
     }
 
     /// The limits of the device. Browsers' are not measured.
+    #[cfg(target_arch = "wasm32")]
     fn peaks(&mut self) -> Result<Option<Peaks>> {
-        if cfg!(target_arch = "wasm32") {
-            return Ok(None);
-        }
-        self.begins(Step::Limits);
-        let peaks = peaks(self.gpu.as_ref(), self.plan.roofline)?;
-        if let Some(peaks) = &peaks {
-            self.measured(Row::Peaks(peaks));
-        }
-        Ok(peaks)
+        Ok(None)
     }
-}
 
-#[cfg(not(target_arch = "wasm32"))]
-fn peaks(gpu: Option<&Gpu>, target: Duration) -> Result<Option<Peaks>> {
-    let crate::roofline::Peaks { additions, multiply_adds, bytes, device_clock } = match gpu {
-        None => crate::roofline::cpu(target),
-        Some(gpu) => crate::roofline::gpu(gpu, target)?,
-    };
-    Ok(Some(Peaks { additions, multiply_adds, bytes, device_clock }))
-}
-
-#[cfg(target_arch = "wasm32")]
-fn peaks(_: Option<&Gpu>, _: Duration) -> Result<Option<Peaks>> {
-    Ok(None)
+    /// The limits of the device.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn peaks(&mut self) -> Result<Option<Peaks>> {
+        self.begins(Step::Limits);
+        let target = self.plan.roofline;
+        let crate::roofline::Peaks { additions, multiply_adds, bytes, device_clock } = match &self.gpu {
+            None => crate::roofline::cpu(target),
+            Some(gpu) => crate::roofline::gpu(gpu, target)?,
+        };
+        let peaks = Peaks { additions, multiply_adds, bytes, device_clock };
+        self.measured(Row::Peaks(&peaks));
+        Ok(Some(peaks))
+    }
 }
 
 /// A generator that makes `batch` images at once, or as many as the device can.

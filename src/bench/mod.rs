@@ -1,5 +1,5 @@
 //! How fast is a backend? First its images are compared with the oracle's and the CPU's, then it is timed, and what was
-//! measured is told row by row. Nothing here needs a terminal: `fsvae bench` is a wall around it.
+//! measured is told row by row. Nothing here needs a terminal: `fsvae bench` is a shell around it.
 //!
 //! ```no_run
 //! use fsvae::bench::{Bench, Event, Place, Plan, digest};

@@ -87,9 +87,9 @@ impl Plan {
         }
     }
 
-    /// These batches and no others.
+    /// These batches and no others, whatever they take.
     pub fn with_batches(self, batches: Vec<NonZeroUsize>) -> Self {
-        Plan { batches, until_best: false, ..self }
+        Plan { batches, until_best: false, budget: None, ..self }
     }
 
     /// What a report says of it.

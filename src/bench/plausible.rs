@@ -18,7 +18,10 @@ impl Report {
     /// None, if the bundled models are whole.
     pub fn problems(&self) -> Result<Vec<String>> {
         let mut problems = Vec::new();
-        let model = bundled::MODELS.iter().find(|(name, _)| *name == self.model.name);
+        let named = bundled::MODELS.iter().find(|(name, _)| *name == self.model.name);
+        // A bundled model under another name is that model.
+        let model = named
+            .or_else(|| bundled::MODELS.iter().find(|(_, bytes)| super::digest(bytes) == self.model.sha256));
         if !is_digest(&self.model.sha256) {
             problems.push(format!("model: expected a SHA-256, found {:?}", self.model.sha256));
         } else if let Some((name, bytes)) = model {
@@ -181,6 +184,14 @@ mod tests {
             (problems(|it| it["options"]["seed"] = 6.into()), "operations: expected "),
             (
                 problems(|it| it["operations"]["images"] = 0.into()),
+                "expected those of 1 to 1024 images, found 0",
+            ),
+            // A bundled model's digest is enough.
+            (
+                problems(|it| {
+                    it["model"]["name"] = "mine".into();
+                    it["operations"]["images"] = 0.into();
+                }),
                 "expected those of 1 to 1024 images, found 0",
             ),
             (

@@ -109,23 +109,27 @@ impl FsvaeGenerator {
         user_data: *mut c_void,
         call: *mut u64,
     ) -> Result<(), Failure> {
-        let callback = done.ok_or_else(|| Failure::null("done"))?;
-        let done = move || Done { callback: Some(callback), user_data };
-        let task = self.with(|generator| Ok(generator.start(job)?))?;
-        let number = self.calls.begin(task, done)?;
-        if let Some(place) = ptr::NonNull::new(call) {
-            unsafe { place.write(number) };
+        if done.is_none() {
+            return Err(Failure::null("done"));
         }
-        Ok(())
+        let task = self.with(|generator| Ok(generator.start(job)?))?;
+        self.calls.begin(task, |number| {
+            if let Some(place) = ptr::NonNull::new(call) {
+                unsafe { place.write(number) };
+            }
+            Done { callback: done, user_data }
+        })
     }
 }
 
-/// The calls of a generator that have not ended. Dropped, it calls them off, and waits until all who asked have heard.
+/// The calls of a generator that have not ended. It is to be closed before it is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     /// Started by the first call.
     thread: Mutex<Option<Thread>>,
     next: AtomicU64,
+    /// Whether the generator is being freed: nothing begins any more.
+    closed: Arc<AtomicBool>,
     /// Whether a call panicked, of these or of those that wait.
     pub(super) broken: Arc<AtomicBool>,
 }
@@ -138,7 +142,6 @@ struct Thread {
     process: u32,
 }
 
-#[derive(Debug)]
 enum Message {
     Begin(Call),
     Wake(u64),
@@ -152,16 +155,9 @@ struct Call {
     done: Done,
 }
 
-impl std::fmt::Debug for Call {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Call").field(&self.number).finish()
-    }
-}
-
 /// Who is called back. Dropped before it was, it hears that the call was called off.
 struct Done {
-    callback:
-        Option<unsafe extern "C" fn(*mut c_void, FsvaeStatus, *const u8, usize, *const std::ffi::c_char)>,
+    callback: FsvaeDone,
     user_data: *mut c_void,
 }
 
@@ -191,48 +187,66 @@ impl Drop for Done {
 }
 
 impl Calls {
-    /// The number of the new call. `done` is made when it is sure to be called.
-    fn begin(&self, task: Task<'static>, done: impl FnOnce() -> Done) -> Result<u64, Failure> {
+    /// `done` is told the new call's number, once it is sure that somebody is to be called back.
+    fn begin(&self, task: Task<'static>, done: impl FnOnce(u64) -> Done) -> Result<(), Failure> {
+        let messages = self.messages()?;
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let call = Call { number, work: Box::pin(task.finish()), done: done(number) };
+        // Last, and without the lock: the callback may free the generator, or start another call, before this returns.
+        let _ = messages.send(Message::Begin(call));
+        Ok(())
+    }
+
+    /// The way to the thread, which is started if there is none.
+    fn messages(&self) -> Result<Sender<Message>, Failure> {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Failure::input("this generator is being freed"));
+        }
         let thread = match &mut *thread {
             Some(thread) => thread,
-            none => none.insert(Thread::start(self.broken.clone())?),
+            none => none.insert(Thread::start(self.closed.clone(), self.broken.clone())?),
         };
         if thread.process != std::process::id() {
             let text =
                 "this generator's thread stayed behind in the parent of fork(): make another generator";
             return Err(Failure { status: FsvaeStatus::Machine, text: text.into() });
         }
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let call = Call { number, work: Box::pin(task.finish()), done: done() };
-        // The thread ends after this was dropped, not before.
-        let _ = thread.messages.send(Message::Begin(call));
-        Ok(number)
+        Ok(thread.messages.clone())
     }
 
     fn cancel(&self, number: u64) {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = thread.as_ref().map(|thread| thread.messages.send(Message::Cancel(number)));
+        // A child of `fork` does not touch the channel: its lock may have been held in the parent.
+        if let Some(thread) = thread.as_ref().filter(|thread| thread.process == std::process::id()) {
+            let _ = thread.messages.send(Message::Cancel(number));
+        }
     }
-}
 
-impl Drop for Calls {
-    fn drop(&mut self) {
-        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+    /// Calls off what has not ended, and waits until all who asked have heard.
+    pub(super) fn close(&self) {
+        let thread = {
+            let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+            self.closed.store(true, Ordering::Release);
+            thread.take()
+        };
         let Some(Thread { messages, handle, process }) = thread else { return };
+        if process != std::process::id() {
+            return;
+        }
         let _ = messages.send(Message::Close);
         // A callback may free its generator; those who have not heard then do after it.
-        if process == std::process::id() && handle.thread().id() != std::thread::current().id() {
+        if handle.thread().id() != std::thread::current().id() {
             let _ = handle.join();
         }
     }
 }
 
 impl Thread {
-    fn start(broken: Arc<AtomicBool>) -> Result<Self, Failure> {
+    fn start(closed: Arc<AtomicBool>, broken: Arc<AtomicBool>) -> Result<Self, Failure> {
         let (messages, inbox) = mpsc::channel();
         let wakes = messages.clone();
-        let run = move || run(&inbox, &wakes, &broken);
+        let run = move || run(&inbox, &wakes, &closed, &broken);
         let handle = std::thread::Builder::new().name("fsvae-calls".into()).spawn(run);
         let handle = handle.map_err(|error| {
             let text = format!("a thread for the calls of a generator cannot be started: {error}");
@@ -243,10 +257,14 @@ impl Thread {
 }
 
 /// The thread. What has not ended when it does is called off as it is dropped.
-fn run(inbox: &Receiver<Message>, wakes: &Sender<Message>, broken: &AtomicBool) {
+fn run(inbox: &Receiver<Message>, wakes: &Sender<Message>, closed: &AtomicBool, broken: &AtomicBool) {
     let mut waiting = VecDeque::new();
     let mut under_way: Vec<Call> = Vec::new();
     for message in inbox {
+        // What a callback has freed goes no further, whatever waits in front of the message that says so.
+        if closed.load(Ordering::Acquire) {
+            return;
+        }
         match message {
             Message::Begin(call) => waiting.push_back(call),
             Message::Cancel(number) => {
@@ -263,6 +281,7 @@ fn run(inbox: &Receiver<Message>, wakes: &Sender<Message>, broken: &AtomicBool) 
             Message::Close => return,
         }
         while under_way.len() < UNDER_WAY
+            && !closed.load(Ordering::Acquire)
             && let Some(mut call) = waiting.pop_front()
         {
             if !call.poll(wakes, broken) {

@@ -7,7 +7,7 @@ use fsvae::{Architecture, Direction, Latents};
 use super::maker::Maker;
 use super::{Failure, rates_file};
 
-/// Amounts that the library takes.
+/// The largest amount that the library takes, either way.
 const LARGEST: f64 = 8_388_607.0;
 
 #[derive(Debug, clap::Args)]

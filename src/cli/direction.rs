@@ -38,9 +38,8 @@ impl Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (network, identity) = arguments.model.network_and_identity()?;
     let architecture = network.architecture().clone();
-    let sides = [&arguments.with, &arguments.without];
-    let [with, without] = sides.map(|path| input::Arguments::of(path).read(&architecture));
-    let (with, without) = (with?, without?);
+    let read = |path| input::Arguments::of(path).read(&architecture);
+    let (with, without) = (read(&arguments.with)?, read(&arguments.without)?);
     let mut files = Files::new(arguments.model.file().into_iter().chain(with.paths()).chain(without.paths()));
     let target = files.target(&arguments.out)?;
     let (ours, theirs) = (with.names.len() as u64, without.names.len() as u64);
@@ -65,11 +64,11 @@ pub(super) fn rates(generator: &Generator, inputs: &Inputs, seed: u64, first: u6
     for originals in inputs.pixels.chunks(batch) {
         let done = all.as_ref().map_or(0, Rates::len) as u64;
         let rates = generator.encode_rates(originals, seed, first + done)?;
+        progress.set_position(done + rates.len() as u64);
         match &mut all {
             Some(all) => all.append(&rates)?,
             None => all = Some(rates),
         }
-        progress.set_position(done);
     }
     progress.finish_and_clear();
     all.ok_or_else(|| Failure::Input("there are no pictures".into()))

@@ -102,10 +102,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         None => None,
         Some(path) => {
             let steps = architecture.time_steps as u64;
-            let (width, height, _) = scale.size(size);
-            grid_count(path, count.saturating_mul(steps), scale.size(size))?;
+            let enlarged = scale.size(size);
+            let advice = "make fewer images, or choose a smaller --scale";
+            grid_count(path, count.saturating_mul(steps), enlarged, advice)?;
             let (columns, rows) = grid_shape(count);
-            let (width, height) = (columns * width as u64, rows * height as u64);
+            let (width, height) = (columns * enlarged.0 as u64, rows * enlarged.1 as u64);
             let shape = Shape { pictures: steps, width, height, scale };
             Some(Animation::new(&mut files, path, format.filter(|_| animated_on_stdout), shape)?)
         }

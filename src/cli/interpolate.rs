@@ -51,7 +51,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (side, channels) = (architecture.image_side(), architecture.image_channels);
     let FormatArgument { format: asked, scale } = arguments.format;
     let size = scale.size((side, side, channels));
-    let steps = grid_count(&arguments.out, arguments.steps, size)?;
+    let steps =
+        grid_count(&arguments.out, arguments.steps, size, "choose fewer --steps or a smaller --scale")?;
     let path = &arguments.out;
     let mut files = Files::new(arguments.model.file().into_iter().chain(arguments.inputs()));
     let (width, height) = (size.0 as u64, size.1 as u64);
@@ -131,12 +132,12 @@ fn end(generator: &Generator, end: &str, seed: u64, maker: &maker::Maker<'_>) ->
     let bytes = input::read_file(path)?;
     let named = path.extension().is_some_and(|extension| extension == "safetensors");
     // A file may hold many; the first speaks for it.
-    if rates_file::is_one(&bytes) {
+    if rates_file::holds_rates(&bytes) {
         let rates = rates_file::parse(path, &bytes, architecture, maker)?;
         let first = rates.as_slice()[..rates.channels()].to_vec();
         return Ok(End::Rates(Rates::new(rates.channels(), first)?));
     }
-    if named || latents_file::is_one(&bytes) {
+    if named || latents_file::is_safetensors(&bytes) {
         let latents = latents_file::parse(path, &bytes, architecture, maker)?;
         let first = latents.words()[..latents.channels()].to_vec();
         return Ok(End::Latents(Latents::from_words(latents.time_steps(), latents.channels(), first)?));

@@ -36,7 +36,7 @@ pub(super) fn read(path: &Path, architecture: &Architecture, maker: &Maker<'_>) 
 }
 
 /// Whether bytes are a safetensors file rather than a picture: a length of 64 bits, then JSON.
-pub(super) fn is_one(bytes: &[u8]) -> bool {
+pub(super) fn is_safetensors(bytes: &[u8]) -> bool {
     let (length, header) = bytes.split_at(bytes.len().min(8));
     let length = length.try_into().map_or(u64::MAX, u64::from_le_bytes);
     length <= header.len() as u64 && header.starts_with(b"{")

@@ -30,7 +30,7 @@ pub(super) fn write_direction(
 }
 
 /// Whether a safetensors file holds rates.
-pub(super) fn is_one(bytes: &[u8]) -> bool {
+pub(super) fn holds_rates(bytes: &[u8]) -> bool {
     tensors::has(bytes, RATES.tensor)
 }
 

@@ -1,6 +1,8 @@
 //! The kernels of a network as text, for people who read, profile or reuse them.
 
-use super::kernels::{Kernel, ROW, conv_lif, image_lif, layer_constants, linear_lif, readout, rgba, tiles};
+use super::kernels::{
+    Kernel, ROW, conv_lif, conv_transpose_lif, image_lif, layer_constants, linear_lif, readout, rgba, tiles,
+};
 use super::sampler;
 use super::transposed;
 use super::variant::Variant;
@@ -31,21 +33,15 @@ pub fn kernels(network: &Network) -> Vec<KernelSource> {
     {
         add(kernel, Some(kind), &constants);
     }
-    for variant in Variant::ALL {
-        let layers = transposed::sources(network, variant, u32::MAX);
-        if variant == Variant::Quads {
-            // Each layer is compiled for its sizes. The rest is as with `events`.
-            for (i, (kernel, constants)) in layers.iter().enumerate() {
-                add(kernel, Some(&decoder_name(i, architecture.depth())), constants);
-            }
-        } else {
-            // All layers are the same kernel.
-            let others = [&linear_lif::KERNEL, &conv_lif::KERNEL];
-            let others = others.map(|kernel| (kernel, layer_constants(steps, variant).into()));
-            for (kernel, constants) in layers.into_iter().take(1).chain(others) {
-                add(kernel, Some(variant.name()), &constants);
-            }
+    for variant in Variant::GATHERS {
+        for kernel in [&linear_lif::KERNEL, &conv_transpose_lif::KERNEL, &conv_lif::KERNEL] {
+            add(kernel, Some(variant.name()), &layer_constants(steps, variant));
         }
+    }
+    // Each layer is compiled for its sizes. The rest of the variant is as `events`.
+    for (i, (kernel, constants)) in transposed::sources(network, Variant::Quads, u32::MAX).iter().enumerate()
+    {
+        add(kernel, Some(&decoder_name(i, architecture.depth())), constants);
     }
     add(&image_lif::KERNEL, None, &image_lif::constants(&network.image_layer, steps));
     add(&readout::KERNEL, None, &readout::constants(&network.readout));

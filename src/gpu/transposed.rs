@@ -33,7 +33,8 @@ pub(super) fn sources(network: &Network, variant: Variant, workgroup_bytes: u32)
 #[derive(Debug)]
 pub(super) struct Transposed {
     layer: LayerBuffers,
-    kernel: &'static str,
+    /// Of the kernel's module.
+    pass: fn(&Gpu, &wgpu::ComputePipeline, &LayerBuffers, &wgpu::Buffer, &wgpu::Buffer) -> Pass,
     pipeline: wgpu::ComputePipeline,
 }
 
@@ -47,16 +48,15 @@ impl Transposed {
         pipeline: wgpu::ComputePipeline,
     ) -> Self {
         let layer = LayerBuffers::new(gpu, "fsvae.decoder", &GroupedLayer::new(layer), side(i));
-        Transposed { layer, kernel: kernel.name, pipeline }
-    }
-
-    pub(super) fn pass(&self, gpu: &Gpu, input: &wgpu::Buffer, output: &wgpu::Buffer) -> Pass {
-        let Transposed { layer, kernel, pipeline } = self;
-        let pass = if *kernel == conv_transpose_quads::KERNEL.name {
+        let pass = if kernel.name == conv_transpose_quads::KERNEL.name {
             conv_transpose_quads::pass
         } else {
             conv_transpose_lif::pass
         };
-        pass(gpu, pipeline, layer, input, output)
+        Transposed { layer, pass, pipeline }
+    }
+
+    pub(super) fn pass(&self, gpu: &Gpu, input: &wgpu::Buffer, output: &wgpu::Buffer) -> Pass {
+        (self.pass)(gpu, &self.pipeline, &self.layer, input, output)
     }
 }

@@ -37,7 +37,6 @@ impl Variant {
     }
 
     /// Those that `shaders/gather.wgsl` has a way of its own for.
-    #[cfg(feature = "verify")]
     pub(crate) const GATHERS: [Variant; 3] = [Variant::Dense, Variant::Branches, Variant::Events];
 
     /// What `shaders/gather.wgsl` calls its way.

@@ -76,6 +76,26 @@ static void frees(void *user_data, FsvaeStatus status, const uint8_t *pixels, si
     done(user_data, status, pixels, pixels_len, error);
 }
 
+/* It waits for the lock first, so that other calls are waiting when it frees their generator. */
+static void frees_later(void *user_data, FsvaeStatus status, const uint8_t *pixels, size_t pixels_len,
+                        const char *error)
+{
+    pthread_mutex_lock(&lock);
+    pthread_mutex_unlock(&lock);
+    frees(user_data, status, pixels, pixels_len, error);
+}
+
+/* Who keeps a few calls under way starts the next one here; not on a generator that is being freed. */
+static void starts_another(void *user_data, FsvaeStatus status, const uint8_t *pixels, size_t pixels_len,
+                           const char *error)
+{
+    static Ending never;
+    CHECK(status == FSVAE_STATUS_CANCELLED);
+    CHECK(fsvae_generate_async(own, 7, 0, 1, done, &never, NULL) == FSVAE_STATUS_INPUT);
+    CHECK(strcmp(fsvae_last_error(), "this generator is being freed") == 0);
+    done(user_data, status, pixels, pixels_len, error);
+}
+
 static void wait_for(Ending *ending)
 {
     pthread_mutex_lock(&lock);
@@ -184,7 +204,7 @@ static void called_off(const FsvaeNetwork *network, int32_t backend)
     CHECK(strstr(endings[0].error, "called off") != NULL);
     for (i = 0; i < CALLS; i++) {
         endings[i] = wants(0, 0);
-        CHECK(fsvae_generate_async(own, 7, 0, 1000000, done, &endings[i], NULL) == FSVAE_STATUS_OK);
+        CHECK(fsvae_generate_async(own, 7, 0, 1000000, starts_another, &endings[i], NULL) == FSVAE_STATUS_OK);
     }
     fsvae_generator_free(own);
     /* Nobody is called any more: no lock is needed. */
@@ -199,6 +219,23 @@ static void called_off(const FsvaeNetwork *network, int32_t backend)
     CHECK(fsvae_generate_async(own, 7, 1, 1, frees, &last, NULL) == FSVAE_STATUS_OK);
     wait_for(&last);
     CHECK(last.times == 1 && last.status == FSVAE_STATUS_OK && last.same);
+
+    /* The others are called off, those that have nothing to do, too. */
+    CHECK(fsvae_generator_new(network, backend, NULL, 0, &own) == FSVAE_STATUS_OK);
+    last = wants(1, 1);
+    pthread_mutex_lock(&lock);
+    CHECK(fsvae_generate_async(own, 7, 1, 1, frees_later, &last, NULL) == FSVAE_STATUS_OK);
+    for (i = 0; i < CALLS; i++) {
+        endings[i] = wants(0, 0);
+        CHECK(fsvae_generate_async(own, 7, 0, i + 1 < CALLS ? 1000000 : 0, done, &endings[i], NULL)
+              == FSVAE_STATUS_OK);
+    }
+    pthread_mutex_unlock(&lock);
+    wait_for(&last);
+    for (i = 0; i < CALLS; i++) {
+        wait_for(&endings[i]);
+        CHECK(endings[i].times == 1 && endings[i].status == FSVAE_STATUS_CANCELLED && endings[i].same);
+    }
 }
 
 int main(int argc, char **argv)
@@ -224,11 +261,12 @@ int main(int argc, char **argv)
         fprintf(stderr, "later: %s\n", fsvae_last_error());
         return 2;
     }
+    /* First: the thread of a generator that a callback frees ends by itself, soon after. */
+    called_off(network, backend);
     refused(generator);
     many(generator);
     too_many(generator);
     fsvae_generator_free(generator);
-    called_off(network, backend);
     fsvae_network_free(network);
     free(expected);
     return failures != 0;

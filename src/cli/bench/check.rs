@@ -16,50 +16,38 @@ pub(super) struct Arguments {
     files: Vec<PathBuf>,
 }
 
-/// What a file is.
-enum Finding {
-    Good(String),
-    Implausible(String),
-    Unreadable(String),
-}
-
 /// A line a file; the exit code says the worst that there was.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let (mut implausible, mut unreadable) = (0, 0);
+    let (mut good, mut implausible, mut unreadable) = (0, 0, 0);
     for path in &arguments.files {
-        let finding = match read_file(path).map(|bytes| Report::parse(&bytes)) {
-            Err(failure) => Finding::Unreadable(failure.to_string()),
-            Ok(Err(problem)) => Finding::Unreadable(format!("{}: {problem}", path.display())),
-            Ok(Ok(report)) => judge(&path.display().to_string(), &report)?,
-        };
-        let line = match finding {
-            Finding::Good(line) => line,
-            Finding::Implausible(line) => {
-                implausible += 1;
-                line
-            }
-            Finding::Unreadable(line) => {
-                unreadable += 1;
-                line
+        let (line, count) = match read_file(path).map(|bytes| Report::parse(&bytes)) {
+            Err(failure) => (failure.to_string(), &mut unreadable),
+            Ok(Err(problem)) => (format!("{}: {problem}", path.display()), &mut unreadable),
+            Ok(Ok(report)) => {
+                let problems = report.problems()?;
+                let count = if problems.is_empty() { &mut good } else { &mut implausible };
+                (format!("{}: {}", path.display(), judge(&report, &problems)), count)
             }
         };
+        *count += 1;
         print(&(one_line(&line) + "\n"))?;
     }
-    let all = arguments.files.len();
+    let all = good + implausible + unreadable;
     match (unreadable, implausible) {
         (0, 0) => Ok(()),
         (0, bad) => Err(Failure::Partial(format!("{bad} of {all} files cannot be believed"))),
-        (bad, _) => Err(Failure::Input(format!("{bad} of {all} files are no files of `fsvae bench --json`"))),
+        (bad, _) => Err(Failure::Input(format!(
+            "{bad} of {all} files cannot be read as those of `fsvae bench --json`"
+        ))),
     }
 }
 
-fn judge(file: &str, report: &Report) -> Result<Finding, Failure> {
-    let problems = report.problems()?;
+fn judge(report: &Report, problems: &[String]) -> String {
     if !problems.is_empty() {
-        return Ok(Finding::Implausible(format!("{file}: IMPLAUSIBLE: {}", problems.join("; "))));
+        return format!("IMPLAUSIBLE: {}", problems.join("; "));
     }
     let scored = report.results.iter().filter(|result| result.scores().is_some()).count();
     let quick = if report.options.quick { "; made with --quick, which is no record" } else { "" };
     let (model, all) = (&report.model.name, report.results.len());
-    Ok(Finding::Good(format!("{file}: good: {model}, {scored} of {all} backends measured{quick}")))
+    format!("good: {model}, {scored} of {all} backends measured{quick}")
 }

@@ -62,15 +62,16 @@ impl Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let names = names(&arguments.folder)?;
     let mut records = Vec::new();
-    for name in names.iter().filter(|name| name.ends_with(".json")) {
-        let path = arguments.folder.join(name);
+    for file in &names {
+        let Some(name) = file.strip_suffix(".json") else { continue };
+        let path = arguments.folder.join(file);
         match Report::parse(&read_file(&path)?) {
             Ok(report) => {
                 let problems = report.problems()?;
                 if let Some(problem) = problems.first() {
                     return Err(Failure::Partial(format!("{}: {problem}", path.display())));
                 }
-                records.push(Record { name: name.trim_end_matches(".json").into(), report });
+                records.push(Record { name: name.into(), report });
             }
             Err(problem) => say(format!("{}: {problem}", path.display())),
         }
@@ -160,11 +161,11 @@ fn row(record: &Record, result: &Measured, names: &[String]) -> String {
 fn links(record: &str, names: &[String]) -> String {
     let beside = names.iter().filter_map(|file| {
         let rest = file.strip_prefix(record)?;
-        let what = match rest.strip_prefix('-').unwrap_or(rest).rsplit_once('.')? {
+        let what = match rest.rsplit_once('.')? {
             ("", "json") => "samples",
             ("", "txt") => "table",
             ("", "svg" | "png") => "plot",
-            (what, "md") => what,
+            (what, "md") => what.strip_prefix('-').filter(|what| !what.is_empty())?,
             _ => return None,
         };
         Some(format!("[{what}]({file})"))
@@ -214,7 +215,8 @@ mod tests {
         assert_eq!(vendors, ["NVIDIA", "AMD", "Software adapters", "Others"]);
         assert_eq!(vendor(&report, &Measured { adapter: None, ..adapter("", "", None) }), "Intel");
         assert_eq!(cell("a|b\nc<d"), "a\\|b\\nc&lt;d");
-        let names = ["a.json", "a.txt", "a-peers.md", "a-peers.json", "b.svg"].map(String::from);
+        let names = ["a.json", "a.md", "a.txt", "a-peers.md", "a-peers.json", "ab-notes.md", "b.svg"];
+        let names = names.map(String::from);
         assert_eq!(links("a", &names), "a: [samples](a.json), [table](a.txt), [peers](a-peers.md)");
     }
 }

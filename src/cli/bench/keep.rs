@@ -109,14 +109,15 @@ impl Keeper {
 }
 
 fn write(report: &Report, places: Places) -> Result<(), Failure> {
-    if places.table {
-        print(&format!("\n{}{}", table::table(report), table::lines(report)))?;
-    }
     if let Some(target) = places.json {
         target.write(&report.to_json().map_err(Failure::stdout)?)?;
     }
     if let Some(output) = places.plot {
         output.write(&plot::charts(report))?;
+    }
+    // Last: a reader that has gone away costs no file.
+    if places.table {
+        print(&format!("\n{}\n{}", table::table(report), table::lines(report)))?;
     }
     Ok(())
 }

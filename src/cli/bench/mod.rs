@@ -176,12 +176,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let mut meters = Meters::new(adapter);
         let measured = pollster::block_on(bench.measure(place, &mut meters, &mut tell));
         let found = measured.scores().and_then(|scores| scores.calibration.as_ref());
-        if let (Some(adapter), Some(found), false) = (adapter, found, bench.plan().quick) {
-            tuning::remember(&adapter.get_info(), network.architecture(), found);
+        if let (Some(adapter), Some(found)) = (adapter, found) {
+            let info = adapter.get_info();
+            // Smaller batches say too little of what other commands make.
+            if found.batch == fsvae::bench::Found::usual_batch(&info).get() {
+                tuning::remember(&info, network.architecture(), found);
+            }
         }
         rows.end(&measured);
         keeper.end(measured);
-        rows.check()?;
+        // Files are wanted even if nobody is left to read the rows.
+        if arguments.json.is_none() && arguments.plot.is_none() {
+            rows.check()?;
+        }
     }
     progress.finish_and_clear();
     verdict(&keeper.deliver()?)

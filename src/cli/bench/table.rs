@@ -26,8 +26,7 @@ pub(super) fn head(report: &Report) -> String {
 
 /// A line for each backend, to be pasted.
 pub(super) fn lines(report: &Report) -> String {
-    let lines = report.results.iter().map(|result| report.line(result) + "\n");
-    std::iter::once("\n".to_owned()).chain(lines).collect()
+    report.results.iter().map(|result| report.line(result) + "\n").collect()
 }
 
 /// What was measured.

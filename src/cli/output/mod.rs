@@ -121,7 +121,8 @@ impl Output {
         if format.is_frames() {
             return Ok(Output::Frames { target: files.plain(path, &pattern, true)?, tile, format });
         }
-        let count = grid_count(path, count, tile.enlarged())?;
+        let advice = "write {index} into the name for a file each, or --format png-stream for frames";
+        let count = grid_count(path, count, tile.enlarged(), advice)?;
         let (columns, rows) = grid_shape(count as u64);
         format.check(path, columns * width as u64, rows * height as u64)?;
         let target = files.plain(path, &pattern, true)?;
@@ -176,17 +177,18 @@ pub(super) fn grid_shape(count: u64) -> (u64, u64) {
     (columns, count.div_ceil(columns))
 }
 
-/// `count`, if a grid of so many images is not too large.
-pub(super) fn grid_count(path: &Path, count: u64, (width, height, channels): Size) -> Result<usize, Failure> {
+/// `count`, if a grid of so many images is not too large. Otherwise there is some advice.
+pub(super) fn grid_count(
+    path: &Path,
+    count: u64,
+    (width, height, channels): Size,
+    advice: &str,
+) -> Result<usize, Failure> {
     let count_here = usize::try_from(count).ok();
     let fits = |&count: &usize| {
         count.checked_mul(width * height * channels).is_some_and(|bytes| bytes <= LARGEST_GRID)
     };
     count_here.filter(fits).ok_or_else(|| {
-        Failure::Input(format!(
-            "{}: a grid of {count} images is too large; write {{index}} into the name for a file each, or --format rgb24 \
-             for frames",
-            path.display()
-        ))
+        Failure::Input(format!("{}: a grid of {count} images is too large; {advice}", path.display()))
     })
 }

@@ -79,7 +79,7 @@ impl Part {
 
     fn cases(self, seed: u64, round: u32) -> Vec<Box<dyn Case>> {
         let random = &mut Random::new(seed, self as u32, round);
-        // The first round has more steps than a block of the sampler, and not a multiple of 4.
+        // The first round has several fours of steps, and a last four that is not whole.
         let steps = [21, 16, 32, 9, 1, 30][round as usize % 6];
         match self {
             Part::Linear | Part::Convolution | Part::Transposed | Part::Quads | Part::Image => {
