@@ -56,6 +56,9 @@ for model in ../assets/*/*.safetensors; do
 done
 cp module/README.md dist/
 cp -r page/. dist/
+# Models that were kept by browsers are not those of another build.
+models=$(cd dist/models && sha256sum * | sha256sum | cut -c1-12)
+sed -i "s/MODELSTAMP/$models/" dist/worker.js
 # The offline copy is renewed when a file of the page changes.
 stamp=$(cd dist && find . -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -c1-12)
 sed -i "s/BUILD/$stamp/" dist/offline.js

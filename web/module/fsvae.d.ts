@@ -4,7 +4,7 @@
 export default function init(options?: {
   /** Which build, instead of the browser's best. */
   simd?: boolean;
-  /** How many bytes are there; `total` is what the server says. */
+  /** How many bytes are there; `total` is what the server says, if it does not compress. */
   onProgress?: (loaded: number, total?: number) => void;
 }): Promise<{ build: "simd" | "plain" }>;
 

@@ -51,7 +51,9 @@ function ready() {
 export async function download(url, onProgress = () => {}) {
   const response = await fetch(url);
   if (!response.ok) throw failure(`${url}: ${response.status} ${response.statusText}`);
-  const total = Number(response.headers.get("content-length")) || undefined;
+  // What is compressed has another length when it is read.
+  const encoded = response.headers.has("content-encoding");
+  const total = encoded ? undefined : Number(response.headers.get("content-length")) || undefined;
   const parts = [];
   let loaded = 0;
   const reader = response.body.getReader();
@@ -109,7 +111,7 @@ export class Network {
   async generator({ backend = "auto", adapter } = {}) {
     const generator = await this.#network.generator(String(backend), adapter === undefined ? undefined : String(adapter));
     const result = new Generator(generator, this.#architecture, adapter);
-    await result.name();
+    await result.readBackend();
     return result;
   }
 
@@ -144,10 +146,10 @@ export class Generator {
   }
 
   /** What the browser says of the adapter, which the module does not get to know. */
-  async name() {
+  async readBackend() {
     const backend = this.#generator.backend();
     if (backend.name === "webgpu" && !backend.adapter) {
-      backend.adapter = nameOf((await navigator.gpu?.requestAdapter())?.info);
+      backend.adapter = nameOf((await navigator.gpu?.requestAdapter({ powerPreference: this.#adapter }))?.info);
     }
     this.#backend = Object.freeze(backend);
   }
@@ -229,7 +231,7 @@ export class Generator {
 
   async rebuild() {
     await this.#generator.rebuild();
-    await this.name();
+    await this.readBackend();
   }
 
   free() {

@@ -10,7 +10,8 @@ worker.addEventListener("message", ({ data }) => {
     heard.dispatchEvent(new CustomEvent(data.event, { detail: data }));
     return;
   }
-  const { resolve, reject } = waiting.get(data.call);
+  const { resolve, reject } = waiting.get(data.call) ?? {};
+  if (!resolve) return; // the worker was given up
   waiting.delete(data.call);
   if (data.error) reject(Object.assign(new Error(data.error.message), { code: data.error.code }));
   else resolve(data.result);
@@ -25,11 +26,11 @@ worker.addEventListener("error", (event) => {
 });
 
 /** Asks the worker to do something. */
-export function ask(what, wanted = {}, transferred = []) {
+export function ask(what, wanted = {}) {
   const call = (calls += 1);
   return new Promise((resolve, reject) => {
     waiting.set(call, { resolve, reject });
-    worker.postMessage({ call, what, wanted }, transferred);
+    worker.postMessage({ call, what, wanted });
   });
 }
 

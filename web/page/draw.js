@@ -74,7 +74,7 @@ export function drawPart(page, status) {
       if (pen.down) line(x, y);
       else [pen.x, pen.y] = [x, y];
     } else return;
-    byId("draw-said").textContent = `Pen ${pen.down ? "down" : "up"} at ${Math.round(pen.x)}, ${Math.round(pen.y)}.`;
+    byId("pen-said").textContent = `Pen ${pen.down ? "down" : "up"} at ${Math.round(pen.x)}, ${Math.round(pen.y)}.`;
     event.preventDefault();
   });
   sheet.addEventListener("blur", () => (pen.down = false));

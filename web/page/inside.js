@@ -6,18 +6,19 @@ import { tiles } from "./fsvae.js";
 
 const ink = (picture, at, value) => picture.data.set([value, value, value, 255], 4 * at);
 
+/** How many tiles are in a row, and how far it is from one to the next. Linear layers are neurons in a square. */
+const grid = ({ side, channels }) => ({ wide: Math.ceil(Math.sqrt(channels)), pitch: side === 1 ? 1 : side + 1 });
+
 /** A tile for each channel, a row and a column of grey between them. */
-function map({ side, channels, words }, step) {
-  // Linear layers are neurons in a square.
-  const [width, tilesOf] = side === 1 ? [1, Math.ceil(Math.sqrt(channels))] : [side, Math.ceil(Math.sqrt(channels))];
-  const pitch = side === 1 ? 1 : width + 1;
-  const rows = Math.ceil(channels / tilesOf);
-  const picture = new ImageData(tilesOf * pitch, rows * pitch);
+function map(layer, step) {
+  const { side, channels, words } = layer;
+  const { wide, pitch } = grid(layer);
+  const picture = new ImageData(wide * pitch, Math.ceil(channels / wide) * pitch);
   for (let at = 0; at < picture.width * picture.height; at += 1) ink(picture, at, 70);
   words.forEach((word, at) => {
     const [pixel, channel] = [Math.floor(at / channels), at % channels];
-    const x = (channel % tilesOf) * pitch + (pixel % side);
-    const y = Math.floor(channel / tilesOf) * pitch + Math.floor(pixel / side);
+    const x = (channel % wide) * pitch + (pixel % side);
+    const y = Math.floor(channel / wide) * pitch + Math.floor(pixel / side);
     ink(picture, y * picture.width + x, (word >>> step) & 1 ? 255 : 0);
   });
   return picture;
@@ -104,11 +105,15 @@ export function insidePart(page, status) {
 
   async function look() {
     const { seed, chosen: index, model } = page;
-    of = [model, seed, index].join();
+    const wanted = [model, seed, index].join();
+    of = wanted;
     byId("inside-image").textContent = String(index);
     await status.during(async () => {
-      const come = await ask("inside", { seed, index });
-      if (of !== [model, seed, index].join()) return;
+      const come = await ask("inside", { seed, index }).catch((error) => {
+        if (of === wanted) of = ""; // it is asked for again when it is shown again
+        throw error;
+      });
+      if (of !== wanted) return;
       seen = come;
       const before = select.value;
       select.replaceChildren(...seen.layers.map(({ name }) => new Option(name)));
@@ -124,8 +129,7 @@ export function insidePart(page, status) {
   byId("map").addEventListener("pointermove", ({ offsetX, offsetY, target }) => {
     if (!seen) return;
     const layer = chosen();
-    const wide = Math.ceil(Math.sqrt(layer.channels));
-    const pitch = layer.side === 1 ? 1 : layer.side + 1;
+    const { wide, pitch } = grid(layer);
     const [x, y] = [offsetX, offsetY].map((at) => Math.floor((at / target.clientWidth) * target.width));
     const channel = Math.floor(y / pitch) * wide + Math.floor(x / pitch);
     const [column, row] = [x % pitch, y % pitch];

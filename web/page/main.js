@@ -13,8 +13,8 @@ const PARTS = ["make", "inside", "draw", "measure"];
 /** What all parts know. */
 const page = {
   architecture: undefined,
-  /** A shipped model's name, or the name of a file. */
-  model: "faces",
+  /** A shipped model's name, or `own:` and the name of a file; none until it is open. */
+  model: undefined,
   part: "make",
   seed: 7n,
   first: 0n,
@@ -25,10 +25,11 @@ const page = {
   show,
 };
 
-const status = listen(page);
+const status = listen();
 const parts = { make: makePart(page, status), inside: insidePart(page, status), draw: drawPart(page, status), measure: measurePart(page, status) };
 
 function remember() {
+  if (!page.architecture) return; // the address says what is to be opened
   const { model, part, seed, first, count, chosen } = page;
   const address = new URLSearchParams({ part, model, seed, first, count, image: chosen });
   // An own file is not at an address.
@@ -36,6 +37,7 @@ function remember() {
   history.replaceState(null, "", `#${address}`);
 }
 
+/** Takes from the address what it has; the model it names is returned, for it is not open yet. */
 function recall() {
   const address = new URLSearchParams(location.hash.slice(1));
   const big = (name, otherwise) => number(address.get(name) ?? "") ?? otherwise;
@@ -45,19 +47,39 @@ function recall() {
   page.chosen = big("image", page.first);
   if (page.chosen < page.first || page.chosen >= page.first + BigInt(page.count)) page.first = page.chosen;
   if (PARTS.includes(address.get("part"))) page.part = address.get("part");
-  if (isShipped(address.get("model"))) page.model = address.get("model");
+  return isShipped(address.get("model")) ? address.get("model") : undefined;
 }
 
-const isShipped = (name) => [...byId("model").options].some(({ value }) => value === name && !value.startsWith("own:"));
+const isShipped = (name) => [...byId("model").options].some(({ value }) => value === name);
 
-async function open(wanted, name) {
+/** Asks for another model or backend. The wall is stopped for it, and goes on if there is none. */
+async function change(what, wanted) {
+  try {
+    return await ask(what, wanted);
+  } catch (error) {
+    if (page.architecture) show(page.part);
+    throw error;
+  }
+}
+
+function changed() {
+  for (const part of Object.values(parts)) part.opened();
+  show(page.part);
+}
+
+/** Opens a shipped model, or a file of this name. */
+async function open(name, bytesOf) {
   await status.during(async () => {
-    page.architecture = await ask("open", { ...wanted, backend: byId("backend").value });
-    page.model = name;
-    document.body.dataset.model = name;
-    remember();
-    for (const part of Object.values(parts)) part.opened();
-    parts[page.part].shown();
+    try {
+      const bytes = await bytesOf?.();
+      page.architecture = await change("open", { name, bytes, backend: byId("backend").value });
+      page.model = bytesOf ? `own:${name}` : name;
+    } finally {
+      // What is open, which may be what was open before.
+      byId("model").value = isShipped(page.model) ? page.model : "";
+    }
+    document.body.dataset.model = page.model;
+    changed();
   });
 }
 
@@ -68,8 +90,12 @@ async function openFile(file) {
     return;
   }
   status.say(`Reading ${file.name} (${shown(file.size)}) …`);
-  await open({ bytes: new Uint8Array(await file.arrayBuffer()), name: file.name }, `own:${file.name}`);
-  byId("model").value = "";
+  await open(file.name, async () => {
+    const bytes = await file.arrayBuffer().catch(({ message }) => {
+      throw new Error(`${file.name}: ${message}`); // a folder, or gone
+    });
+    return new Uint8Array(bytes);
+  });
 }
 
 /** Changes to a part of the page. */
@@ -98,17 +124,16 @@ for (const name of PARTS) {
   });
 }
 
-byId("model").addEventListener("change", ({ target }) => open({ name: target.value }, target.value));
+byId("model").addEventListener("change", ({ target }) => open(target.value));
 byId("file").addEventListener("change", ({ target }) => target.files[0] && openFile(target.files[0]));
 let backend = byId("backend").value;
 byId("backend").addEventListener("change", ({ target }) =>
   status.during(async () => {
     const wanted = target.value;
     target.value = backend; // until it is so
-    await ask("backend", { backend: wanted });
+    await change("backend", { backend: wanted });
     backend = target.value = wanted;
-    for (const part of Object.values(parts)) part.opened();
-    parts[page.part].shown();
+    changed();
   }),
 );
 
@@ -124,21 +149,16 @@ addEventListener("drop", (event) => {
   if (file) openFile(file);
 });
 addEventListener("hashchange", () => {
-  const before = page.model;
-  recall();
-  if (page.model === before) {
-    show(page.part);
-    parts.make.opened();
-    return;
-  }
-  byId("model").value = page.model;
-  open({ name: page.model }, page.model);
+  const model = recall();
+  parts.make.opened();
+  if (model && model !== page.model) open(model);
+  else show(page.part);
 });
 
-recall();
-byId("model").value = page.model;
+const initial = recall() ?? "faces";
+byId("model").value = initial;
 show(page.part);
-open({ name: page.model }, page.model);
+open(initial);
 
 // The page works without a network from the second time on.
 navigator.serviceWorker?.register(new URL("offline.js", import.meta.url)).catch(() => undefined);

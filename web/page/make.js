@@ -36,6 +36,7 @@ export function makePart(page, status) {
   }
 
   function redraw() {
+    if (!page.architecture) return;
     const { timeSteps } = page.architecture;
     byId("step-shown").textContent = `${step() + 1} of ${timeSteps}`;
     frames.forEach((_, n) => tile(n));
@@ -52,15 +53,30 @@ export function makePart(page, status) {
     page.remember();
     byId("link").href = location.hash;
     const chosen = frames[chosenAt()];
-    if (!chosen) return;
+    if (!chosen) {
+      blank();
+      return;
+    }
     one.setAttribute("aria-label", `Image ${index} of seed ${page.seed}`);
     put(one, tiles(chosen[step()], page.architecture, 1));
+    byId("save-one").disabled = false;
+    const of = number;
     const found = crypto.subtle ? await digest(chosen.at(-1)) : "browsers compute it on https pages only";
-    if (page.chosen === index) byId("digest").textContent = found;
+    if (of === number && page.chosen === index) byId("digest").textContent = found;
+  }
+
+  /** Nothing of another image stays until the chosen one has come. */
+  function blank() {
+    one.getContext("2d").clearRect(0, 0, one.width, one.height);
+    one.setAttribute("aria-label", "The chosen image");
+    byId("digest").textContent = "";
+    byId("save-one").disabled = true;
   }
 
   async function make() {
+    if (!page.architecture) return;
     stop();
+    blank();
     const { seed, first, count, architecture } = page;
     number += 1;
     frames = [];
@@ -73,11 +89,15 @@ export function makePart(page, status) {
     await status.during(async () => {
       if (first + BigInt(count) > 2n ** 64n) throw new Error(`${count} images from image ${first} on pass the last, 18446744073709551615`);
       const mine = number;
-      if ((await ask("wall", { seed, first, count, number })) && mine === number) {
-        wall.dataset.done = made;
-        status.rest();
-        if (!matchMedia("(prefers-reduced-motion: reduce)").matches) play();
+      const whole = await ask("wall", { seed, first, count, number });
+      if (mine !== number) return;
+      if (!whole) {
+        made = ""; // it was stopped for a model or a backend that may fail: it is made again when it is shown
+        return;
       }
+      wall.dataset.done = made;
+      status.rest();
+      if (!matchMedia("(prefers-reduced-motion: reduce)").matches) play();
     });
   }
 
@@ -88,6 +108,7 @@ export function makePart(page, status) {
   }
 
   function play() {
+    if (!page.architecture) return;
     stop();
     byId("play").textContent = "Stop";
     slider.value = "1";
@@ -141,7 +162,7 @@ export function makePart(page, status) {
       return make();
     }),
   );
-  byId("save-wall").addEventListener("click", () => savePng(wall, `${page.model}-${page.seed}-${page.first}.png`));
+  byId("save-wall").addEventListener("click", () => page.architecture && savePng(wall, `${page.model}-${page.seed}-${page.first}.png`));
   byId("save-one").addEventListener("click", () => savePng(one, `${page.model}-${page.seed}-${page.chosen}.png`));
   byId("look").addEventListener("click", () => page.show("inside"));
 

@@ -18,11 +18,11 @@ export function measurePart(page, status) {
     said.textContent = `Measuring ${what}: ${Math.round(100 * done)} %`;
   });
 
-  function line({ verdict, measured }) {
+  function line({ model, backend, build, verdict, measured }) {
     const { perSecond, spread, milliseconds, batch } = measured;
-    const runs = told.backend.name === "webgpu" ? `WebGPU, ${told.backend.adapter}` : `WebAssembly${told.build === "simd" ? " with SIMD" : ""}`;
+    const runs = backend.name === "webgpu" ? `WebGPU, ${backend.adapter}` : `WebAssembly${build === "simd" ? " with SIMD" : ""}`;
     const speed = `${perSecond.toPrecision(3)} images/s (±${(100 * spread).toFixed(0)} %, ${batch} at once), one alone ${milliseconds.toPrecision(3)} ms`;
-    return `${verdict}\nfsvae ${page.model} · ${runs} · ${browser()} · ${speed}`;
+    return `${verdict}\nfsvae ${model} · ${runs} · ${browser()} · ${speed}`;
   }
 
   async function go() {
@@ -30,9 +30,11 @@ export function measurePart(page, status) {
     byId("result").textContent = "";
     await status.during(async () => {
       said.textContent = "Verifying …";
-      const { verdict, right, faults } = await ask("verify");
-      const measured = await ask("measure", { seconds: SECONDS });
-      record = { model: page.model, backend: told.backend, build: told.build, browser: browser(), right, verdict, faults, measured };
+      // Both at once, for nothing comes between them then. When the first answer is there, so is that of all that was asked
+      // before, and the model and the backend are those of both.
+      const verified = ask("verify").then((report) => ({ ...report, model: page.model, backend: told.backend, build: told.build }));
+      const [{ model, backend, build, right, verdict, faults }, measured] = await Promise.all([verified, ask("measure", { seconds: SECONDS })]);
+      record = { model, backend, build, browser: browser(), right, verdict, faults, measured };
       byId("result").textContent = line(record);
       said.textContent = right ? "All right." : "Something is computed wrong: please report the text below.";
       for (const id of ["copy", "download"]) byId(id).disabled = false;

@@ -1,15 +1,17 @@
-// A service worker: what was loaded once is there without a network, and is renewed when there is one.
+// A service worker: the page's files are there without a network; a new build is shown by the load after next.
 
 const CACHE = "fsvae-page-BUILD";
 const FILES = [
   "./", "index.html", "style.css", "main.js", "client.js", "dom.js", "status.js", "make.js", "inside.js", "draw.js",
   "measure.js", "worker.js", "bench.js", "fsvae.js",
   "simd/bindings.js", "simd/bindings_bg.wasm", "plain/bindings.js", "plain/bindings_bg.wasm",
+  "simd-verify/bindings.js", "simd-verify/bindings_bg.wasm", "plain-verify/bindings.js", "plain-verify/bindings_bg.wasm",
 ];
 
 addEventListener("install", (event) => {
   event.waitUntil(
-    caches.open(CACHE).then((cache) => cache.addAll(FILES.map((file) => new Request(file, { cache: "no-cache" })))),
+    // Not from the browser's own cache, which may have files of another build.
+    caches.open(CACHE).then((cache) => cache.addAll(FILES.map((file) => new Request(file, { cache: "reload" })))),
   );
   skipWaiting();
 });
@@ -24,15 +26,8 @@ addEventListener("activate", (event) => {
 addEventListener("fetch", (event) => {
   const { request } = event;
   // Models are kept by the page's worker.
-  if (request.method !== "GET" || !request.url.startsWith(registration.scope) || request.url.endsWith(".safetensors")) return;
+  if (request.method !== "GET" || !request.url.startsWith(registration.scope) || new URL(request.url).pathname.endsWith(".safetensors")) return;
   event.respondWith(
-    caches.open(CACHE).then(async (cache) => (await cache.match(request, { ignoreSearch: true })) ?? load(request, cache)),
+    caches.open(CACHE).then(async (cache) => (await cache.match(request, { ignoreSearch: true })) ?? fetch(request)),
   );
 });
-
-/** What only some need is kept once it was there. */
-async function load(request, cache) {
-  const response = await fetch(request);
-  if (response.ok) await cache.put(request, response.clone()).catch(() => undefined); // a full disk is no reason to fail
-  return response;
-}

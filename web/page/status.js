@@ -5,6 +5,8 @@ import { byId, shown } from "./dom.js";
 
 export function listen() {
   const [line, bar, alarm] = [byId("status"), byId("progress"), byId("trouble")];
+  /** What is being made: not all of the page, for nothing is read out of what is busy. */
+  const pictures = document.querySelectorAll("main canvas");
   let backend = "";
   let busy = 0;
 
@@ -41,7 +43,7 @@ export function listen() {
     /** Does something and says what went wrong, if anything did. */
     async during(act) {
       busy += 1;
-      document.body.ariaBusy = "true";
+      for (const picture of pictures) picture.ariaBusy = "true";
       trouble("");
       try {
         return await act();
@@ -51,7 +53,7 @@ export function listen() {
         say(backend || "Nothing is loaded.");
       } finally {
         busy -= 1;
-        if (busy === 0) document.body.ariaBusy = "false";
+        if (busy === 0) for (const picture of pictures) picture.ariaBusy = "false";
       }
     },
   };

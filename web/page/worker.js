@@ -3,7 +3,8 @@
 import init, { download, Network } from "./fsvae.js";
 import { measure } from "./bench.js";
 
-const MODELS = "fsvae-models";
+/** Other models are another cache: build.sh writes their digest here. */
+const MODELS = "fsvae-models-MODELSTAMP";
 
 let build;
 let network;
@@ -13,16 +14,22 @@ let wall = 0;
 
 const say = (event, told = {}) => postMessage({ event, ...told });
 
-/** A shipped model, from the browser's cache once it was there. */
+/** A shipped model, from the browser's cache once it was there; `keep` puts it there. */
 async function shipped(name) {
-  const url = new URL(`models/${name}.safetensors`, import.meta.url);
+  // The name of the cache is for caches on the way, which may have the model of another build.
+  const url = new URL(`models/${name}.safetensors?${MODELS}`, import.meta.url);
   // There is no cache on pages without https.
   const cache = await self.caches?.open(MODELS).catch(() => undefined);
   const kept = await cache?.match(url);
-  if (kept) return new Uint8Array(await kept.arrayBuffer());
+  if (kept) return { bytes: new Uint8Array(await kept.arrayBuffer()), keep: async () => undefined };
   const bytes = await download(url, (loaded, total) => say("loading", { thing: `the model ${name}`, loaded, total }));
-  await cache?.put(url, new Response(bytes)).catch(() => undefined); // a full disk only means another download
-  return bytes;
+  const keep = async () => {
+    if (!cache) return;
+    const old = (await caches.keys()).filter((other) => other.startsWith("fsvae-models") && other !== MODELS);
+    await Promise.all(old.map((other) => caches.delete(other)));
+    await cache.put(url, new Response(bytes));
+  };
+  return { bytes, keep };
 }
 
 function tell() {
@@ -45,7 +52,10 @@ async function kept(act) {
 const does = {
   async open({ name, bytes, backend }) {
     ({ build } = await init({ onProgress: (loaded, total) => say("loading", { thing: "the program", loaded, total }) }));
-    const opened = await Network.load(bytes ?? (await shipped(name)), { name });
+    const found = bytes ? { bytes, keep: async () => undefined } : await shipped(name);
+    const opened = await Network.load(found.bytes, { name });
+    // What cannot be loaded is not kept; a full disk only means another download.
+    await found.keep().catch(() => undefined);
     const runs = await opened.generator({ backend });
     generator?.free();
     network?.free();
@@ -114,6 +124,7 @@ addEventListener("message", ({ data: { call, what, wanted } }) => {
   if (what === "open" || what === "wall" || what === "backend") wall += 1;
   last = last.then(async () => {
     try {
+      if (what !== "open" && !network) throw new Error("no model is loaded yet");
       postMessage({ call, result: await does[what](wanted) });
     } catch (error) {
       postMessage({ call, error: { message: error.message ?? String(error), code: error.code } });

@@ -9,8 +9,8 @@ import { serve } from "./server.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core"), "utf8");
 const rows = readFileSync(new URL("../../tests/conformance.rows", import.meta.url), "utf8").split("\n");
-/** What the oracle has for an image of seed 7. */
-const digestOf = (model, index) => rows.find((row) => row.startsWith(`${model} generate 7 ${index} `)).split(" ")[4];
+/** What the oracle has for an image. */
+const digestOf = (model, index, seed = 7) => rows.find((row) => row.startsWith(`${model} generate ${seed} ${index} `)).split(" ")[4];
 
 let server;
 let browser;
@@ -131,18 +131,21 @@ test("the keyboard is enough", async () => {
   await page.keyboard.press("ControlOrMeta+A");
   await page.keyboard.type("0");
   await page.keyboard.press("Enter");
-  const expected = rows.find((row) => row.startsWith("faces generate 0 0 ")).split(" ")[4];
-  await page.waitForFunction((digest) => document.getElementById("digest").textContent === digest, expected);
+  await page.waitForFunction((digest) => document.getElementById("digest").textContent === digest, digestOf("faces", 0, 0));
   await page.locator("#tab-make").focus();
   await page.keyboard.press("ArrowRight");
   await page.locator("#inside[data-done]").waitFor();
   await page.keyboard.press("ArrowRight");
   await page.locator("#remade[data-done]").waitFor();
-  const empty = await picture(page, "#remade");
   await page.locator("#sheet").focus();
+  const before = await page.locator("#remade").getAttribute("data-done");
   await page.keyboard.press(" ");
+  await page.waitForFunction((done) => document.getElementById("remade").dataset.done !== done, before);
+  // What Space has drawn is there: the rest is the arrows'.
+  const dot = await picture(page, "#remade");
   for (let n = 0; n < 8; n += 1) await page.keyboard.press("ArrowUp");
-  await page.waitForFunction((before) => document.getElementById("remade").toDataURL() !== before, empty);
+  await page.waitForFunction((drawn) => document.getElementById("remade").toDataURL() !== drawn, dot);
+  assert.match(await page.locator("#pen-said").textContent(), /^Pen down at 128, 32\.$/);
   assert.deepEqual(errors, []);
   await context.close();
 });
@@ -153,16 +156,83 @@ test("wrong input is said, and what was there goes on", async () => {
   await page.locator("#file").setInputFiles({ name: "broken.safetensors", mimeType: "", buffer: Buffer.from("no model at all") });
   await trouble.waitFor();
   assert.match(await trouble.textContent(), /^broken\.safetensors: /);
+  assert.equal(await page.locator("#model").inputValue(), "faces");
   await page.locator("#seed").fill("seven");
   await page.locator("#make-form button[type=submit]").click();
   await page.waitForFunction(() => /^Seed: expected a number/.test(document.getElementById("trouble").textContent));
-  await page.locator("#seed").fill("7");
+  await page.locator("#seed").fill("0");
   await page.locator("#make-form button[type=submit]").click();
-  await page.waitForFunction((digest) => document.getElementById("digest").textContent === digest, digestOf("faces", 0));
+  await page.waitForFunction((digest) => document.getElementById("digest").textContent === digest, digestOf("faces", 0, 0));
   assert.equal(await page.locator("#trouble").isHidden(), true);
+  // What follows stops a wall that is being made: it is made all the same.
+  const whole = (seed) => page.locator(`#wall[data-done="faces,${seed},0,256"]`).waitFor();
+  const making = () => page.waitForFunction(() => /^\d+ of 256 images$/.test(document.getElementById("status").textContent));
+  await page.locator("#count").fill("256");
+  await page.locator("#make-form button[type=submit]").click();
+  await making();
   await page.locator("#backend").selectOption("webgpu");
   await trouble.waitFor();
   assert.match(await trouble.textContent(), /^no GPU adapter found/);
+  assert.equal(await page.locator("#model").inputValue(), "faces");
+  assert.equal(await page.locator("#backend").inputValue(), "auto");
+  await whole(0);
+  await page.locator("#seed").fill("7");
+  await page.locator("#make-form button[type=submit]").click();
+  await making();
+  await page.evaluate(() => {
+    const folder = { name: "folder", type: "", size: 0, arrayBuffer: async () => Promise.reject(new Error("not a file")) };
+    dispatchEvent(Object.assign(new Event("drop"), { dataTransfer: { files: [folder] } }));
+  });
+  await page.waitForFunction(() => document.getElementById("trouble").textContent === "folder: not a file");
+  await whole(7);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("a model that cannot be opened is not kept, and the one before it is shown", async () => {
+  const context = await browser.newContext({ reducedMotion: "reduce" });
+  const page = await context.newPage();
+  const errors = [];
+  page.on("pageerror", (error) => errors.push(String(error)));
+  page.setDefaultTimeout(60_000);
+  const trouble = (start) => page.waitForFunction((text) => document.getElementById("trouble").textContent.startsWith(text), start);
+  const digest = (expected) => page.waitForFunction((found) => document.getElementById("digest").textContent === found, expected);
+  const broken = (route) => route.fulfill({ body: "<!doctype html>" });
+  await context.route("**/models/*", broken);
+  await page.goto(`${server.url}#count=4`);
+  await trouble("faces: ");
+  // No control of a page without a model throws.
+  assert.equal(await page.locator("#model").inputValue(), "");
+  await page.locator("#make-form button[type=submit]").click();
+  await page.locator("#play").click();
+  await page.locator("#step").fill("3");
+  await page.locator("#chosen").fill("2");
+  await page.locator("#chosen").press("Enter");
+  assert.equal(await page.locator("#trouble").isHidden(), true);
+  assert.equal(await page.locator("#save-one").isDisabled(), true);
+  await page.locator("#tab-measure").click();
+  await page.locator("#go").click();
+  await trouble("no model is loaded yet");
+  await page.locator("#tab-make").click();
+  await page.locator("#chosen").fill("0");
+  await page.locator("#chosen").press("Enter");
+  await context.unroute("**/models/*", broken);
+  await page.locator("#model").selectOption("faces");
+  await digest(digestOf("faces", 0));
+  assert.equal(await page.locator("#trouble").isHidden(), true);
+  assert.equal(await page.locator("#save-one").isEnabled(), true);
+  // An address whose model is not there.
+  await context.route("**/models/*", broken);
+  await page.evaluate(() => (location.hash = "#part=make&model=mnist&seed=0&first=0&count=4&image=0"));
+  await trouble("mnist: ");
+  await digest(digestOf("faces", 0, 0));
+  assert.equal(await page.locator("#model").inputValue(), "faces");
+  assert.equal(await page.locator("#seed").inputValue(), "0");
+  assert.match(page.url(), /model=faces&seed=0/);
+  await context.unroute("**/models/*", broken);
+  await page.evaluate(() => (location.hash = "#part=make&model=mnist&seed=7&first=0&count=16&image=9"));
+  await digest(digestOf("mnist", 9));
+  assert.equal(await page.locator("#model").inputValue(), "mnist");
   assert.deepEqual(errors, []);
   await context.close();
 });
@@ -188,6 +258,10 @@ test("without a network it works from the second time on", async () => {
   await page.reload();
   await page.locator("#wall[data-done]").waitFor({ state: "attached" });
   await page.waitForFunction((digest) => document.getElementById("digest").textContent === digest, digestOf("faces", 0));
+  // What verifies is there, too, though it was never asked for.
+  await page.locator("#tab-measure").click();
+  await page.locator("#go").click();
+  await page.waitForFunction(() => /^Verifying, [1-9]/.test(document.getElementById("measure-said").textContent));
   await context.close();
 });
 
@@ -202,7 +276,7 @@ test("WebGPU makes the same, and its device may go away", async () => {
       const body = `const request = GPUAdapter.prototype.requestDevice;
         GPUAdapter.prototype.requestDevice = async function (...given) {
           const device = await request.apply(this, given);
-          addEventListener("message", ({ data }) => { if (data.what === "wall" && data.wanted.seed === 99n && !self.gone) { self.gone = true; device.destroy(); } }, { capture: true });
+          addEventListener("message", ({ data }) => { if (data.what === "wall" && data.wanted.seed === 99n && !self.gone) { device.lost.then(() => (self.gone = true)); device.destroy(); } }, { capture: true });
           return device;
         };`;
       const response = await route.fetch();
@@ -220,6 +294,8 @@ test("WebGPU makes the same, and its device may go away", async () => {
     }
     await page.waitForFunction((digest) => document.getElementById("digest").textContent === digest, digestOf("faces", 0));
     assert.equal(await page.locator("#trouble").isHidden(), true);
+    assert.equal(await page.workers()[0].evaluate(() => self.gone), true);
+    assert.equal(await page.locator("body").getAttribute("data-backend"), "webgpu");
   } finally {
     await gpu.close();
   }
