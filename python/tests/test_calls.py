@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import adapters
 
 import fsvae
 
@@ -138,10 +137,7 @@ def test_a_child_goes_on_on_the_cpu(cpu: fsvae.Generator) -> None:
 
 @unix
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_gpu_is_refused_in_a_child(mnist: fsvae.Network) -> None:
-    present = adapters()
-    if not present:
-        pytest.skip("no adapter here")
+def test_a_gpu_is_refused_in_a_child(mnist: fsvae.Network, present: list[int]) -> None:
     generator = fsvae.Generator(mnist, "gpu", present[0], batch=2)
     stream = generator.stream(count=8, batch=2)
     expected = np.asarray(next(stream))
