@@ -49,12 +49,12 @@ def pixels(value: Any, side: int, channels: int) -> Bytes:
     return _checked(array(value, "images"), "images", np.uint8, ("n", side, side, channels))
 
 
-def latents(value: Any, steps: int, channels: int) -> Bytes:
+def latents(value: Any, steps: int, channels: int, name: str = "latents") -> Bytes:
     """Latents `uint8 [n, T, C]` of a network, each 0 or 1; bool will do."""
-    spikes = array(value, "latents")
+    spikes = array(value, name)
     if spikes.dtype == np.bool_:
         spikes = spikes.astype(np.uint8)
-    return _checked(spikes, "latents", np.uint8, ("n", steps, channels))
+    return _checked(spikes, name, np.uint8, ("n", steps, channels))
 
 
 def rates(value: Any, name: str, channels: int | None = None) -> NDArray[np.uint16]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from . import _arrays, _fsvae
+from ._devices import chosen
 from ._network import Network
 
 
@@ -35,10 +36,7 @@ def bench(
         raise TypeError(f"network: expected a fsvae.Network or a name, found {type(network).__qualname__}")
     if backend not in ("all", "gpu", "cpu"):
         raise ValueError(f'backend: expected "all", "gpu" or "cpu", found {backend!r}')
-    if backend == "cpu" and adapter is not None:
-        raise ValueError('adapter: expected None with backend="cpu"')
-    if adapter is not None and not isinstance(adapter, str):
-        adapter = str(_arrays.integer(adapter, "adapter"))
+    adapter = chosen(adapter, backend)
     if batches is not None:
         batches = [_arrays.integer(batch, "batches", least=1, most=2**32 - 1) for batch in batches]
     if progress is not None and not callable(progress):

@@ -20,8 +20,12 @@ def verify(backend: Literal["gpu", "cpu"] = "gpu", adapter: str | int | None = N
     """
     if backend not in ("gpu", "cpu"):
         raise ValueError(f'backend: expected "gpu" or "cpu", found {backend!r}')
+    adapter = chosen(adapter, backend)
+    return _fsvae.verify(backend == "cpu", adapter, _arrays.integer(rounds, "rounds", least=1, most=2**32 - 1))
+
+
+def chosen(adapter: str | int | None, backend: str) -> str | None:
+    """An adapter's number or a part of its name, as what is native takes it."""
     if backend == "cpu" and adapter is not None:
         raise ValueError('adapter: expected None with backend="cpu"')
-    if adapter is not None and not isinstance(adapter, str):
-        adapter = str(_arrays.integer(adapter, "adapter"))
-    return _fsvae.verify(backend == "cpu", adapter, _arrays.integer(rounds, "rounds", least=1, most=2**32 - 1))
+    return adapter if adapter is None or isinstance(adapter, str) else str(_arrays.integer(adapter, "adapter"))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _arrays, _fsvae
+from ._devices import chosen
 from ._images import Images
 from ._network import Network
 from ._stream import Stream
@@ -44,8 +45,7 @@ class Generator:
     ) -> None:
         if not isinstance(network, Network):
             raise TypeError(f"network: expected a fsvae.Network, found {type(network).__qualname__}")
-        if adapter is not None and not isinstance(adapter, str):
-            adapter = str(_arrays.integer(adapter, "adapter"))
+        adapter = chosen(adapter, backend)
         if batch is not None:
             batch = _arrays.integer(batch, "batch", least=1)
         self._native = _fsvae.Generator(network._native, backend, adapter, batch)

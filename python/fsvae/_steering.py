@@ -21,14 +21,14 @@ def interpolate(a: Any, b: Any, steps: int = 9, seed: int = 0) -> NDArray[Any]:
     steps, seed = _arrays.integer(steps, "steps", least=1, most=2**32 - 1), _arrays.integer(seed, "seed")
     if start.ndim == 2:
         n, channels = start.shape
-        ends = _arrays.rates(a, "a", channels), _arrays.rates(b, "b", channels)
+        ends = _arrays.rates(start, "a", channels), _arrays.rates(b, "b", channels)
         return _fsvae.interpolate_rates(*ends, channels, steps).reshape(steps, n, channels)
     if start.ndim != 3:
         raise ValueError(
             f"a: expected latents uint8 [n, T, C] or rates uint16 [n, C], found {start.dtype} {list(start.shape)}"
         )
     n, time_steps, channels = start.shape
-    trains = _arrays.latents(a, time_steps, channels), _arrays.latents(b, time_steps, channels)
+    trains = _arrays.latents(start, time_steps, channels, "a"), _arrays.latents(b, time_steps, channels, "b")
     way = _fsvae.interpolate(*trains, time_steps, channels, steps, seed)
     return way.reshape(steps, n, time_steps, channels)
 

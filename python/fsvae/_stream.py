@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import Future, wait
 from types import TracebackType
 from typing import Any
 
@@ -28,36 +29,66 @@ class Stream:
         self._native = native
         self._shape = shape
         self._bar = _bar(count) if progress else None
-        self._pending: asyncio.Future[_Part] | None = None
+        self._closed = False
+        # What is awaited, or was until someone gave up. Of no event loop: another may come for it, or none.
+        self._pending: Future[_Part] | None = None
 
     def __iter__(self) -> Stream:
         return self
 
     def __next__(self) -> Images:
-        images = self._images(self._native.next())
+        images = self._images(None if self._closed else self._next())
         if images is None:
             raise StopIteration
         return images
+
+    def _next(self) -> _Part:
+        pending = self._pending
+        if pending is None:
+            return self._native.next()
+        # Ctrl-C leaves it to the next one who asks.
+        wait([pending])
+        self._pending = None
+        return pending.result()
 
     def __aiter__(self) -> Stream:
         return self
 
     async def __anext__(self) -> Images:
+        images = self._images(None if self._closed else await self._awaited())
+        if images is None:
+            raise StopAsyncIteration
+        return images
+
+    async def _awaited(self) -> _Part:
         if self._pending is None:
-            self._pending = asyncio.get_running_loop().run_in_executor(None, self._native.next)
+            self._pending = self._begun()
         # Whoever gives up waiting loses no images, even if they are there by then: the next one who waits gets them.
         try:
-            part = await asyncio.shield(self._pending)
+            part = await asyncio.wrap_future(self._pending)
         except asyncio.CancelledError:
             raise
         except BaseException:
             self._pending = None
             raise
         self._pending = None
-        images = self._images(part)
-        if images is None:
-            raise StopAsyncIteration
-        return images
+        return part
+
+    def _begun(self) -> Future[_Part]:
+        pending: Future[_Part] = Future()
+        # Running, so that nobody who gives up cancels it.
+        pending.set_running_or_notify_cancel()
+
+        def work() -> None:
+            try:
+                part = self._native.next()
+            except BaseException as error:
+                pending.set_exception(error)
+            else:
+                pending.set_result(part)
+
+        asyncio.get_running_loop().run_in_executor(None, work)
+        return pending
 
     def _images(self, part: _Part) -> Images | None:
         if part is None:
@@ -83,7 +114,13 @@ class Stream:
 
     def close(self) -> None:
         """Cancels what is in flight; nothing comes any more."""
-        self._native.close()
+        self._closed = True
+        pending, self._pending = self._pending, None
+        if pending is None:
+            self._native.close()
+        else:
+            # At once if it is there, else by the thread that waits for it.
+            pending.add_done_callback(lambda _: self._native.close())
         if self._bar is not None:
             self._bar.close()
 

@@ -97,7 +97,9 @@ fn places(backend: &str, adapter: Option<&str>) -> fsvae::Result<Vec<Place>> {
     if backend == "cpu" {
         return Ok(places);
     }
-    gpu::check_environment()?;
+    if backend == "gpu" || adapter.is_some() {
+        gpu::check_environment()?;
+    }
     let adapters = block_on(gpu::adapters());
     let labels = gpu::labels(&adapters);
     let text = adapter.map(str::to_owned).or_else(gpu::adapter_name_from_env);

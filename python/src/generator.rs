@@ -43,14 +43,9 @@ impl Generator {
         network: &Network,
         backend: &str,
         adapter: Option<String>,
-        batch: Option<usize>,
+        batch: Option<NonZeroUsize>,
     ) -> PyResult<Self> {
         let network = network.network.clone();
-        let batch = batch.map(|batch| {
-            NonZeroUsize::new(batch)
-                .ok_or_else(|| PyValueError::new_err("batch: expected 1 or more, found 0"))
-        });
-        let batch = batch.transpose()?;
         let on_gpu = match backend {
             "auto" => adapter.is_some(),
             "gpu" => true,
@@ -202,13 +197,13 @@ impl Generator {
         first: u64,
         count: u64,
     ) -> PyResult<Vec<(String, f64, u64)>> {
-        let last = last(first, count)?;
+        last(first, count)?;
         let mut sums: Vec<(String, f64, u64)> = Vec::new();
         let mut done = 0;
         while done < count {
             let more = COUNTED.min(count - done);
             let from = first + done;
-            let to = (from + (more - 1)).min(last);
+            let to = from + (more - 1);
             let network = self.network.clone();
             let layers = both(aside(py, move || operations::generation(&network, seed, from..=to)))?;
             for (at, layer) in layers.into_iter().enumerate() {
@@ -229,11 +224,14 @@ impl Generator {
         seed: u64,
         first: u64,
         count: Option<u64>,
-        batch: Option<usize>,
+        batch: Option<NonZeroUsize>,
         rates: Option<PyReadonlyArray1<'_, u16>>,
     ) -> PyResult<Stream> {
         let job = self.drawn(seed, first, count, rates)?;
-        let job = batch.and_then(NonZeroUsize::new).map_or(job.clone(), |batch| job.batch(batch));
+        let job = match batch {
+            Some(batch) => job.batch(batch),
+            None => job,
+        };
         let generator = self.generator.get()?;
         let task = generator.start(job).map_err(python)?;
         Ok(Stream::new(Owned::new(task, generator.gpu().is_some())))
@@ -316,8 +314,7 @@ impl Generator {
 
     fn read(&self, spikes: &PyReadonlyArray1<'_, u8>) -> PyResult<Latents> {
         let architecture = self.network.architecture();
-        Latents::from_spikes(architecture.time_steps, architecture.latent_channels, spikes.as_slice()?)
-            .map_err(python)
+        steering::latents(architecture.time_steps, architecture.latent_channels, spikes)
     }
 }
 
@@ -342,6 +339,7 @@ async fn request(
     batch: Option<NonZeroUsize>,
     adapter: Option<&str>,
 ) -> fsvae::Result<fsvae::Generator> {
+    gpu::check_environment()?;
     let adapters = gpu::adapters().await;
     let adapter = gpu::choose_adapter(&adapters, adapter)?;
     let gpu = Gpu::request(adapter, &gpu::required_limits(network)).await?;

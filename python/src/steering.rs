@@ -9,7 +9,12 @@ use crate::error::python;
 type Bytes<'py> = Bound<'py, PyArray1<u8>>;
 type Numbers<'py> = Bound<'py, PyArray1<u16>>;
 
-fn latents(time_steps: usize, channels: usize, spikes: &PyReadonlyArray1<'_, u8>) -> PyResult<Latents> {
+/// Latents, flat `[n, T, C]`.
+pub(crate) fn latents(
+    time_steps: usize,
+    channels: usize,
+    spikes: &PyReadonlyArray1<'_, u8>,
+) -> PyResult<Latents> {
     Latents::from_spikes(time_steps, channels, spikes.as_slice()?).map_err(python)
 }
 
@@ -30,11 +35,14 @@ pub(crate) fn interpolate<'py>(
     seed: u64,
 ) -> PyResult<Bytes<'py>> {
     let (a, b) = (latents(time_steps, channels, &a)?, latents(time_steps, channels, &b)?);
-    let mut way = Vec::new();
-    for step in 0..steps {
-        way.extend(Latents::interpolate(&a, &b, seed, step, steps).map_err(python)?.to_spikes());
-    }
-    Ok(PyArray1::from_vec(py, way))
+    let way = py.detach(|| {
+        let mut way = Vec::new();
+        for step in 0..steps {
+            way.extend(Latents::interpolate(&a, &b, seed, step, steps)?.to_spikes());
+        }
+        Ok(way)
+    });
+    Ok(PyArray1::from_vec(py, way.map_err(python)?))
 }
 
 /// Rates on the way from `a` to `b`, flat `[steps, n, C]`.

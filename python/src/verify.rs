@@ -25,6 +25,7 @@ pub(crate) fn verify(
         if cpu {
             return Ok(Verification::cpu(Options::default()));
         }
+        gpu::check_environment()?;
         let adapters = block_on(gpu::adapters());
         let adapter = gpu::choose_adapter(&adapters, adapter.as_deref())?;
         Ok(Verification::new(&block_on(Gpu::request(adapter, &required_limits()?))?, Options::default()))

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import adapters
 
 import fsvae
 
@@ -138,10 +137,7 @@ def test_a_child_goes_on_on_the_cpu(cpu: fsvae.Generator) -> None:
 
 @unix
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_gpu_is_refused_in_a_child(mnist: fsvae.Network) -> None:
-    present = adapters()
-    if not present:
-        pytest.skip("no adapter here")
+def test_a_gpu_is_refused_in_a_child(mnist: fsvae.Network, present: list[int]) -> None:
     generator = fsvae.Generator(mnist, "gpu", present[0], batch=2)
     stream = generator.stream(count=8, batch=2)
     expected = np.asarray(next(stream))
@@ -202,3 +198,50 @@ def test_who_gives_up_waiting_loses_no_images() -> None:
 
     timeouts, images = asyncio.run(take())
     assert timeouts > 0 and images == 128
+
+
+def test_who_gives_up_waiting_leaves(cpu: fsvae.Generator) -> None:
+    async def leave() -> fsvae.Stream:
+        with cpu.stream(batch=1024) as stream:
+            await asyncio.wait_for(anext(stream), 0.001)
+        return stream
+
+    with pytest.raises(asyncio.TimeoutError):
+        asyncio.run(leave())
+
+    async def close() -> None:
+        stream = cpu.stream(batch=1024)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(anext(stream), 0.001)
+        stream.close()
+        # Whether the batch is there by now or not.
+        assert list(stream) == [] and [images async for images in stream] == []
+
+    asyncio.run(close())
+
+
+def test_what_was_given_up_comes_next(cpu: fsvae.Generator) -> None:
+    expected = np.asarray(cpu.generate(3, 0, 192))
+    stream = cpu.stream(3, batch=64, count=192)
+
+    async def give_up() -> None:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(anext(stream), 0.001)
+
+    async def take() -> fsvae.Images:
+        return await anext(stream)
+
+    # Without an event loop, in the same one, and in another.
+    asyncio.run(give_up())
+    first = next(stream)
+    asyncio.run(give_up())
+    second = asyncio.run(take())
+
+    async def both() -> fsvae.Images:
+        await give_up()
+        return next(stream)
+
+    third = asyncio.run(both())
+    assert [images.first for images in (first, second, third)] == [0, 64, 128]
+    np.testing.assert_array_equal(np.concatenate([first, second, third]), expected)
+    assert list(stream) == []

@@ -11,7 +11,7 @@ from conftest import ROOT
 import fsvae
 
 
-def test_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page() -> None:
     pytest.importorskip("matplotlib").use("agg")
     result = doctest.testfile(str(ROOT / "docs/python.md"), module_relative=False)
     assert result.attempted > 20 and result.failed == 0

@@ -61,8 +61,8 @@ def test_the_plain_network_tells_another_one(trained, tmp_path, capsys, monkeypa
     changed = load_file(model)
     changed["prior.layers.2.weight"] = -changed["prior.layers.2.weight"]
     save_file(changed, tmp_path / "changed.safetensors")
-    right = compare.load_file
-    monkeypatch.setattr(compare, "load_file", lambda _: right(tmp_path / "changed.safetensors"))
+    right = compare.tensors
+    monkeypatch.setattr(compare, "tensors", lambda _: right(tmp_path / "changed.safetensors"))
     with pytest.raises(SystemExit) as exit:
         compare.main([str(model), "--backend", "cpu"])
     assert exit.value.code == 1 and "40 images: 0 of" not in capsys.readouterr().out
@@ -72,15 +72,19 @@ def test_the_plain_network_tells_another_one(trained, tmp_path, capsys, monkeypa
     (["nowhere.safetensors"], "nowhere.safetensors"),
     ([str(ROOT / "assets/faces-esvae/faces-esvae.safetensors")], "expected an FSVAE, found no prior.layers.2.weight"),
     (["{model}", "--count", "0"], "--count: expected at least 1, found 0"),
+    (["{model}", "--seed", "-1"], "--seed: expected 0 to 18446744073709551615, found -1"),
+    (["{model}", "--seed", str(2**64)], "--seed: expected 0 to 18446744073709551615, found 18446744073709551616"),
+    (["{pth}"], "m.pth: not a readable safetensors file"),
     (["{model}", "--images", "{folder}"], "expected a folder of pictures, found none"),
     (["{model}", "--images", "{large}"], "large.png: expected [16, 16, 1], found [20, 20, 1]"),
-], ids=["no file", "another family", "no image", "no picture", "another size"])
+], ids=["no file", "another family", "no image", "no seed", "no seed of 64 bits", "no safetensors", "no picture", "another size"])
 def test_what_cannot_be_compared_is_one_line(arguments, message, trained, tmp_path, capsys):
     empty, large = tmp_path / "empty", tmp_path / "large"
     empty.mkdir()
     large.mkdir()
     Image.fromarray(shapes(1, 20)[0]).save(large / "large.png")
-    names = {"{model}": trained[0], "{folder}": empty, "{large}": large}
+    torch.save(load_file(trained[0]), tmp_path / "m.pth")
+    names = {"{model}": trained[0], "{pth}": tmp_path / "m.pth", "{folder}": empty, "{large}": large}
     with pytest.raises(SystemExit) as exit:
         compare.main(["--backend", "cpu", *(str(names.get(argument, argument)) for argument in arguments)])
     error = capsys.readouterr().err

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from fsvae.training import outputs
 from fsvae.training.errors import InputError
 from small import SMALL, equal, shapes
 
@@ -43,6 +44,24 @@ def test_it_learns_and_writes_everything(family, run, data, tmp_path):
     for name in ("samples", "reconstructions"):
         assert Image.open(tmp_path / f"m.{name}.png").size == (128, 128)
     assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize("count", [1, 3, 8, 12, 32])
+def test_reconstructions_are_below_what_they_are_of(count, tmp_path):
+    real = np.arange(1, 1 + count, dtype=np.uint8)[:, None, None, None].repeat(3, 1).repeat(4, 2).repeat(4, 3)
+    outputs.save_grid(tmp_path / "pairs.png", *outputs.pairs(real, 100 + real))
+    columns = min(8, count)
+    rows = [np.arange(1 + start, 1 + start + columns) for start in range(0, count, columns)]
+    rows = np.array([np.where(row > count, 0, row + more * (row <= count)) for row in rows for more in (0, 100)])
+    with Image.open(tmp_path / "pairs.png") as image:
+        assert (np.asarray(image) == rows.repeat(4, 0).repeat(4, 1)[..., None]).all()
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_few_pictures_are_reconstructed_too(run, tmp_path):
+    np.savez(tmp_path / "few.npz", train=shapes(12))
+    run("--data", tmp_path / "few.npz", "--out", tmp_path / "m.safetensors", "--images", 16, *SMALL)
+    assert Image.open(tmp_path / "m.reconstructions.png").size == (128, 64)
 
 
 @pytest.mark.parametrize("family", ["fsvae", "esvae"])
@@ -144,7 +163,7 @@ def test_large_tensors_are_rounded_and_the_rest_kept(run, data, tmp_path):
     (["--data", "{data}", "--time-steps", "33"], "the time steps must be 1 to 32, found 33"),
     (["--data", "{data}", "--batch", "0"], "--batch: expected more than 0, found 0"),
     (["--data", "{data}", "--k", "256"], "--k: expected 1 to 255, found 256"),
-    (["--data", "{data}", "--warm-start", "{data}"], "not a readable checkpoint"),
+    (["--data", "{data}", "--warm-start", "{data}"], "not a readable safetensors file"),
     (["--data", "{text}"], "expected an .npz, a folder or a zip of pictures"),
     (["--data", "{odd}"], "expected uint8"),
 ], ids=lambda value: None if isinstance(value, list) else value[:30])

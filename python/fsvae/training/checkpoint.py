@@ -66,10 +66,7 @@ def rounded(state, half):
 
 
 def load_weights(net, path):
-    try:
-        found = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path}: not a readable checkpoint: {error}") from None
+    found = tensors(path)
     for name, value in net.state_dict().items():
         if name not in found or found[name].shape != value.shape:
             shape = list(found[name].shape) if name in found else "nothing"

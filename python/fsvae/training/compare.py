@@ -16,9 +16,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from safetensors.torch import load_file
 
 from . import runtime
+from .checkpoint import tensors
 from .errors import InputError, reported
 
 THRESHOLD, DECAY = 0.2, 0.25
@@ -55,7 +55,7 @@ class Neurons:
 
 class Network:
     def __init__(self, path):
-        self.t = {name: value.to(torch.get_default_dtype()) for name, value in load_file(path).items()}
+        self.t = {name: value.to(torch.get_default_dtype()) for name, value in tensors(path).items()}
         if "prior.layers.2.weight" not in self.t:
             raise InputError(f"{path}: expected an FSVAE, found no prior.layers.2.weight")
         self.T = self.t["membrane_output_layer.coef"].numel()
@@ -174,6 +174,8 @@ def main(arguments=None):
     with reported():
         if a.count < 1:
             raise InputError(f"--count: expected at least 1, found {a.count}")
+        if not 0 <= a.seed < 2**64:
+            raise InputError(f"--seed: expected 0 to {2**64 - 1}, found {a.seed}")
         raise SystemExit(not compare(a))
 
 

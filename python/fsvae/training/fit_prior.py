@@ -1,11 +1,11 @@
-"""Fits the sample layer of a trained ESVAE to what its encoder makes of the training images; minutes, no convolution
-but one pass of the encoder.
+"""Fits the sample layer of a trained ESVAE to what its encoder makes of the training images: in seconds, after one
+pass of the encoder.
 
     fsvae-fit-prior faces.safetensors --data faces16.npz --out faces-fitted.safetensors
 
 While the whole network trains, nothing but a small term ties the prior's rates to the encoder's, so samples are less
 coherent than reconstructions. The prior is a logit-normal distribution: rates r = sigmoid(W n + b), n from N(0, I). Its
-first two moments can be those of the encoder's rates exactly: b and the variance of each channel from the mean and
+first two moments are fitted to those of the encoder's rates: b and the variance of each channel from the mean and
 variance of its rates, the correlation of each pair of channels from the covariance of theirs. W is the symmetric root of
 the covariance found, without what is negative in it.
 """

@@ -6,7 +6,7 @@
 //
 //     y_t = scale[c] * x_t + shift[c]        u_t = decay * u_{t-1} * (1 - s_{t-1}) + y_t       s_t = u_t > threshold
 //
-// `network.py` compiles this file with the system's C++ compiler and documents the arguments; with `coef`, the
+// `lif.py` compiles this file with the system's C++ compiler and documents the arguments; with `coef`, the
 // result is not the spikes but their sum weighted by coef[t].
 
 #include <cmath>

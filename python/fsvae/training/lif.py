@@ -1,6 +1,6 @@
 """Batch norm scaled to the threshold (tdBN) and leaky integrate-and-fire neurons as one autograd function.
 
-    spikes = Spiking.apply(x, gamma, beta, mean, variance, steps, repeat, coef)
+    spikes, mean, variance = Spiking.apply(x, gamma, beta, alpha, steps, repeat, coef)
 
 `x` is `[steps * batch, features]` or `[steps * batch, channels, height, width]` in channels_last, time step first.
 The work is done by `lif.cpp` on a CPU that has a C++ compiler, else by the same arithmetic in PyTorch, which
@@ -195,8 +195,9 @@ def native():
     ]
     processor = Path("/proc/cpuinfo")
     lines = processor.read_text().splitlines() if processor.exists() else []
-    model = next((line for line in lines if line.startswith("flags")), "")
-    name = hashlib.sha256(source.read_bytes() + " ".join([compiler, *flags, model]).encode()).hexdigest()[:16]
+    # What it can do; the second is ARM's name.
+    features = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    name = hashlib.sha256(source.read_bytes() + " ".join([compiler, *flags, features]).encode()).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fsvae-train"
     library = cache / f"lif-{name}.so"
     if not library.exists():

@@ -103,16 +103,8 @@ def parse(description, arguments=None):
         "--keep-f32", action="store_true", help=f"do not round tensors of more than {HALF_FROM} elements to f16"
     )
     a = a.parse_args(arguments)
-    positive = dict(
-        batch=a.batch,
-        sharpen=a.sharpen,
-        k=a.k,
-        latent=a.latent,
-        width=a.width,
-        epochs=a.epochs,
-        save_minutes=a.save_minutes,
-    )
-    for name, value in positive.items() | dict(minutes=a.minutes, images=a.images, threads=a.threads).items():
+    for name in ["batch", "sharpen", "k", "latent", "width", "epochs", "save_minutes", "minutes", "images", "threads"]:
+        value = getattr(a, name)
         if value is not None and value <= 0:
             raise InputError(f"--{name.replace('_', '-')}: expected more than 0, found {value}")
     for steps, until in a.short:

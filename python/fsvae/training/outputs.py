@@ -3,11 +3,13 @@
 import csv
 import os
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from .. import Images
 from . import pictures
 from .checkpoint import replace, rounded
 
@@ -15,6 +17,23 @@ from .checkpoint import replace, rounded
 def spread(images, count):
     """So many of the images, from all over: a folder's are often in the order of their classes."""
     return images[:: max(1, len(images) // count)][:count]
+
+
+def pairs(real, again):
+    """Rows of up to 8 images, below each a row of what became of them, the last two filled up black; and the columns."""
+    columns = min(8, len(real))
+    missing = -len(real) % columns
+    rows = [
+        np.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0))).reshape(-1, columns, *images.shape[1:])
+        for images in (real, again)
+    ]
+    return np.stack(rows, 1).reshape(-1, *real.shape[1:]), columns
+
+
+def save_grid(path, images, columns):
+    """Writes uint8 `[N, channels, side, side]` as one PNG."""
+    png = Images(images.transpose(0, 2, 3, 1)).to_png(columns)
+    replace(path, lambda beside: Path(beside).write_bytes(png))
 
 
 class Outputs:
@@ -43,15 +62,8 @@ class Outputs:
             real = spread(self.test, 32)
             x = t.shown_to_net(real)
             again = net.reconstruct(x, t.generator(t.device, 4)).float().cpu()
-        pictures.save_grid(self[".samples.png"], pictures.pixels(samples), 8)
-        pairs = (
-            np.stack(
-                [real.numpy().reshape(4, 8, *real.shape[1:]), pictures.pixels(again).reshape(4, 8, *real.shape[1:])], 1
-            )
-            if len(real) == 32
-            else real.numpy()
-        )
-        pictures.save_grid(self[".reconstructions.png"], pairs.reshape(-1, *real.shape[1:]), 8)
+        save_grid(self[".samples.png"], pictures.pixels(samples), 8)
+        save_grid(self[".reconstructions.png"], *pairs(real.numpy(), pictures.pixels(again)))
         self.saved = time.monotonic()
 
     def log(self, row):

@@ -1,4 +1,4 @@
-"""Reads training images: an .npz, a folder or a zip of pictures, as uint8 `[N, channels, side, side]`; writes grids."""
+"""Reads training images: an .npz, a folder or a zip of pictures, as uint8 `[N, channels, side, side]`."""
 
 import os
 import sys
@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from . import pixels as of_one
 from .errors import InputError, one_line
@@ -244,16 +243,3 @@ def for_network(path, part, net):
 def pixels(images):
     """Images in [-1, 1] as uint8, rounded half up as the integer machine does (contract, section 6)."""
     return np.floor((np.asarray(images, np.float64) + 1) * 127.5 + 0.5).clip(0, 255).astype(np.uint8)
-
-
-def save_grid(path, images, columns):
-    """Writes uint8 `[N, channels, side, side]` as one PNG, beside first, then renamed."""
-    n, channels, side, _ = images.shape
-    rows = -(-n // columns)
-    sheet = np.zeros((rows * side, columns * side, channels), np.uint8)
-    for i, image in enumerate(images):
-        y, x = divmod(i, columns)
-        sheet[y * side : (y + 1) * side, x * side : (x + 1) * side] = image.transpose(1, 2, 0)
-    beside = f"{path}.part"
-    Image.fromarray(sheet.squeeze(2) if channels == 1 else sheet).save(beside, format="png")
-    os.replace(beside, path)
