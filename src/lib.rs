@@ -59,6 +59,7 @@ mod aside;
 mod backend;
 #[cfg(feature = "bench")]
 pub mod bench;
+mod builder;
 pub mod bundled;
 #[cfg(all(feature = "capi", not(target_arch = "wasm32")))]
 pub mod capi;
@@ -109,13 +110,14 @@ mod documents {
 }
 
 pub use architecture::Architecture;
+pub use builder::{Builder, Choice};
 pub use checkpoint::Checkpoint;
 pub use cpu::threads::threads;
 pub use cpu::vectors::{instruction_set, instruction_sets};
 pub use environment::check_environment;
 pub use error::{CheckpointError, Error, Result};
 pub use family::Family;
-pub use generator::{Builder, Generator};
+pub use generator::Generator;
 pub use gpu::Gpu;
 pub use images::{Grid, Image, Images};
 pub use integers::{LayerIntegers, RateIntegers, ReadoutIntegers};

@@ -82,6 +82,8 @@ fn values_of_variables_that_mean_nothing_are_named() {
         ("WGPU_ADAPTER_NAME", "matrox", &["\"matrox\"", "present: "], "gpu"),
         ("WGPU_ADAPTER_NAME", "99", &["\"99\"", "present: "], "gpu"),
         ("FSVAE_CPU", "avx1024", &["\"avx1024\"", "portable"], "cpu"),
+        ("RAYON_NUM_THREADS", "four", &["\"four\"", "expected a number of threads"], "cpu"),
+        ("RAYON_NUM_THREADS", "-1", &["\"-1\"", "expected a number of threads"], "cpu"),
     ] {
         let environment = [(variable, value)];
         let output = run(directory.path(), &environment, &digests(&["--backend", backend]));
@@ -94,9 +96,12 @@ fn values_of_variables_that_mean_nothing_are_named() {
         assert!([&[variable], parts].concat().iter().all(|part| text.contains(part)), "{text}");
     }
     // What is empty is not set, and names are those of wgpu in any case.
-    for (variable, value) in
-        [("WGPU_BACKEND", ""), ("WGPU_BACKEND", " VK , OpenGL,"), ("FSVAE_CPU", "Portable")]
-    {
+    for (variable, value) in [
+        ("WGPU_BACKEND", ""),
+        ("WGPU_BACKEND", " VK , OpenGL,"),
+        ("FSVAE_CPU", "Portable"),
+        ("RAYON_NUM_THREADS", "0"),
+    ] {
         if variable == "WGPU_BACKEND" && !cfg!(target_os = "linux") {
             continue;
         }
