@@ -45,6 +45,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+const ABOUT: &str =
+    "Makes images with a network of spiking neurons, on any GPU and on the CPU, bit for bit the same";
+
 const ENVIRONMENT: &str = "\
 Environment:
   WGPU_BACKEND           Graphics interfaces to look for GPUs with: vulkan, gl, metal, dx12; several with commas
@@ -55,7 +58,7 @@ Environment:
   FSVAE_DRIVER_MESSAGES  1 shows what graphics drivers write to standard error";
 
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 100, after_long_help = ENVIRONMENT)]
+#[command(version, about = ABOUT, max_term_width = 100, after_long_help = ENVIRONMENT)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

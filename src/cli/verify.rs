@@ -25,7 +25,8 @@ const SOFTWARE_IMAGES: usize = 2;
 const METHOD: &str = "\
 Method: a round compares, in this order,
   1. every operation that the kernels use, each in a small kernel, over corners and a million random words,
-  2. every kernel in all its variants with the same function on the CPU, on random layers up to the largest numbers,
+  2. every kernel in all its variants with the same function on the CPU, on random layers up to the largest numbers
+     that may occur,
   3. a random network of odd sizes and the bundled models, layer by layer: the first wrong layer is named, with the
      neuron, the time step and the words found and expected. The CPU is compared with known digests.
   Rounds are repeated for --minutes, with other random numbers each time. What is wrong is computed again twice:
