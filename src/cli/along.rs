@@ -17,7 +17,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "PATH")]
     along: Option<PathBuf>,
     /// How far: 1 is the whole direction, below 0 it is the other way; rounded to a 256th [default: 1]
-    #[arg(long, value_name = "X", value_parser = amount, requires = "along", allow_negative_numbers = true)]
+    #[arg(long, value_name = "X", value_parser = amount, requires = "along")]
     amount: Option<f64>,
 }
 

@@ -10,6 +10,7 @@ use super::Failure;
 use super::kernel_cache::KernelCache;
 use super::say::say;
 use super::tuning::Kernels;
+use super::usage;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Backend {
@@ -32,7 +33,7 @@ pub(super) struct Arguments {
     adapter: Option<String>,
     /// How many images are computed at once; decides speed and memory, never pixels [default: 256 on a GPU, 64 on the
     /// CPU and software adapters]
-    #[arg(long, value_name = "B")]
+    #[arg(long, value_name = "B", value_parser = usage::positive)]
     batch: Option<NonZeroUsize>,
     /// How the GPU's programs (kernels) look for spikes; decides speed, never pixels
     #[arg(long, value_enum, default_value_t = Kernels::Auto)]

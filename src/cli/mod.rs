@@ -196,7 +196,7 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn run() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match usage::read(std::env::args_os()) {
         Ok(arguments) => arguments,
         Err(error) => return usage::refuse(error),
     };

@@ -22,7 +22,7 @@ use fsvae::bench::{Bench, Event, Place, Plan, Step};
 use super::backend::check_adapter;
 use super::output::{Files, Pattern, is_stdout};
 use super::progress::parts;
-use super::{Failure, model, tuning};
+use super::{Failure, model, tuning, usage};
 use energy::Meters;
 use keep::{Keeper, Places};
 use place::Backends;
@@ -72,7 +72,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "N|TEXT")]
     adapter: Option<String>,
     /// Batches to measure, such as 1,64,256 [default: 1,4,16,... up to the best]
-    #[arg(long, value_name = "B,B,...", value_delimiter = ',')]
+    #[arg(long, value_name = "B,B,...", value_delimiter = ',', value_parser = usage::positive)]
     batch: Option<Vec<NonZeroUsize>>,
     /// A few seconds: shows that all works, not how fast it is
     #[arg(long, overrides_with = "thorough")]
