@@ -16,6 +16,8 @@ fn directory() -> tempfile::TempDir {
     directory
 }
 
+/// The beginning of one.
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 const ONLY_THE_MODEL: &[&str] = &["tiny.safetensors"];
 
 fn run(directory: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> Output {
@@ -30,6 +32,30 @@ fn digests<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
 fn stdout(output: &Output) -> String {
     assert!(output.status.success(), "{:?}", messages(output));
     String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+#[test]
+fn what_was_nearly_right_is_told_how_to_be() {
+    let directory = directory();
+    std::fs::write(directory.path().join("f.png"), PNG).expect("written");
+    let files = ["f.png", "tiny.safetensors"];
+    for (arguments, parts) in [
+        ("generate --modle tiny.safetensors", &["'--modle'", "did you mean '--model'?"][..]),
+        ("genrate", &["'genrate'", "did you mean 'generate'?"]),
+        ("generate --backend gqu", &["'gqu'", "did you mean 'gpu'?"]),
+        ("generate --batch 0", &["'0'", "expected a number from 1 to"]),
+        ("bench --batch 1,0", &["'0'", "expected a number from 1 to"]),
+        // A minus belongs to a number, here as where it may be.
+        ("verify --minutes -1", &["'-1'", "--minutes", "expected"]),
+        ("generate --count -1", &["'-1'", "--count"]),
+        ("generate --seed -0x7", &["--seed"]),
+        ("generate --first -1", &["'-1'", "expected a number from 0 to"]),
+        ("decode f.png", &["f.png", "expected a safetensors file of latents, found a picture (PNG)"]),
+        ("generate --rates f.png", &["f.png", "expected a safetensors file of rates, found a picture (PNG)"]),
+    ] {
+        let output = run(directory.path(), &[], &arguments.split(' ').collect::<Vec<_>>());
+        assert_refused(&output, 2, parts, directory.path(), &files);
+    }
 }
 
 /// Nothing waits for a model, nor for pictures on standard input, if it cannot be done anyway.

@@ -10,6 +10,7 @@ use super::Failure;
 use super::kernel_cache::KernelCache;
 use super::say::say;
 use super::tuning::Kernels;
+use super::usage;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Backend {
@@ -30,11 +31,11 @@ pub(super) struct Arguments {
     /// Use this GPU adapter: its number in `fsvae devices`, or a part of its name or PCI address
     #[arg(long, value_name = "N|TEXT")]
     adapter: Option<String>,
-    /// Images that are computed at once [default: 256 on a GPU, 64 on the CPU and software adapters]; decides
-    /// speed and memory, never pixels
-    #[arg(long, value_name = "B")]
+    /// How many images are computed at once; decides speed and memory, never pixels [default: 256 on a GPU, 64 on the
+    /// CPU and software adapters]
+    #[arg(long, value_name = "B", value_parser = usage::positive)]
     batch: Option<NonZeroUsize>,
-    /// How a GPU's kernels look for spikes; decides speed, never pixels
+    /// How the GPU's programs (kernels) look for spikes; decides speed, never pixels
     #[arg(long, value_enum, default_value_t = Kernels::Auto)]
     kernels: Kernels,
 }
