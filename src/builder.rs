@@ -52,6 +52,12 @@ impl<'a> Choice<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Builder<'a> {
     network: &'a Network,
+    options: Options,
+}
+
+/// A [`Builder`]'s, which a generator keeps to be [rebuilt](Generator::rebuild) with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
     batch: Option<NonZeroUsize>,
     most: NonZeroUsize,
     variant: Variant,
@@ -60,37 +66,44 @@ pub struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     pub(crate) fn new(network: &'a Network) -> Self {
-        let (most, budget) = (NonZeroUsize::MAX, gpu::BUDGET);
-        Builder { network, batch: None, most, variant: Variant::default(), budget }
+        let (batch, most) = (None, NonZeroUsize::MAX);
+        Builder {
+            network,
+            options: Options { batch, most, variant: Variant::default(), budget: gpu::BUDGET },
+        }
+    }
+
+    pub(crate) fn with(network: &'a Network, options: Options) -> Self {
+        Builder { network, options }
     }
 
     /// How many images are made at once. It decides speed and memory, never pixels. Fewer are made where memory or a GPU's
     /// limits ask for it. By default 64 on the CPU; on a GPU as many as take the [budget](Builder::budget), at most 256, or
     /// 64 on software adapters.
     pub fn batch(self, batch: NonZeroUsize) -> Self {
-        Builder { batch: Some(batch), ..self }
+        Builder { options: Options { batch: Some(batch), ..self.options }, ..self }
     }
 
     /// Makes no room for more images than will be asked for at once.
     pub fn at_most(self, images: NonZeroUsize) -> Self {
-        Builder { most: images, ..self }
+        Builder { options: Options { most: images, ..self.options }, ..self }
     }
 
     /// How long a submission to a GPU should take, by default 100 ms: batches begin with one image and grow until they take
     /// so long, and an image that takes longer is submitted layer by layer. 4 ms is right where frames are drawn on the same
     /// GPU. A [batch](Builder::batch) that was said is not looked at.
     pub fn budget(self, budget: Duration) -> Self {
-        Builder { budget, ..self }
+        Builder { options: Options { budget, ..self.options }, ..self }
     }
 
     /// Which variant of the layers' kernels a GPU runs: what [`calibrate`](gpu::calibrate) found, say. It decides speed,
     /// never pixels.
     pub fn variant(self, variant: Variant) -> Self {
-        Builder { variant, ..self }
+        Builder { options: Options { variant, ..self.options }, ..self }
     }
 
     fn batch_or(self, default: usize) -> usize {
-        self.batch.map_or(default, NonZeroUsize::get).min(self.most.get())
+        self.options.batch.map_or(default, NonZeroUsize::get).min(self.options.most.get())
     }
 
     /// A generator on the CPU, which always works.
@@ -100,7 +113,7 @@ impl<'a> Builder<'a> {
 
     fn on_cpu(self, fallback: Option<String>) -> Generator {
         let backend = CpuBackend::new(self.network, self.batch_or(DEFAULT_BATCH));
-        Generator::on(Arc::new(backend), fallback)
+        Generator::on(Arc::new(backend), self.options, fallback)
     }
 
     /// A generator on a GPU. Its kernels are compiled on other threads meanwhile.
@@ -111,9 +124,9 @@ impl<'a> Builder<'a> {
     pub async fn gpu(self, gpu: &Gpu) -> Result<Generator> {
         let software = gpu::is_software(gpu.info());
         let batch = self.batch_or(if software { DEFAULT_BATCH } else { DEFAULT_GPU_BATCH });
-        let budget = self.batch.is_none().then_some(self.budget);
-        let backend = GpuBackend::new(gpu, self.network, self.variant, batch, budget).await?;
-        Ok(Generator::on(Arc::new(backend), None))
+        let budget = self.options.batch.is_none().then_some(self.options.budget);
+        let backend = GpuBackend::new(gpu, self.network, self.options.variant, batch, budget).await?;
+        Ok(Generator::on(Arc::new(backend), self.options, None))
     }
 
     /// A generator on the adapter of highest performance, or on the CPU where that is a software

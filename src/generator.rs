@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::architecture::Architecture;
 use crate::backend::Backend;
-use crate::builder::Builder;
+use crate::builder::{Builder, Options};
 use crate::error::{Error, Result};
 use crate::gpu::{self, Gpu, GpuBackend, Layout, Origin, Target, Variant};
 use crate::job::Job;
@@ -24,6 +24,7 @@ use crate::{family::Family, images::Images, job::Outputs, latents::Latents, rate
 #[derive(Debug)]
 pub struct Generator {
     backend: Arc<dyn Backend>,
+    options: Options,
     fallback: Option<String>,
 }
 
@@ -33,8 +34,8 @@ impl Generator {
         Builder::new(network)
     }
 
-    pub(crate) fn on(backend: Arc<dyn Backend>, fallback: Option<String>) -> Self {
-        Generator { backend, fallback }
+    pub(crate) fn on(backend: Arc<dyn Backend>, options: Options, fallback: Option<String>) -> Self {
+        Generator { backend, options, fallback }
     }
 
     /// A generator on the best backend there is; see [`Builder::auto`]. It waits for the GPU's driver.
@@ -193,8 +194,7 @@ impl Generator {
     ) -> Result<ImageStream> {
         let job = Job::prior(seed, range)?.in_flight(options.in_flight);
         let job = options.batch.map_or(job.clone(), |batch| job.batch(batch));
-        let variant = self.variant().unwrap_or_default();
-        Ok(ImageStream::new(self.start(job)?, self.backend.network(), variant))
+        Ok(ImageStream::new(self.start(job)?, self.backend.network(), self.options))
     }
 
     /// Records a job into commands of the application, which submits them, when it likes and in any order. Nothing is
@@ -245,11 +245,11 @@ impl Generator {
         // The first submissions of a device are slow.
         let mut steady = 0;
         while steady < 3 {
-            let fits = gpu.fits();
+            let fits = gpu.fits_of_the_prior();
             self.start(Job::prior(0, 0..fits as u64)?)?.finish().await?;
-            steady = if gpu.fits() > fits { 0 } else { steady + 1 };
+            steady = if gpu.fits_of_the_prior() > fits { 0 } else { steady + 1 };
         }
-        Ok(gpu.fits())
+        Ok(gpu.fits_of_the_prior())
     }
 
     /// [`Generator::record`] as commands to submit, for applications that do not hand out their encoder.
@@ -300,14 +300,13 @@ impl Generator {
         gpu.timings(seed, first).await
     }
 
-    /// The same generator on another device, after this one was lost, say. The images stay the same.
+    /// The same generator, with the builder's options, on another device, after this one was lost, say. The images stay the
+    /// same.
     ///
     /// # Errors
     /// As [`Builder::gpu`]; the generator is then as it was.
     pub async fn rebuild(&mut self, gpu: &Gpu) -> Result<()> {
-        let builder = Generator::builder(self.backend.network()).variant(self.variant().unwrap_or_default());
-        let builder = NonZeroUsize::new(self.batch()).map_or(builder, |batch| builder.batch(batch));
-        *self = builder.gpu(gpu).await?;
+        *self = Builder::with(self.backend.network(), self.options).gpu(gpu).await?;
         Ok(())
     }
 }

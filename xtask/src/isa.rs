@@ -31,7 +31,12 @@ pub(crate) fn compare(root: &Path) -> Outcome {
         let was = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         if was.lines().next() != now.lines().next() {
             let of = |table: &str| table.lines().next().unwrap_or_default().to_owned();
-            println!("xtask: {}: is of \"{}\", not of \"{}\": not compared", path.display(), of(&was), of(&now));
+            println!(
+                "xtask: {}: is of \"{}\", not of \"{}\": not compared",
+                path.display(),
+                of(&was),
+                of(&now)
+            );
             continue;
         }
         problems.extend(differences(&was, &now).into_iter().map(|it| format!("{}: {it}", path.display())));
@@ -62,7 +67,20 @@ fn table(root: &Path, model: &str) -> Result<String, String> {
         fs::remove_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     }
     let folder_text = folder.to_str().ok_or("the target folder's name is not UTF-8")?;
-    succeed(&mut cargo(&["run", "--quiet", "--release", "--locked", "--", "info", model, "--kernels", folder_text]).stdout(std::process::Stdio::null()))?;
+    succeed(
+        &mut cargo(&[
+            "run",
+            "--quiet",
+            "--release",
+            "--locked",
+            "--",
+            "info",
+            model,
+            "--kernels",
+            folder_text,
+        ])
+        .stdout(std::process::Stdio::null()),
+    )?;
     let own = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut table = String::new();
     for family in FAMILIES {
@@ -134,9 +152,9 @@ fn inner_loop(assembly: &str) -> u64 {
         let begin = lines[..end].iter().position(|line| label(line).as_deref() == Some(target));
         loops.extend(begin.map(|begin| (begin, end)));
     }
-    let innermost = loops.iter().filter(|(begin, end)| {
-        !loops.iter().any(|(b, e)| (b, e) != (begin, end) && b >= begin && e <= end)
-    });
+    let innermost = loops
+        .iter()
+        .filter(|(begin, end)| !loops.iter().any(|(b, e)| (b, e) != (begin, end) && b >= begin && e <= end));
     let vector = |&(begin, end): &(usize, usize)| {
         lines[begin..end].iter().filter(|line| line.starts_with("v_")).count() as u64
     };
@@ -194,7 +212,10 @@ mod tests {
         };
         assert_eq!(differences(&table(72, 40), &table(74, 38)), [""; 0]);
         assert_eq!(differences(&table(72, 40), &table(76, 40)), ["gfx1100 readout: VGPRs was 72, is 76"]);
-        assert_eq!(differences(&table(72, 100), &table(72, 94)), ["gfx1100 readout: inner loop was 100, is 94"]);
+        assert_eq!(
+            differences(&table(72, 100), &table(72, 94)),
+            ["gfx1100 readout: inner loop was 100, is 94"]
+        );
         let other = table(72, 40).replace("readout", "rgba");
         let expected = ["gfx1100 readout is gone", "gfx1100 rgba is new"];
         assert_eq!(differences(&table(72, 40), &other), expected);

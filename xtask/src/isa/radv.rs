@@ -11,8 +11,15 @@ use naga::back::spv;
 use naga::{AddressSpace, TypeInner};
 
 /// What is asked of the driver, as it calls it.
-pub(super) const STATISTICS: [&str; 7] =
-    ["VGPRs", "Spilled VGPRs", "LDS size", "Subgroups per SIMD", "Instructions", "Latency", "Inverse Throughput"];
+pub(super) const STATISTICS: [&str; 7] = [
+    "VGPRs",
+    "Spilled VGPRs",
+    "LDS size",
+    "Subgroups per SIMD",
+    "Instructions",
+    "Latency",
+    "Inverse Throughput",
+];
 
 pub(super) struct Radv {
     device: ash::Device,
@@ -39,10 +46,11 @@ impl Radv {
     pub(super) fn open() -> Result<Self, String> {
         let wanted = [khr::pipeline_executable_properties::NAME.as_ptr()];
         let queues = [vk::DeviceQueueCreateInfo::default().queue_priorities(&[1.0])];
-        let mut told =
-            vk::PhysicalDevicePipelineExecutablePropertiesFeaturesKHR::default().pipeline_executable_info(true);
+        let mut told = vk::PhysicalDevicePipelineExecutablePropertiesFeaturesKHR::default()
+            .pipeline_executable_info(true);
         let mut model = vk::PhysicalDeviceVulkan12Features::default().vulkan_memory_model(true);
-        let mut zeroes = vk::PhysicalDeviceVulkan13Features::default().shader_zero_initialize_workgroup_memory(true);
+        let mut zeroes =
+            vk::PhysicalDeviceVulkan13Features::default().shader_zero_initialize_workgroup_memory(true);
         // SAFETY: each call has what it is said to take, all handles are of this instance, and none is destroyed before the
         // process ends.
         unsafe {
@@ -90,7 +98,8 @@ impl Radv {
             let flags = vk::PipelineCreateFlags::CAPTURE_STATISTICS_KHR
                 | vk::PipelineCreateFlags::CAPTURE_INTERNAL_REPRESENTATIONS_KHR;
             let pipeline = vk::ComputePipelineCreateInfo::default().flags(flags).stage(stage).layout(layout);
-            let pipelines = self.device.create_compute_pipelines(vk::PipelineCache::null(), &[pipeline], None);
+            let pipelines =
+                self.device.create_compute_pipelines(vk::PipelineCache::null(), &[pipeline], None);
             let pipeline = pipelines.map_err(|(_, error)| text(error))?[0];
             let told = vk::PipelineExecutableInfoKHR::default().pipeline(pipeline);
             Ok(Compiled { statistics: self.statistics(&told)?, assembly: self.assembly(&told)? })
