@@ -1,6 +1,5 @@
 //! What users hold: images from a network, on either backend.
 
-use std::num::NonZeroUsize;
 use std::ops::RangeBounds;
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 // Make: a wall of images that form over the time steps.
 
 import { ask, on } from "./client.js";
-import { byId, field, put, savePng } from "./dom.js";
+import { byId, field, put, save, savePng } from "./dom.js";
 import { digest, tiles } from "./fsvae.js";
 
 export function makePart(page, status) {
@@ -59,7 +59,7 @@ export function makePart(page, status) {
     }
     one.setAttribute("aria-label", `Image ${index} of seed ${page.seed}`);
     put(one, tiles(chosen[step()], page.architecture, 1));
-    byId("save-one").disabled = false;
+    for (const id of ["save-one", "save-one-gif"]) byId(id).disabled = false;
     const of = number;
     const found = crypto.subtle ? await digest(chosen.at(-1)) : "browsers compute it on https pages only";
     if (of === number && page.chosen === index) byId("digest").textContent = found;
@@ -70,7 +70,7 @@ export function makePart(page, status) {
     one.getContext("2d").clearRect(0, 0, one.width, one.height);
     one.setAttribute("aria-label", "The chosen image");
     byId("digest").textContent = "";
-    byId("save-one").disabled = true;
+    for (const id of ["save-one", "save-one-gif"]) byId(id).disabled = true;
   }
 
   async function make() {
@@ -164,6 +164,24 @@ export function makePart(page, status) {
   );
   byId("save-wall").addEventListener("click", () => page.architecture && savePng(wall, `${page.model}-${page.seed}-${page.first}.png`));
   byId("save-one").addEventListener("click", () => savePng(one, `${page.model}-${page.seed}-${page.chosen}.png`));
+  /** As it forms, enlarged to some 400 pixels. */
+  const saveGif = (chosen, columns, width, name) =>
+    status.during(async () => {
+      status.say("Making the animation …");
+      const bytes = chosen[0].at(-1).length;
+      const steps = Array.from({ length: page.architecture.timeSteps }, (_, t) => {
+        const step = new Uint8Array(chosen.length * bytes);
+        chosen.forEach((frame, n) => step.set(frame[t], n * bytes));
+        return step;
+      });
+      const file = await ask("gif", { frames: steps, columns, scale: Math.max(1, Math.floor(400 / width)) });
+      save(new Blob([file], { type: "image/gif" }), name);
+      status.rest();
+    });
+  byId("save-wall-gif").addEventListener("click", () => {
+    if (wall.dataset.done) saveGif(frames, columns(), wall.width, `${page.model}-${page.seed}-${page.first}.gif`);
+  });
+  byId("save-one-gif").addEventListener("click", () => saveGif([frames[chosenAt()]], 1, side(), `${page.model}-${page.seed}-${page.chosen}.gif`));
   byId("look").addEventListener("click", () => page.show("inside"));
 
   return {

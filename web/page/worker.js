@@ -1,7 +1,8 @@
 // All that computes, away from the page's thread.
 
-import init, { download, Network } from "./fsvae.js";
+import init, { download, Network, tiles } from "./fsvae.js";
 import { measure } from "./bench.js";
+import { gif } from "./gif.js";
 
 /** Other models are another cache: build.sh writes their digest here. */
 const MODELS = "fsvae-models-MODELSTAMP";
@@ -113,6 +114,9 @@ const does = {
   },
 
   verify: () => generator.verify({ seconds: 0, onProgress: (step) => say("verified", { step }) }),
+
+  /** `frames` are the images after each time step. */
+  gif: ({ frames, columns, scale }) => gif(frames.map((images) => tiles(images, network.architecture, columns)), scale),
 
   measure: ({ seconds }) => measure(generator, network.architecture, seconds, (told) => say("measured", told)),
 };

@@ -125,6 +125,73 @@ test("an address is an image", async () => {
   await context.close();
 });
 
+/** What Chromium's own decoder finds in an animation: sizes and times in ms; its pictures stay in the page. */
+async function decoded(page, path) {
+  return page.evaluate(async (base64) => {
+    const data = await (await fetch(`data:image/gif;base64,${base64}`)).arrayBuffer();
+    const decoder = new ImageDecoder({ data, type: "image/gif" });
+    await decoder.tracks.ready;
+    await decoder.completed;
+    const { frameCount, repetitionCount } = decoder.tracks.selectedTrack;
+    const pictures = [];
+    globalThis.animation = [];
+    for (let frameIndex = 0; frameIndex < frameCount; frameIndex += 1) {
+      const { image } = await decoder.decode({ frameIndex });
+      const { displayWidth: width, displayHeight: height } = image;
+      const context = new OffscreenCanvas(width, height).getContext("2d");
+      context.drawImage(image, 0, 0);
+      globalThis.animation.push(context.getImageData(0, 0, width, height).data);
+      pictures.push([width, height, image.duration / 1000]);
+    }
+    return { endless: repetitionCount === Infinity, pictures };
+  }, readFileSync(path).toString("base64"));
+}
+
+test("an image and a wall are saved as they form", async () => {
+  const { page, context, errors } = await start({}, "#count=6");
+  const saved = async (button) => {
+    const [download] = await Promise.all([page.waitForEvent("download"), page.locator(button).click()]);
+    return { name: download.suggestedFilename(), ...(await decoded(page, await download.path())) };
+  };
+  /** How far the animation is from a canvas at a time step, enlarged: at most, and on average. */
+  const off = async (id, step) => {
+    await page.locator("#step").fill(String(step));
+    return page.locator(id).evaluate((canvas, step) => {
+      const seen = globalThis.animation[step - 1];
+      const scale = Math.sqrt(seen.length / 4 / canvas.width / canvas.height);
+      const context = new OffscreenCanvas(canvas.width * scale, canvas.height * scale).getContext("2d");
+      context.imageSmoothingEnabled = false;
+      context.drawImage(canvas, 0, 0, canvas.width * scale, canvas.height * scale);
+      const { data } = context.getImageData(0, 0, canvas.width * scale, canvas.height * scale);
+      const differences = data.map((value, n) => Math.abs(value - seen[n]));
+      return [differences.reduce((a, b) => Math.max(a, b), 0), differences.reduce((a, b) => a + b, 0) / data.length];
+    }, step);
+  };
+  const shapes = (width, height) => Array.from({ length: 16 }, (_, n) => [width, height, n === 15 ? 1500 : 100]);
+  await page.locator("#chosen").fill("2");
+  await page.locator("#chosen").press("Enter");
+  const one = await saved("#save-one-gif");
+  assert.deepEqual(one, { name: "faces-7-2.gif", endless: true, pictures: shapes(400, 400) });
+  // An image has no more pixels than a GIF has colours: each is as it is.
+  for (const step of [1, 7, 16]) assert.deepEqual(await off("#one", step), [0, 0], `time step ${step}`);
+
+  const wall = await saved("#save-wall-gif");
+  assert.deepEqual(wall, { name: "faces-7-0.gif", endless: true, pictures: shapes(384, 256) });
+  // Of more colours, those are near.
+  for (const step of [1, 16]) {
+    const [most, mean] = await off("#wall", step);
+    assert.ok(most <= 40 && mean < 4, `time step ${step}: off by ${most}, on average ${mean}`);
+  }
+
+  // Grey pictures have 256 colours at most, and codes of all lengths.
+  await page.locator("#model").selectOption("mnist");
+  await page.locator("#wall[data-done^=mnist]").waitFor();
+  await saved("#save-wall-gif");
+  assert.deepEqual(await off("#wall", 16), [0, 0]);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
 test("the keyboard is enough", async () => {
   const { page, context, errors } = await start();
   await page.locator("#seed").focus();
