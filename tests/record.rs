@@ -415,7 +415,8 @@ fn what_is_of_another_device_is_refused_before_anything_is_recorded() {
             Target::Rgba { buffer: &buffer, offset: 0 },
             Target::tiles(&texture, 2),
         ] {
-            let error = generator.record(&mut encoder, origin, &[target]).expect_err("another device's");
+            let outcome = generator.record(&mut encoder, origin, &[target]);
+            let error = outcome.expect_err(&format!("{}: another device's {target:?}", app.name));
             assert!(matches!(error, fsvae::Error::Gpu { .. }), "{}: {error}", app.name);
         }
         let own = app.buffer(1 << 16, COPY);
@@ -446,7 +447,7 @@ fn a_task_that_is_looked_at_once_a_frame_finds_its_pace() {
         let mut task = generator.start(Job::prior(SEED, ..).expect("a range")).expect("a task");
         let mut largest = 0;
         for _frame in 0..16 {
-            while let Poll::Ready(Some(part)) = task.try_next() {
+            if let Poll::Ready(Some(part)) = task.try_next() {
                 largest = largest.max(part.expect("a part").count);
             }
             std::thread::sleep(Duration::from_millis(50));

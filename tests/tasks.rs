@@ -204,7 +204,7 @@ fn batches_in_parts_do_not_disturb_each_other() {
         let builder = Generator::builder(&network).budget(std::time::Duration::ZERO);
         let generator = pollster::block_on(builder.gpu(&gpu)).expect("a generator");
         pollster::block_on(generator.prepare()).expect("prepared");
-        let rounds = if is_slow(&gpu) { 2 } else { 20 };
+        let rounds = if is_slow(&gpu) { 1 } else { 5 };
         std::thread::scope(|threads| {
             threads.spawn(|| {
                 for _ in 0..rounds {
@@ -241,7 +241,7 @@ fn a_recording_between_the_parts_of_a_batch_costs_time_only() {
         });
         let target = Target::Pixels { buffer: &buffer, offset: 0 };
         let origin = Origin::prior(SEED + 1, 50..52).expect("a range");
-        let rounds = if is_slow(&gpu) { 2 } else { 20 };
+        let rounds = if is_slow(&gpu) { 1 } else { 5 };
         let done = std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|threads| {
             threads.spawn(|| {
