@@ -1,11 +1,14 @@
 //! Tests: whatever cannot be made is one clean error, and the same device and generator work afterwards.
 
+use std::future::Future;
 use std::num::NonZeroUsize;
-use std::sync::mpsc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::testing::{Ration, gpus};
-use super::{Gpu, Origin, Target, adapters, describe, required_limits};
+use super::{Gpu, GpuBackend, Origin, Target, Variant, adapters, describe, required_limits};
 use crate::{Checkpoint, Error, Generator, Job, Latents, Network, Outputs, Part};
 
 const LONG: Duration = Duration::from_secs(300);
@@ -155,6 +158,128 @@ fn whatever_cannot_be_made_is_one_error_and_the_rest_goes_on() {
         done.send(()).expect("somebody waits");
     });
     ended.recv_timeout(LONG).expect("it neither panics nor hangs");
+}
+
+/// A device of an application, and what its handler hears.
+fn applications(
+    adapter: &wgpu::Adapter,
+    network: &Network,
+) -> (wgpu::Device, wgpu::Queue, Arc<Mutex<Vec<String>>>) {
+    let descriptor =
+        wgpu::DeviceDescriptor { required_limits: required_limits(network), ..Default::default() };
+    let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).expect("a device");
+    let heard: Arc<Mutex<Vec<String>>> = Arc::default();
+    let hears = heard.clone();
+    device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+        hears.lock().expect("a lock").push(error.to_string());
+    }));
+    (device, queue, heard)
+}
+
+/// Where no buffer can be made for want of memory, that is one error, and an application that lends its device hears
+/// nothing of it.
+#[test]
+fn a_shortage_of_memory_is_one_error() {
+    let network = network();
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+    descriptor.backends = wgpu::Backends::VULKAN;
+    // No share of the budget is left, where a driver tells of one.
+    descriptor.memory_budget_thresholds.for_resource_creation = Some(0);
+    let instance = wgpu::Instance::new(descriptor);
+    let mut short = 0;
+    for adapter in pollster::block_on(instance.enumerate_adapters(wgpu::Backends::VULKAN)) {
+        let name = describe(&adapter.get_info());
+        let (device, queue, heard) = applications(&adapter, &network);
+        let scope = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let usage = wgpu::BufferUsages::STORAGE;
+        let _ = device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: 4,
+            usage,
+            mapped_at_creation: false,
+        });
+        if pollster::block_on(scope.pop()).is_none() {
+            eprintln!("{name}: tells of no budget");
+            continue;
+        }
+        let gpu = Gpu::from_wgpu(device, queue);
+        let error = generator(&gpu, &network).expect_err("no memory");
+        is_clean(&error, &gpu, 0);
+        assert!(error.to_string().to_lowercase().contains("memory"), "{name}: {error}");
+        assert_eq!(*heard.lock().expect("a lock"), [""; 0], "{name}");
+        eprintln!("{name}: {error}");
+        short += 1;
+    }
+    let required = std::env::var_os("FSVAE_REQUIRE_ADAPTERS").is_some();
+    assert!(!required || short > 0, "no driver tells of its budget");
+}
+
+/// A device that is lost refuses, if it answers at all.
+#[test]
+fn a_map_that_fails_is_an_error_and_not_a_hang() {
+    let (done, ended) = mpsc::channel();
+    std::thread::spawn(move || {
+        let network = network();
+        let expected = Expected::new(&network);
+        for gpu in gpus() {
+            let lent = Gpu::from_wgpu(gpu.device.clone(), gpu.queue.clone());
+            let mut own = gpu.clone();
+            own.refusal = Arc::default();
+            for gpu in [&own, &lent] {
+                let name = gpu.name();
+                let generator = generator(gpu, &network).expect("a generator");
+                let lost = |made: crate::Result<Part>| {
+                    let error = made.expect_err("a map that fails");
+                    assert!(matches!(error, Error::DeviceLost { .. }), "{name}: {error:?}");
+                };
+                for (job, part) in expected.jobs.iter().zip(&expected.parts) {
+                    gpu.refusal.store(true, Ordering::SeqCst);
+                    lost(run(&generator, job));
+                    let awaited = generator.start(job.clone()).expect("a task").finish();
+                    lost(in_passing(gpu, awaited));
+                    gpu.refusal.store(false, Ordering::SeqCst);
+                    assert_eq!(run(&generator, job).expect("made"), *part, "{name}");
+                }
+                gpu.refusal.store(true, Ordering::SeqCst);
+                let timed = in_passing(gpu, generator.timings(7, 0));
+                assert!(matches!(timed, Ok(None) | Err(Error::DeviceLost { .. })), "{name}: {timed:?}");
+            }
+        }
+        done.send(()).expect("somebody waits");
+    });
+    ended.recv_timeout(LONG).expect("it neither panics nor hangs");
+}
+
+/// Awaits something while an application's frames poll its device.
+fn in_passing<T>(gpu: &Gpu, future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(made) = future.as_mut().poll(&mut context) {
+            return made;
+        }
+        let _ = gpu.device.poll(wgpu::PollType::Poll);
+    }
+}
+
+/// The application destroys its device after a batch was read and before its slot is free again.
+#[test]
+fn what_a_destroyed_device_says_to_an_unmapping_is_ours_to_hear() {
+    let network = network();
+    for adapter in pollster::block_on(adapters()) {
+        let name = describe(&adapter.get_info());
+        let (device, queue, heard) = applications(&adapter, &network);
+        let gpu = Gpu::from_wgpu(device, queue);
+        let backend = GpuBackend::new(&gpu, &network, Variant::default(), 1, None);
+        let backend = pollster::block_on(backend).expect("a model");
+        let slot = backend.shared.slot(0, 64);
+        let (sender, mapped) = gpu.pump.signal();
+        slot.map(&gpu, 64, move |success| sender.say(success));
+        assert!(gpu.pump.wait(&mapped, None), "{name}");
+        gpu.device.destroy();
+        backend.shared.reuse(slot);
+        assert_eq!(*heard.lock().expect("a lock"), [""; 0], "{name}");
+    }
 }
 
 /// A device that has just what the network needs makes the same images, and one that has less says what is missing.
