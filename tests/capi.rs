@@ -365,12 +365,10 @@ fn rows_from_c_on_gpus() {
     let names: Vec<String> = adapters().iter().map(|adapter| describe(&adapter.get_info())).collect();
     let models = models();
     for (turn, adapter) in names.iter().enumerate() {
-        let began = std::time::Instant::now();
         for (model, (name, network, rows)) in models.iter().enumerate() {
             let due = |at: usize| at % names.len() == (turn + model) % names.len();
             let rows: Vec<&Row> = (0..).zip(rows).filter(|(at, _)| due(*at)).map(|(_, row)| row).collect();
             check_rows(&program, (name, network), &rows, |call| call % 2 == turn % 2, &["gpu", adapter]);
-            eprintln!("{adapter}: {name} {:?}", began.elapsed());
         }
     }
 }

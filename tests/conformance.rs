@@ -31,8 +31,8 @@ fn check_run(run: &[&Row], images: &[u8], latents: &Latents, way: &str) {
     }
 }
 
-/// By the calls that wait, one by one.
-fn wait(generator: &Generator, network: &Network, rows: &[&Row]) {
+/// By the calls that wait, one by one; the latents are decoded besides, where that `decodes`.
+fn wait(generator: &Generator, network: &Network, rows: &[&Row], decodes: bool) {
     let way = format!("{}, waited for", generator.backend_name());
     for row in rows {
         let Row { seed, index, .. } = *row;
@@ -46,8 +46,10 @@ fn wait(generator: &Generator, network: &Network, rows: &[&Row]) {
         };
         assert_eq!(images.len(), 1);
         row.check(images.as_bytes(), Some(&latents), &way);
-        let decoded = generator.decode(&latents).expect("an image");
-        row.check(decoded.as_bytes(), None, &format!("{way}, decoded"));
+        if decodes {
+            let decoded = generator.decode(&latents).expect("an image");
+            row.check(decoded.as_bytes(), None, &format!("{way}, decoded"));
+        }
     }
 }
 
@@ -137,7 +139,7 @@ fn all_models_have_rows() {
 fn the_cpu_agrees_with_the_oracle() {
     for (name, network, rows) in models() {
         let (generator, rows) = (Generator::builder(&network).cpu(), rows.iter().collect::<Vec<_>>());
-        wait(&generator, &network, &rows);
+        wait(&generator, &network, &rows, true);
         finish(&generator, &network, &rows, "CPU, awaited", |task| pollster::block_on(task));
         eprintln!("CPU: model {name}: {} rows as the oracle's", rows.len());
     }
@@ -155,29 +157,21 @@ fn every_adapter_agrees_with_the_oracle() {
                 let on = |gpu, variant| {
                     pollster::block_on(builder.variant(variant).gpu(gpu)).expect("a generator")
                 };
-                let began = std::time::Instant::now();
                 let (own, lent) = (on(gpu, variant(0)), on(&app.lend(), variant(1)));
-                let made = began.elapsed();
-                let divided = is_slow(gpu) || network.architecture().latent_channels == 128;
+                let large = network.architecture().latent_channels == 128;
+                let divided = is_slow(gpu) || large;
                 let of_way = |way: usize| -> Vec<&Row> {
                     let is_due = |at: usize| !divided || (at + turn) % 4 == way;
                     (0..).zip(&rows).filter(|(at, _)| is_due(*at)).map(|(_, row)| row).collect()
                 };
-                wait(&own, &network, &of_way(0));
-                let waited = began.elapsed();
+                wait(&own, &network, &of_way(0), !(is_slow(gpu) && large));
                 let way = format!("{}, awaited", app.name);
                 finish(&own, &network, &of_way(1), &way, |task| pollster::block_on(task));
                 let way = format!("{}, awaited from frame to frame", app.name);
                 finish(&lent, &network, &of_way(2), &way, |task| app.frames(task));
-                let awaited = began.elapsed();
                 record(&app, &lent, &network, &of_way(3));
                 assert_eq!(app.errors.load(std::sync::atomic::Ordering::SeqCst), 0, "{}", app.name);
-                eprintln!(
-                    "{}: model {name}: {} rows as the oracle's; {made:?} {waited:?} {awaited:?} {:?}",
-                    app.name,
-                    rows.len(),
-                    began.elapsed()
-                );
+                eprintln!("{}: model {name}: {} rows as the oracle's", app.name, rows.len());
             }
         }
     }

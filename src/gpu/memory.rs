@@ -114,7 +114,8 @@ mod tests {
                 // Once a batch was read back the weights' way there is free again.
                 generator.generate(0, 0..batch).expect("images");
                 let generates = bytes(&gpu) - before;
-                generator.encode(&vec![37; batch as usize * pixels], 0, 0).expect("latents");
+                // One will do: there is room for all of a batch.
+                generator.encode(&vec![37; pixels], 0, 0).expect("latents");
                 (generates, bytes(&gpu) - before - generates)
             };
             let (small, large) = (made(4), made(20));
@@ -137,19 +138,22 @@ mod tests {
     /// Of batches in flight, as many as are kept.
     #[test]
     fn what_batches_in_flight_took_is_trimmed() {
-        const BATCH: u64 = 20;
+        const BATCH: u64 = 4;
+        // A slot or two is all there is besides.
+        const GRAIN: u64 = 2 << 10;
         let network = network();
         let Memory { readback, upload, frames, .. } = memory(&network);
-        for gpu in devices(&network) {
+        // SwiftShader takes its time, and its memory is counted by the same code.
+        for gpu in devices(&network).iter().filter(|gpu| !gpu.name().contains("SwiftShader")) {
             let name = gpu.name();
             let is = |what: &str, found: u64, expected: u64| {
                 assert!(found.abs_diff(expected) <= GRAIN, "{name}, {what}: {found} bytes, not {expected}");
             };
-            let generator = generator(&gpu, &network, BATCH);
+            let generator = generator(gpu, &network, BATCH);
             let latents = generator.sample_latents(7, 0..BATCH).expect("latents");
             // There is one slot without an upload, and one with.
             generator.decode(&latents).expect("images");
-            let before = bytes(&gpu);
+            let before = bytes(gpu);
 
             // Frames are T times as large as images.
             let job = || Job::latents(&latents).giving(Outputs::frames());
@@ -158,6 +162,7 @@ mod tests {
             while task.try_next().is_pending() {
                 let counters = gpu.device().get_internal_counters();
                 most = most.max(counters.hal.buffer_memory.read() as u64 - before);
+                std::thread::sleep(std::time::Duration::from_millis(1));
             }
             drop(task);
             assert!(most > 0, "{name}: nothing was in flight");
@@ -166,11 +171,11 @@ mod tests {
             for _ in 0..3 {
                 generator.frames(&latents).expect("frames");
             }
-            is("frames that are done", bytes(&gpu), before);
+            is("frames that are done", bytes(gpu), before);
 
             let job = Job::prior(7, 0..8 * BATCH).expect("a range").in_flight(size(8));
             generator.start(job).expect("a task").wait().expect("images");
-            is("eight batches that are done", bytes(&gpu) - before, 2 * BATCH * readback);
+            is("eight batches that are done", bytes(gpu) - before, 2 * BATCH * readback);
         }
     }
 }

@@ -63,6 +63,7 @@ impl App {
                 return ready;
             }
             self.device.poll(wgpu::PollType::Poll).expect("polled");
+            std::thread::sleep(std::time::Duration::from_millis(1));
         }
     }
 
