@@ -9,6 +9,9 @@ use fsvae::{Generator, ImageStream, StreamOptions};
 
 const PHASES: [&str; 3] = ["no images are made", "batches follow the budget", "batches of the largest size"];
 
+/// Batches.
+const IN_FLIGHT: usize = 2;
+
 pub(crate) struct Measure {
     each: Duration,
     phase: usize,
@@ -29,7 +32,12 @@ impl Measure {
     pub(crate) fn frame(&mut self, generator: &Generator) -> fsvae::Result<bool> {
         let now = Instant::now();
         self.frames.extend(self.last.replace(now).map(|last| now - last));
-        while let Some(Poll::Ready(Some(images))) = self.stream.as_mut().map(ImageStream::try_next) {
+        // No more than are in flight. Each that is taken begins another, and where a submission waits for the device that is
+        // soon done, too: whoever takes all that there are may never come to the next frame.
+        for _ in 0..IN_FLIGHT {
+            let Some(Poll::Ready(Some(images))) = self.stream.as_mut().map(ImageStream::try_next) else {
+                break;
+            };
             self.images += images?.len();
         }
         if now - self.began < self.each || self.frames.is_empty() {
