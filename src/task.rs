@@ -107,6 +107,9 @@ impl<'a> Task<'a> {
 
     /// The next part if it is there, without waiting; `Pending` if it is in the making. For frame loops: it keeps the
     /// device busy and takes what is done. On a device of [`Gpu::request`](crate::Gpu::request) it polls the device once.
+    ///
+    /// A frame should take no more parts than are in flight: each that is taken begins another, and where submissions wait
+    /// for the device that is done soon, too.
     pub fn try_next(&mut self) -> Poll<Option<Result<Part>>> {
         self.lane.nudge();
         self.poll(&mut Context::from_waker(Waker::noop()))

@@ -10,16 +10,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
+use common::rows::{Row, inputs, models, runs};
 use common::{adapters, digest};
+use fsvae::Network;
 use fsvae::gpu::describe;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const HEADER: &str = include_str!("../include/fsvae.h");
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 6] = [
     ("generate", include_str!("capi/generate.c")),
     ("later", include_str!("capi/later.c")),
     ("misuse", include_str!("capi/misuse.c")),
     ("reconstruct", include_str!("capi/reconstruct.c")),
+    ("rows", include_str!("capi/rows.c")),
     ("threads", include_str!("capi/threads.c")),
 ];
 /// What the header is made from.
@@ -40,29 +43,14 @@ fn model() -> PathBuf {
     MODEL.clone()
 }
 
-/// The model's conformance rows of a task: seed, index, digest.
-fn rows(task: &str) -> Vec<(u64, u64, &'static str)> {
-    let lines = include_str!("conformance.rows").lines().map(|line| line.split(' ').collect::<Vec<_>>());
-    let number = |text: &str| text.parse().expect("a number");
-    lines
-        .filter(|row| row[..2] == ["mnist", task])
-        .map(|row| (number(row[2]), number(row[3]), row[4]))
-        .collect()
+/// The model's conformance rows.
+fn rows() -> impl Iterator<Item = Row> {
+    common::rows::rows().into_iter().filter(|row| row.model == fsvae::bundled::MODELS[0].0)
 }
 
-/// The first `most` conformance rows of generation, as ranges of images: seed, first index, digests.
-fn ranges(most: usize) -> Vec<(u64, u64, Vec<&'static str>)> {
-    let mut ranges: Vec<(u64, u64, Vec<&str>)> = Vec::new();
-    for (seed, index, digest) in rows("generate").into_iter().take(most) {
-        match ranges.last_mut() {
-            Some((same, first, digests)) if *same == seed && index - *first == digests.len() as u64 => {
-                digests.push(digest);
-            }
-            _ => ranges.push((seed, index, vec![digest])),
-        }
-    }
-    assert!(!ranges.is_empty());
-    ranges
+/// The first `most` conformance rows of generation.
+fn generated(most: usize) -> Vec<Row> {
+    rows().filter(Row::is_generated).take(most).collect()
 }
 
 /// Both libraries, and what the static one is to be linked with.
@@ -177,11 +165,13 @@ fn said(command: &mut Command, input: &[u8], code: i32) -> (Vec<u8>, String) {
 /// Generates the images of the first `most` conformance rows with the C program; what it said about them.
 fn check_images(program: &Path, run: Run, most: usize, backend: &[&str]) -> String {
     let mut said_of_all = String::new();
-    for (seed, first, expected) in ranges(most) {
+    for run_of_rows in runs(&generated(most).iter().collect::<Vec<_>>()) {
+        let Row { seed, index, .. } = *run_of_rows[0];
         let mut command = run(program);
-        command.arg(model()).args([seed, first, expected.len() as u64].map(|number| number.to_string()));
+        command.arg(model()).args([seed, index, run_of_rows.len() as u64].map(|number| number.to_string()));
         let (pixels, messages) = said(command.args(backend), &[], 0);
         let found: Vec<String> = pixels.chunks(32 * 32).map(digest).collect();
+        let expected: Vec<&str> = run_of_rows.iter().map(|row| row.digest).collect();
         assert_eq!(found, expected, "{command:?}: {messages}");
         said_of_all += &messages;
     }
@@ -209,7 +199,8 @@ fn check_all(link: Link, options: &[&str], run: Run, most: usize) {
     let (_, messages) = said(run(&compiled("misuse")).arg(model()), &[], 0);
     assert!(messages.contains("all as the header says"), "{messages}");
 
-    let (seed, index, expected) = rows("reconstruct:uniform37")[0];
+    let Row { seed, index, digest: expected, .. } =
+        rows().find(|row| row.task == "reconstruct:uniform37").expect("a row");
     let mut reconstruct = run(&compiled("reconstruct"));
     let (pixels, _) = said(
         reconstruct.arg(model()).args([seed, index].map(|number| number.to_string())),
@@ -309,6 +300,80 @@ fn on_gpus() {
     }
     let misuse = compile("misuse", Link::Shared, &[], directory.path());
     said(plain(&misuse).arg(model()).arg("adapters"), &[], 0);
+}
+
+/// What `rows.c` is to do: jobs of the rows, in which `later` says of each whether it is awaited.
+fn calls(jobs: &[Vec<&Row>], network: &Network, later: impl Fn(usize) -> bool) -> Vec<u8> {
+    let mut calls = Vec::new();
+    for (at, job) in jobs.iter().enumerate() {
+        let when = if later(at) { "later" } else { "now" };
+        let what = if job[0].is_generated() { "generate" } else { "reconstruct" };
+        let Row { seed, index, .. } = job[0];
+        writeln!(calls, "{when} {what} {seed} {index} {}", job.len()).expect("memory");
+        calls.extend(inputs(job, network));
+    }
+    calls
+}
+
+/// Makes rows of a model by a program's calls.
+fn check_rows(
+    program: &Path,
+    (name, network): (&str, &Network),
+    rows: &[&Row],
+    later: impl Fn(usize) -> bool,
+    backend: &[&str],
+) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let at = |file| directory.path().join(file);
+    std::fs::write(at("calls"), calls(&runs(rows), network, later)).expect("written");
+    std::fs::write(at("model"), common::models::bytes(name)).expect("written");
+    let mut command = plain(program);
+    let (pixels, messages) = said(command.args([at("calls"), at("model")]).args(backend), &[], 0);
+    let place = backend.last().expect("a backend").to_uppercase();
+    assert!(messages.to_uppercase().contains(&format!("ROWS: ON {place}\n")), "{messages}");
+    let bytes = network.architecture().image_bytes();
+    assert_eq!(pixels.len(), rows.len() * bytes, "{command:?}");
+    for (row, image) in rows.iter().zip(pixels.chunks(bytes)) {
+        row.check(image, None, &format!("{}, from C", backend.join(" ")));
+    }
+}
+
+/// All rows of all models, waited for and awaited.
+#[test]
+fn rows_from_c_on_the_cpu() {
+    if !has_cc() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let program = compile("rows", Link::Shared, &[], directory.path());
+    for (name, network, rows) in &models() {
+        let rows: Vec<&Row> = rows.iter().collect();
+        for later in [false, true] {
+            check_rows(&program, (name, network), &rows, |_| later, &["cpu"]);
+        }
+    }
+}
+
+/// Every model on every adapter. The adapters take turns with the rows, SwiftShader, which interprets, at every seventh; and
+/// every other call is awaited.
+#[test]
+fn rows_from_c_on_gpus() {
+    if !has_cc() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let program = compile("rows", Link::Shared, &[], directory.path());
+    let names: Vec<String> = adapters().iter().map(|adapter| describe(&adapter.get_info())).collect();
+    let turns_of = |adapter: usize| if names[adapter].contains("SwiftShader") { 1 } else { 3 };
+    let turns: Vec<usize> = (0..names.len()).flat_map(|it| std::iter::repeat_n(it, turns_of(it))).collect();
+    let models = models();
+    for (turn, adapter) in names.iter().enumerate() {
+        for (model, (name, network, rows)) in models.iter().enumerate() {
+            let is_due = |at: usize| turns[(at + model) % turns.len()] == turn;
+            let rows: Vec<&Row> = (0..).zip(rows).filter(|(at, _)| is_due(*at)).map(|(_, row)| row).collect();
+            check_rows(&program, (name, network), &rows, |call| call % 2 == turn % 2, &["gpu", adapter]);
+        }
+    }
 }
 
 fn valgrind(program: &Path) -> Command {

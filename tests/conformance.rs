@@ -1,75 +1,128 @@
 //! Images, bit for bit, against rows of (model, seed, index, SHA-256) that come from an independent
-//! implementation of the integer machine, `tests/oracle/oracle.py`, on the CPU and on every adapter.
+//! implementation of the integer machine, `tests/oracle/oracle.py`: waited for and awaited on the CPU; on every adapter
+//! waited for and awaited on a device of our own, awaited and recorded on a device of an application. `tests/capi.rs` has
+//! them from C.
+//!
+//! On SwiftShader, which interprets, and of large models everywhere but on the CPU the rows are divided among the four ways
+//! in turns: each way sees each model, each row goes one way. All other rows go all ways.
 
+#[path = "common/app.rs"]
+mod app;
 mod common;
 
-use common::models::{MODELS, network};
-use common::{RandomModel, digest, gpus, input, is_slow};
-use fsvae::gpu::Variant;
-use fsvae::{Checkpoint, Generator, Latents, Network};
+use std::future::Future;
+use std::pin::Pin;
+
+use app::{App, apps};
+use common::models::MODELS;
+use common::rows::{Row, inputs, models, runs};
+use common::{RandomModel, gpus, input, is_slow};
+use fsvae::gpu::{Origin, Target, Variant};
+use fsvae::{Checkpoint, Generator, Images, Job, Latents, Network, Outputs, Part, wgpu};
 use safetensors::Dtype;
 
-/// One row: a model (bundled, or the position of a random one), what to do, seed, index, digest of the
-/// pixels, and of a reconstruction's latent spikes.
-struct Row {
-    model: &'static str,
-    task: &'static str,
-    seed: u64,
-    index: u64,
-    digest: &'static str,
-    latents: Option<&'static str>,
-}
-
-fn rows() -> Vec<Row> {
-    let parse = |line: &'static str| {
-        let mut fields = line.split(' ');
-        let mut field = || fields.next().expect("a field");
-        let (model, task) = (field(), field());
-        let (seed, index) = (field().parse().expect("a seed"), field().parse().expect("an index"));
-        Row { model, task, seed, index, digest: field(), latents: fields.next() }
-    };
-    include_str!("conformance.rows").lines().map(parse).collect()
-}
-
-/// Each model with its rows.
-fn models() -> Vec<(&'static str, Network, Vec<Row>)> {
-    let mut models: Vec<(&str, Network, Vec<Row>)> = Vec::new();
-    for row in rows() {
-        if models.last().is_none_or(|(name, ..)| *name != row.model) {
-            models.push((row.model, network(row.model), Vec::new()));
-        }
-        models.last_mut().expect("just pushed").2.push(row);
+/// Compares the images of a run, and its latents.
+fn check_run(run: &[&Row], images: &[u8], latents: &Latents, way: &str) {
+    let (bytes, words) = (images.len() / run.len(), latents.channels());
+    assert_eq!(latents.len(), run.len(), "{way}");
+    for ((row, image), words) in run.iter().zip(images.chunks(bytes)).zip(latents.words().chunks(words)) {
+        let latents = Latents::from_words(latents.time_steps(), latents.channels(), words.to_vec());
+        row.check(image, Some(&latents.expect("latents")), way);
     }
-    models
 }
 
-fn check(generator: &mut Generator, model: &str, network: &Network, rows: &[&Row]) {
-    let name = generator.backend_name();
-    for Row { task, seed, index, digest: expected, latents: z, .. } in rows {
-        let row = format!("{name}: model {model}, {task}, seed {seed}, index {index}");
-        let (images, latents) = match task.strip_prefix("reconstruct:") {
-            None => {
-                let latents = generator.sample_latents(*seed, *index..=*index).expect("latents");
-                (generator.generate(*seed, *index..=*index).expect("an image"), latents)
-            }
-            Some(image) => {
-                let image = input(image, network);
-                let latents = generator.encode(&image, *seed, *index).expect("latents");
-                (generator.reconstruct(&image, *seed, *index).expect("an image"), latents)
-            }
+/// By the calls that wait, one by one; the latents are decoded besides, where that `decodes`.
+fn wait(generator: &Generator, network: &Network, rows: &[&Row], decodes: bool) {
+    let way = format!("{}, waited for", generator.backend_name());
+    for row in rows {
+        let Row { seed, index, .. } = *row;
+        let (images, latents): (Images, Latents) = if row.is_generated() {
+            let latents = generator.sample_latents(*seed, *index..=*index).expect("latents");
+            (generator.generate(*seed, *index..=*index).expect("an image"), latents)
+        } else {
+            let image = row.input(network);
+            let latents = generator.encode(&image, *seed, *index).expect("latents");
+            (generator.reconstruct(&image, *seed, *index).expect("an image"), latents)
         };
         assert_eq!(images.len(), 1);
-        assert_eq!(&digest(images.as_bytes()), expected, "{row}");
-        if let Some(z) = z {
-            assert_eq!(&digest(&latents.to_spikes()), z, "latents of {row}");
+        row.check(images.as_bytes(), Some(&latents), &way);
+        if decodes {
+            let decoded = generator.decode(&latents).expect("an image");
+            row.check(decoded.as_bytes(), None, &format!("{way}, decoded"));
         }
-        assert_eq!(
-            generator.decode(&latents).expect("an image").as_bytes(),
-            images.as_bytes(),
-            "decoded: {row}"
-        );
     }
-    eprintln!("{name}: model {model}: {} rows as the oracle's", rows.len());
+}
+
+/// As tasks, which `block_on` awaits.
+fn finish(
+    generator: &Generator,
+    network: &Network,
+    rows: &[&Row],
+    way: &str,
+    block_on: impl Fn(Pin<&mut dyn Future<Output = fsvae::Result<Part>>>) -> fsvae::Result<Part>,
+) {
+    for run in runs(rows) {
+        let Row { seed, index, .. } = *run[0];
+        let job = if run[0].is_generated() {
+            Job::prior(seed, index..=index + (run.len() as u64 - 1)).expect("a range")
+        } else {
+            Job::posterior(inputs(&run, network), seed, index)
+        };
+        let job = job.giving(Outputs::images().and(Outputs::latents()));
+        let task = generator.start(job).expect("a task");
+        let part = block_on(std::pin::pin!(task.finish())).expect("a part");
+        let (images, latents) = (part.images.expect("images"), part.latents.expect("latents"));
+        check_run(&run, images.as_bytes(), &latents, way);
+    }
+}
+
+/// Recorded into one buffer of the application's, all runs in one submission.
+fn record(app: &App, generator: &Generator, network: &Network, rows: &[&Row]) {
+    let way = format!("{}, recorded", app.name);
+    let architecture = network.architecture();
+    let (image, channels) = (architecture.image_bytes(), architecture.latent_channels);
+    let words = channels.next_multiple_of(4);
+    let (input, output) = ((rows.len() * image) as u64, (rows.len() * (image + 4 * words)) as u64);
+    let usage = wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+    let (given, made) = (app.buffer(input, usage), app.buffer(output, usage));
+    let mut encoder = app.encoder();
+    let mut commands = Vec::new();
+    // Images of the rows before, the pixels first and the latents behind all of them.
+    let mut before = 0;
+    for run in &runs(rows) {
+        let Row { seed, index: first, .. } = *run[0];
+        let (count, offset) = (run.len() as u32, (before * image) as u64);
+        let origin = if run[0].is_generated() {
+            Origin::Prior { seed, first, count }
+        } else {
+            app.queue.write_buffer(&given, offset, &inputs(run, network));
+            Origin::Images { buffer: &given, offset, seed, first, count }
+        };
+        let targets = [
+            Target::Pixels { buffer: &made, offset },
+            Target::Latents { buffer: &made, offset: input + (before * 4 * words) as u64 },
+        ];
+        // Every other one as commands of their own.
+        if commands.len() % 2 == 0 {
+            generator.record(&mut encoder, origin, &targets).expect("recorded");
+            let recorded = std::mem::replace(&mut encoder, app.encoder());
+            commands.push(recorded.finish());
+        } else {
+            commands.push(generator.commands(origin, &targets).expect("recorded").0);
+        }
+        before += run.len();
+    }
+    app.queue.submit(commands);
+    let bytes = app.read(&made);
+    let (images, latents) = bytes.split_at(input as usize);
+    let latents: Vec<u32> = (latents.chunks(4 * words))
+        .flat_map(|image| image[..4 * channels].chunks(4))
+        .map(|word| u32::from_le_bytes(word.try_into().expect("4 bytes")))
+        .collect();
+    for ((row, image), words) in rows.iter().zip(images.chunks(image)).zip(latents.chunks(channels)) {
+        let latents = Latents::from_words(architecture.time_steps, channels, words.to_vec());
+        row.check(image, Some(&latents.expect("latents")), &way);
+    }
 }
 
 #[test]
@@ -85,7 +138,10 @@ fn all_models_have_rows() {
 #[test]
 fn the_cpu_agrees_with_the_oracle() {
     for (name, network, rows) in models() {
-        check(&mut Generator::builder(&network).cpu(), name, &network, &rows.iter().collect::<Vec<_>>());
+        let (generator, rows) = (Generator::builder(&network).cpu(), rows.iter().collect::<Vec<_>>());
+        wait(&generator, &network, &rows, true);
+        finish(&generator, &network, &rows, "CPU, awaited", |task| pollster::block_on(task));
+        eprintln!("CPU: model {name}: {} rows as the oracle's", rows.len());
     }
 }
 
@@ -94,18 +150,28 @@ fn the_cpu_agrees_with_the_oracle() {
 fn every_adapter_agrees_with_the_oracle() {
     let all = std::env::var("FSVAE_TEST_VARIANTS").is_ok_and(|which| which == "all");
     for (turn, (name, network, rows)) in models().into_iter().enumerate() {
-        for gpu in gpus(&network) {
-            let mut variants = Variant::ALL.to_vec();
-            variants.rotate_left(turn % Variant::ALL.len());
-            variants.truncate(if all { variants.len() } else { 1 });
-            for variant in variants {
-                let builder =
-                    Generator::builder(&network).batch(2.try_into().expect("not 0")).variant(variant);
-                let mut generator = pollster::block_on(builder.gpu(&gpu)).expect("a generator");
-                // Some of each task.
+        for (gpu, app) in gpus(&network).iter().zip(apps(&network)) {
+            for round in 0..if all { Variant::ALL.len() } else { 1 } {
+                let variant = |more| Variant::ALL[(turn + round + more) % Variant::ALL.len()];
+                let builder = Generator::builder(&network).batch(2.try_into().expect("not 0"));
+                let on = |gpu, variant| {
+                    pollster::block_on(builder.variant(variant).gpu(gpu)).expect("a generator")
+                };
+                let (own, lent) = (on(gpu, variant(0)), on(&app.lend(), variant(1)));
                 let large = network.architecture().latent_channels == 128;
-                let every = if large { if is_slow(&gpu) { 8 } else { 2 } } else { 1 };
-                check(&mut generator, name, &network, &rows.iter().step_by(every).collect::<Vec<_>>());
+                let divided = is_slow(gpu) || large;
+                let of_way = |way: usize| -> Vec<&Row> {
+                    let is_due = |at: usize| !divided || (at + turn) % 4 == way;
+                    (0..).zip(&rows).filter(|(at, _)| is_due(*at)).map(|(_, row)| row).collect()
+                };
+                wait(&own, &network, &of_way(0), !(is_slow(gpu) && large));
+                let way = format!("{}, awaited", app.name);
+                finish(&own, &network, &of_way(1), &way, |task| pollster::block_on(task));
+                let way = format!("{}, awaited from frame to frame", app.name);
+                finish(&lent, &network, &of_way(2), &way, |task| app.frames(task));
+                record(&app, &lent, &network, &of_way(3));
+                assert_eq!(app.errors.load(std::sync::atomic::Ordering::SeqCst), 0, "{}", app.name);
+                eprintln!("{}: model {name}: {} rows as the oracle's", app.name, rows.len());
             }
         }
     }

@@ -168,14 +168,13 @@ fn ends(mut process: Child) -> Output {
     process.wait_with_output().expect("output")
 }
 
-/// 25 frames of 8 images: the 160 tiles are full after 20, and the first 40 are new ones in the end.
-#[test]
-fn live_shows_the_newest_images() {
+/// The example with a window, on lavapipe and a display of its own; what it said. `None` where one of them is missing.
+fn live(directory: &Path, arguments: &[&str]) -> Option<String> {
     let names = names();
     let Some(lavapipe) = names.iter().find(|name| name.contains("llvmpipe") && name.contains("(vulkan)"))
     else {
         eprintln!("lavapipe is not present: live is skipped");
-        return;
+        return None;
     };
     let Some(server) = Xvfb::start() else {
         assert!(
@@ -183,17 +182,49 @@ fn live_shows_the_newest_images() {
             "live needs Xvfb, which is not installed"
         );
         eprintln!("Xvfb is not installed: live is skipped");
-        return;
+        return None;
     };
-    let directory = directory();
-    let mut command = example("live", directory.path(), Some(lavapipe));
-    command.args(["--seed", "3", "--batch", "8", "--frames", "25", "--screenshot", "live.png"]);
+    let mut command = example("live", directory, Some(lavapipe));
     // A window that is 1.2 times as large as twice the grid, so there is an edge around it.
-    command.env("DISPLAY", &server.display).env("WINIT_X11_SCALE_FACTOR", "1.2");
+    command.args(arguments).env("DISPLAY", &server.display).env("WINIT_X11_SCALE_FACTOR", "1.2");
     command.env_remove("WAYLAND_DISPLAY").env_remove("WAYLAND_SOCKET");
     let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     let output = ends(process);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(String::from_utf8(output.stdout).expect("text"))
+}
+
+/// Frames go on while batches of any size run on their device. How fast is the machine's to say, and read by people.
+#[test]
+fn live_presents_while_images_are_made() {
+    const PHASES: [&str; 3] =
+        ["no images are made", "batches follow the budget", "batches of the largest size"];
+    let Some(said) = live(directory().path(), &["--measure", "2"]) else { return };
+    eprint!("{said}");
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), PHASES.len(), "{said}");
+    for (phase, line) in PHASES.iter().zip(lines) {
+        let rest = line.strip_prefix(&format!("{phase}: ")).expect(line);
+        let numbers: Vec<f64> = rest
+            .split(|c: char| !c.is_ascii_digit() && c != '.')
+            .filter_map(|word| word.parse().ok())
+            .collect();
+        // Frames; of their times the median, 95, ..., 99, ... and 100 %; images a second.
+        let [frames, median, _, most, _, nearly_all, slowest, images] = numbers[..] else { panic!("{line}") };
+        assert!(frames >= 2.0 && median > 0.0, "{line}");
+        assert!(median <= most && most <= nearly_all && nearly_all <= slowest, "{line}");
+        assert!(images == 0.0 || *phase != PHASES[0], "{line}");
+    }
+}
+
+/// 25 frames of 8 images: the 160 tiles are full after 20, and the first 40 are new ones in the end.
+#[test]
+fn live_shows_the_newest_images() {
+    let directory = directory();
+    let arguments = ["--seed", "3", "--batch", "8", "--frames", "25", "--screenshot", "live.png"];
+    if live(directory.path(), &arguments).is_none() {
+        return;
+    }
 
     let images = images(3, 0..200);
     let tiles: Vec<RgbaImage> = images.iter().map(|image| image.to_rgba()).collect();

@@ -5,7 +5,6 @@
 mod app;
 mod common;
 
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
@@ -97,7 +96,7 @@ fn parts_follow_the_budget_and_say_how_far_they_got() {
     let network = GREY.network();
     let (images, side) = (expected(&network), network.architecture().image_side() as u32);
     for app in apps(&network) {
-        let gpu = Gpu::from_wgpu(app.device.clone(), app.queue.clone());
+        let gpu = app.lend();
         let generator = |budget| {
             let room = 64.try_into().expect("not 0");
             let builder = Generator::builder(&network).at_most(room).budget(Duration::from_nanos(budget));
@@ -153,26 +152,14 @@ fn parts_follow_the_budget_and_say_how_far_they_got() {
         // Nothing is known of the device.
         let patient = generator(u64::MAX);
         assert_eq!(parts(&patient), one_by_one, "{}", app.name);
-        assert_eq!(measure(&app, &patient), 64, "{}", app.name);
+        assert_eq!(app.frames(std::pin::pin!(patient.measure())).expect("measured"), 64, "{}", app.name);
         assert_eq!(parts(&patient), [0, COUNT as u32], "{}", app.name);
 
         let hasty = generator(1);
-        assert_eq!(measure(&app, &hasty), 1, "{}", app.name);
+        assert_eq!(app.frames(std::pin::pin!(hasty.measure())).expect("measured"), 1, "{}", app.name);
         assert_eq!(parts(&hasty), one_by_one, "{}", app.name);
 
         assert_eq!(parts(&app.generator(&network)), [0, BATCH as u32, 2 * BATCH as u32, 7], "{}", app.name);
-    }
-}
-
-/// The application polls meanwhile.
-fn measure(app: &app::App, generator: &Generator) -> usize {
-    let mut measuring = std::pin::pin!(generator.measure());
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    loop {
-        if let std::task::Poll::Ready(images) = measuring.as_mut().poll(&mut context) {
-            return images.expect("measured");
-        }
-        app.device.poll(wgpu::PollType::Poll).expect("polled");
     }
 }
 
@@ -493,8 +480,8 @@ fn tiles_begin_anywhere_and_wrap() {
 }
 
 /// An application's thread submits recordings while another of its threads generates, encodes and decodes, all on one
-/// device and one generator: none runs on the other's seeds, pictures or latents. Two seconds an adapter, or as many as
-/// `FSVAE_RACE_SECONDS` says.
+/// device and one generator: none runs on the other's seeds, pictures or latents. Two seconds, or as many as
+/// `FSVAE_RACE_SECONDS` says, on all adapters at once.
 #[test]
 fn recordings_and_calls_do_not_disturb_each_other() {
     let network = GREY.network();
@@ -505,40 +492,48 @@ fn recordings_and_calls_do_not_disturb_each_other() {
     let expected: Vec<_> = (0..4).map(|seed| cpu.generate(seed, 0..5).expect("images")).collect();
     let reconstructed: Vec<_> =
         (0..4).map(|seed| cpu.reconstruct(&pixels, seed, 0).expect("images")).collect();
-    for app in apps(&network) {
-        let (generator, end) = (app.generator(&network), Instant::now() + Duration::from_secs(seconds));
-        let (expected, reconstructed, pixels) = (&expected, &reconstructed, &pixels[..]);
-        let rounds = std::thread::scope(|scope| {
-            let calls = scope.spawn(|| {
-                let mut rounds = 0;
-                while Instant::now() < end {
-                    let seed = rounds % 4;
-                    let found = generator.generate(seed as u64, 0..5).expect("images");
-                    assert_eq!(found, expected[seed], "{}: a call, round {rounds}", app.name);
-                    let found = generator.reconstruct(pixels, seed as u64, 0).expect("images");
-                    assert_eq!(found, reconstructed[seed], "{}: a call, round {rounds}", app.name);
-                    rounds += 1;
-                }
-                rounds
+    let apps: Vec<_> = apps(&network).into_iter().map(|app| (app.generator(&network), app)).collect();
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let (expected, reconstructed, pixels) = (&expected, &reconstructed, &pixels[..]);
+    let calls = |name: &str, generator: &Generator| {
+        let mut rounds = 0;
+        while Instant::now() < end {
+            let seed = rounds % 4;
+            let found = generator.generate(seed as u64, 0..5).expect("images");
+            assert_eq!(found, expected[seed], "{name}: a call, round {rounds}");
+            let found = generator.reconstruct(pixels, seed as u64, 0).expect("images");
+            assert_eq!(found, reconstructed[seed], "{name}: a call, round {rounds}");
+            rounds += 1;
+        }
+        rounds
+    };
+    let recordings = |app: &app::App, generator: &Generator| {
+        let target = app.buffer(5 * image, COPY);
+        let mut rounds = 0;
+        while Instant::now() < end {
+            let seed = (rounds + 2) % 4;
+            let origin = Origin::Prior { seed: seed as u64, first: 0, count: 5 };
+            let mut encoder = app.encoder();
+            let pixels = Target::Pixels { buffer: &target, offset: 0 };
+            generator.record(&mut encoder, origin, &[pixels]).expect("recorded");
+            app.queue.submit([encoder.finish()]);
+            assert_eq!(app.read(&target), expected[seed].as_bytes(), "{}: a recording", app.name);
+            rounds += 1;
+        }
+        rounds
+    };
+    std::thread::scope(|scope| {
+        let (calls, recordings) = (&calls, &recordings);
+        for (generator, app) in &apps {
+            let calls = scope.spawn(move || calls(&app.name, generator));
+            scope.spawn(move || {
+                let rounds = (recordings(app, generator), calls.join().expect("no panic"));
+                eprintln!("{}: {} recordings beside {} rounds of calls", app.name, rounds.0, rounds.1);
+                assert!(rounds.0 > 0 && rounds.1 > 0);
+                assert_eq!(app.errors.load(Ordering::SeqCst), 0, "{}", app.name);
             });
-            let target = app.buffer(5 * image, COPY);
-            let mut rounds = 0;
-            while Instant::now() < end {
-                let seed = (rounds + 2) % 4;
-                let origin = Origin::Prior { seed: seed as u64, first: 0, count: 5 };
-                let mut encoder = app.encoder();
-                let pixels = Target::Pixels { buffer: &target, offset: 0 };
-                generator.record(&mut encoder, origin, &[pixels]).expect("recorded");
-                app.queue.submit([encoder.finish()]);
-                assert_eq!(app.read(&target), expected[seed].as_bytes(), "{}: a recording", app.name);
-                rounds += 1;
-            }
-            (rounds, calls.join().expect("no panic"))
-        });
-        eprintln!("{}: {} recordings beside {} rounds of calls", app.name, rounds.0, rounds.1);
-        assert!(rounds.0 > 0 && rounds.1 > 0);
-        assert_eq!(app.errors.load(Ordering::SeqCst), 0, "{}", app.name);
-    }
+        }
+    });
 }
 
 /// An application that does not listen for errors gets wgpu's panic for any that is not ours to hear: none is.

@@ -41,7 +41,13 @@ pub struct Gpu {
     /// What a test lets be made before something fails.
     #[cfg(test)]
     pub(crate) ration: super::testing::Ration,
+    /// Whether a test has buffers refuse to be mapped.
+    #[cfg(test)]
+    pub(crate) refusal: Arc<std::sync::atomic::AtomicBool>,
 }
+
+/// The answer of `map_async`.
+type Mapped = std::result::Result<(), wgpu::BufferAsyncError>;
 
 impl Gpu {
     /// Asks an adapter for a device with WebGPU's default limits, or less where the adapter has
@@ -93,6 +99,8 @@ impl Gpu {
             planted: Default::default(),
             #[cfg(test)]
             ration: Default::default(),
+            #[cfg(test)]
+            refusal: Default::default(),
         })
     }
 
@@ -115,6 +123,8 @@ impl Gpu {
             planted: Default::default(),
             #[cfg(test)]
             ration: Default::default(),
+            #[cfg(test)]
+            refusal: Default::default(),
         }
     }
 
@@ -181,6 +191,25 @@ impl Gpu {
             usage,
             mapped_at_creation,
         })
+    }
+
+    /// What hears the answer of `map_async`.
+    #[cfg(not(test))]
+    pub(crate) fn on_map(
+        &self,
+        done: impl FnOnce(bool) + Send + 'static,
+    ) -> impl FnOnce(Mapped) + Send + 'static {
+        move |mapped| done(mapped.is_ok())
+    }
+
+    /// What hears the answer of `map_async`, which may be one that a test plants.
+    #[cfg(test)]
+    pub(crate) fn on_map(
+        &self,
+        done: impl FnOnce(bool) + Send + 'static,
+    ) -> impl FnOnce(Mapped) + Send + 'static {
+        let refusal = self.refusal.clone();
+        move |mapped| done(mapped.is_ok() && !refusal.load(std::sync::atomic::Ordering::SeqCst))
     }
 
     pub(crate) fn lost(&self) -> Error {

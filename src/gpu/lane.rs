@@ -215,7 +215,7 @@ impl GpuLane {
             }
         };
         let (sender, mapped) = gpu.pump.signal();
-        slot.map(work.output(), move |success| sender.say(success));
+        slot.map(gpu, work.output(), move |success| sender.say(success));
         let (proof, submitted) = (Proof { ticket, passes }, Clock::now());
         InFlight { slot, proof, work, in_parts, submission, submitted, verdict: None, mapped, awaited: false }
     }

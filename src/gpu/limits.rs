@@ -131,15 +131,46 @@ pub(crate) fn capacity(gpu: &Gpu, network: &Network, batch: usize) -> Result<usi
     if let Some((limit, needed, available)) = shortfall {
         return Err(Error::DeviceLimit { adapter: gpu.name(), limit, needed, available });
     }
-    let image = ImageBytes::new(&network.architecture);
+    let most = most(&limits, &ImageBytes::new(&network.architecture)).map_err(|needed| {
+        let (limit, available) = ("max_storage_buffer_binding_size", LARGEST_BINDING);
+        Error::DeviceLimit { adapter: gpu.name(), limit, needed, available }
+    })?;
+    Ok(batch.min(usize::try_from(most).unwrap_or(usize::MAX)).max(1))
+}
+
+/// How many images a device's limits allow; what the largest buffer of one needs, if no kernel can address it.
+fn most(limits: &wgpu::Limits, image: &ImageBytes) -> std::result::Result<u64, u64> {
     if image.largest() > LARGEST_BINDING {
-        let (limit, needed, available) =
-            ("max_storage_buffer_binding_size", image.largest(), LARGEST_BINDING);
-        return Err(Error::DeviceLimit { adapter: gpu.name(), limit, needed, available });
+        return Err(image.largest());
     }
     let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(LARGEST_BINDING);
     let copied = limits.max_buffer_size.saturating_sub(slot::OVERHEAD) / image.copied();
     let most = (binding / image.largest()).min(copied);
-    let most = most.min(u64::from(limits.max_compute_workgroups_per_dimension));
-    Ok(batch.min(usize::try_from(most).unwrap_or(usize::MAX)).max(1))
+    Ok(most.min(u64::from(limits.max_compute_workgroups_per_dimension)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// On Metal, whose bindings may be as large as its buffers.
+    #[test]
+    fn no_binding_is_larger_than_kernels_can_address() {
+        let size = 1 << 37;
+        let limits = wgpu::Limits {
+            max_storage_buffer_binding_size: size,
+            max_buffer_size: size,
+            max_compute_workgroups_per_dimension: 65_535,
+            ..wgpu::Limits::defaults()
+        };
+        let of = |largest: u64| most(&limits, &ImageBytes { latents: 16, maps: [largest, 64], pixels: 64 });
+        assert_eq!(of(1 << 20), Ok(2048));
+        assert_eq!(of(1 << 30), Ok(2));
+        assert_eq!(of((1 << 30) + 4), Ok(1));
+        assert_eq!(of(1 << 31), Ok(1));
+        assert_eq!(of((1 << 31) + 4), Err((1 << 31) + 4));
+        assert_eq!(of(4), Ok(65_535));
+        let pixels = ImageBytes { latents: 16, maps: [64, 64], pixels: (1 << 31) + 4 };
+        assert_eq!(most(&limits, &pixels), Err((1 << 31) + 4));
+    }
 }

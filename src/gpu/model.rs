@@ -224,3 +224,67 @@ fn decoder_input(layer: &SpikingLayer) -> GroupedLayer {
         .collect();
     GroupedLayer::of_outputs(layer, &outputs)
 }
+
+#[cfg(all(test, feature = "bundled", feature = "verify"))]
+mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::thread::ThreadId;
+
+    use crate::gpu::testing::{Planted, gpus};
+    use crate::gpu::{Origin, Target};
+    use crate::{Checkpoint, Generator, Network};
+
+    /// Whoever awaits a generator has other things to do, and who prepared it is never held up later.
+    #[test]
+    fn kernels_are_compiled_on_other_threads() {
+        let network =
+            Network::new(&Checkpoint::bundled("mnist").expect("bundled").expect("valid")).expect("valid");
+        for gpu in gpus() {
+            let compiled: Arc<Mutex<Vec<(&str, ThreadId)>>> = Arc::default();
+            let noted = compiled.clone();
+            let mut gpu = gpu.clone();
+            gpu.planted = Planted::new(move |kernel, source| {
+                noted.lock().expect("a lock").push((kernel, std::thread::current().id()));
+                source
+            });
+            let own = std::thread::current().id();
+            let new = |what: &str, least: usize| {
+                let compiled = std::mem::take(&mut *compiled.lock().expect("a lock"));
+                assert!(compiled.len() >= least, "{what}: {compiled:?}");
+                let here: Vec<&str> =
+                    compiled.iter().filter(|(_, thread)| *thread == own).map(|(kernel, _)| *kernel).collect();
+                assert_eq!(here, [""; 0], "{}, {what}: compiled by who awaits it", gpu.name());
+                compiled.len()
+            };
+            let batch = 1.try_into().expect("not 0");
+            let builder = Generator::builder(&network).batch(batch);
+            let generator = pollster::block_on(builder.gpu(&gpu)).expect("a generator");
+            // The sampler, the linear layer, one or more of the others, the readout, the proof.
+            new("a generator", 5);
+            pollster::block_on(generator.prepare()).expect("prepared");
+            // The first layer, the others, the posterior; pictures in a buffer and in a texture.
+            new("prepared", 5);
+
+            let image = generator.generate(7, 0..1).expect("an image").into_bytes();
+            generator.reconstruct(&image, 7, 0).expect("an image");
+            let usage =
+                wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+            let buffer = gpu.buffer("test", 8 * image.len() as u64, usage);
+            let texture = gpu.device.create_texture(&wgpu::TextureDescriptor {
+                label: Some("test"),
+                size: wgpu::Extent3d { width: 32, height: 32, depth_or_array_layers: 1 },
+                mip_level_count: 1,
+                sample_count: 1,
+                dimension: wgpu::TextureDimension::D2,
+                format: wgpu::TextureFormat::Rgba8Unorm,
+                usage: wgpu::TextureUsages::STORAGE_BINDING,
+                view_formats: &[],
+            });
+            let (offset, count) = (0, 1);
+            let origin = Origin::Images { buffer: &buffer, offset, seed: 7, first: 0, count };
+            let targets = [Target::Rgba { buffer: &buffer, offset: 4096 }, Target::tiles(&texture, 1)];
+            generator.commands(origin, &targets).expect("recorded");
+            assert_eq!(new("used", 0), 0, "{}: something was not prepared", gpu.name());
+        }
+    }
+}

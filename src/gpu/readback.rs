@@ -23,7 +23,7 @@ pub(crate) async fn submit(
         let mut encoder = gpu.device.create_command_encoder(&descriptor);
         record(&mut encoder, &readback);
         let submission = gpu.queue.submit([encoder.finish()]);
-        readback.map_async(wgpu::MapMode::Read, .., move |result| sender.say(result.is_ok()));
+        readback.map_async(wgpu::MapMode::Read, .., gpu.on_map(|success| sender.say(success)));
         (readback, submission)
     });
     verdict.await?;

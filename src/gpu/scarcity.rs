@@ -1,11 +1,14 @@
 //! Tests: whatever cannot be made is one clean error, and the same device and generator work afterwards.
 
+use std::future::Future;
 use std::num::NonZeroUsize;
-use std::sync::mpsc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::testing::{Ration, gpus};
-use super::{Gpu, Origin, Target, adapters, describe, required_limits};
+use super::{Gpu, GpuBackend, Origin, Target, Variant, adapters, describe, required_limits};
 use crate::{Checkpoint, Error, Generator, Job, Latents, Network, Outputs, Part};
 
 const LONG: Duration = Duration::from_secs(300);
@@ -155,6 +158,150 @@ fn whatever_cannot_be_made_is_one_error_and_the_rest_goes_on() {
         done.send(()).expect("somebody waits");
     });
     ended.recv_timeout(LONG).expect("it neither panics nor hangs");
+}
+
+/// A device of an application, and what its handler hears.
+fn applications(
+    adapter: &wgpu::Adapter,
+    required_limits: wgpu::Limits,
+) -> (wgpu::Device, wgpu::Queue, Arc<Mutex<Vec<String>>>) {
+    let descriptor = wgpu::DeviceDescriptor { required_limits, ..Default::default() };
+    let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).expect("a device");
+    let heard: Arc<Mutex<Vec<String>>> = Arc::default();
+    let hears = heard.clone();
+    device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+        hears.lock().expect("a lock").push(error.to_string());
+    }));
+    (device, queue, heard)
+}
+
+/// Where no buffer can be made for want of memory, that is one error, and an application that lends its device hears
+/// nothing of it. In a process of its own, whose address space gets an end.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_shortage_of_memory_is_one_error() {
+    use std::process::Command;
+
+    const TEST: &str = "gpu::scarcity::a_shortage_of_memory_is_one_error";
+    const MARK: &str = "FSVAE_TEST_SHORTAGE";
+    if std::env::var_os(MARK).is_none() {
+        if !Command::new("prlimit").arg("--version").output().is_ok_and(|output| output.status.success()) {
+            eprintln!("prlimit is not installed: no shortage of memory");
+            return;
+        }
+        let program = std::env::current_exe().expect("a test");
+        let output = Command::new(program)
+            .args(["--exact", TEST, "--nocapture"])
+            .env(MARK, "1")
+            .output()
+            .expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {said}", output.status);
+        eprint!("{said}");
+        return;
+    }
+
+    let is_lavapipe =
+        |info: &wgpu::AdapterInfo| info.backend == wgpu::Backend::Vulkan && info.name.contains("llvmpipe");
+    let adapters = pollster::block_on(adapters());
+    let Some(adapter) = adapters.iter().find(|adapter| is_lavapipe(&adapter.get_info())) else {
+        eprintln!("lavapipe is not present: no shortage of memory");
+        return;
+    };
+    let network = network();
+    let (device, queue, heard) = applications(adapter, adapter.limits());
+    let gpu = Gpu::from_wgpu(device, queue);
+    let small = generator(&gpu, &network).expect("a generator");
+    let images = small.generate(7, 0..2).expect("images");
+
+    let limit = |bytes: &str| {
+        let (pid, space) = (format!("--pid={}", std::process::id()), format!("--as={bytes}:"));
+        assert!(Command::new("prlimit").args([pid, space]).status().expect("it runs").success());
+    };
+    let pages = std::fs::read_to_string("/proc/self/statm").expect("numbers");
+    let pages: u64 = pages.split(' ').next().and_then(|pages| pages.parse().ok()).expect("a number");
+    // Less than the maps of a large batch take, and enough for everything else.
+    limit(&((pages << 12) + (160 << 20)).to_string());
+    let large = Generator::builder(&network).batch(1000.try_into().expect("not 0"));
+    let made = pollster::block_on(large.gpu(&gpu)).map(|generator| generator.batch());
+    limit("unlimited");
+    let error = made.expect_err("no memory");
+    is_clean(&error, &gpu, 0);
+    assert!(error.to_string().contains("memory"), "{error}");
+    assert_eq!(*heard.lock().expect("a lock"), [""; 0]);
+    assert_eq!(small.generate(7, 0..2).expect("images"), images);
+    eprintln!("{error}");
+}
+
+/// A device that is lost refuses, if it answers at all.
+#[test]
+fn a_map_that_fails_is_an_error_and_not_a_hang() {
+    let (done, ended) = mpsc::channel();
+    std::thread::spawn(move || {
+        let network = network();
+        let expected = Expected::new(&network);
+        for gpu in gpus() {
+            let lent = Gpu::from_wgpu(gpu.device.clone(), gpu.queue.clone());
+            let mut own = gpu.clone();
+            own.refusal = Arc::default();
+            for gpu in [&own, &lent] {
+                let name = gpu.name();
+                let generator = generator(gpu, &network).expect("a generator");
+                let lost = |made: crate::Result<Part>| {
+                    let error = made.expect_err("a map that fails");
+                    assert!(matches!(error, Error::DeviceLost { .. }), "{name}: {error:?}");
+                };
+                // SwiftShader takes its time.
+                let jobs = if name.contains("SwiftShader") { 1 } else { expected.jobs.len() };
+                for (job, part) in expected.jobs.iter().zip(&expected.parts).take(jobs) {
+                    gpu.refusal.store(true, Ordering::SeqCst);
+                    lost(run(&generator, job));
+                    let awaited = generator.start(job.clone()).expect("a task").finish();
+                    lost(in_passing(gpu, awaited));
+                    gpu.refusal.store(false, Ordering::SeqCst);
+                    assert_eq!(run(&generator, job).expect("made"), *part, "{name}");
+                }
+                gpu.refusal.store(true, Ordering::SeqCst);
+                let timed = in_passing(gpu, generator.timings(7, 0));
+                assert!(matches!(timed, Ok(None) | Err(Error::DeviceLost { .. })), "{name}: {timed:?}");
+            }
+        }
+        done.send(()).expect("somebody waits");
+    });
+    ended.recv_timeout(LONG).expect("it neither panics nor hangs");
+}
+
+/// Awaits something while an application's frames poll its device.
+fn in_passing<T>(gpu: &Gpu, future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(made) = future.as_mut().poll(&mut context) {
+            return made;
+        }
+        let _ = gpu.device.poll(wgpu::PollType::Poll);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The application destroys its device after a batch was read and before its slot is free again.
+#[test]
+fn what_a_destroyed_device_says_to_an_unmapping_is_ours_to_hear() {
+    let network = network();
+    for adapter in pollster::block_on(adapters()) {
+        let name = describe(&adapter.get_info());
+        let (device, queue, heard) = applications(&adapter, required_limits(&network));
+        let gpu = Gpu::from_wgpu(device, queue);
+        let backend = GpuBackend::new(&gpu, &network, Variant::default(), 1, None);
+        let backend = pollster::block_on(backend).expect("a model");
+        let slot = backend.shared.slot(0, 64);
+        let (sender, mapped) = gpu.pump.signal();
+        slot.map(&gpu, 64, move |success| sender.say(success));
+        assert!(gpu.pump.wait(&mapped, None), "{name}");
+        gpu.device.destroy();
+        backend.shared.reuse(slot);
+        assert_eq!(*heard.lock().expect("a lock"), [""; 0], "{name}");
+    }
 }
 
 /// A device that has just what the network needs makes the same images, and one that has less says what is missing.

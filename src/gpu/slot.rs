@@ -124,8 +124,8 @@ impl Slot {
     }
 
     /// Asks for `output` bytes on the host; `done` hears when they are there.
-    pub(super) fn map(&self, output: u64, done: impl FnOnce(bool) + Send + 'static) {
-        self.readback.map_async(wgpu::MapMode::Read, ..output + TAIL, move |result| done(result.is_ok()));
+    pub(super) fn map(&self, gpu: &Gpu, output: u64, done: impl FnOnce(bool) + Send + 'static) {
+        self.readback.map_async(wgpu::MapMode::Read, ..output + TAIL, gpu.on_map(done));
     }
 
     /// The `output` bytes that were mapped, unless they are not those of the batch with this proof; and how long the device
@@ -189,7 +189,7 @@ mod tests {
                 record(&mut encoder, &kept, 1);
                 gpu.queue.submit([encoder.finish()]);
                 let (sender, mapped) = gpu.pump.signal();
-                slot.map(bytes, move |success| sender.say(success));
+                slot.map(gpu, bytes, move |success| sender.say(success));
                 assert!(gpu.pump.wait(&mapped, None));
                 let read = slot.read(gpu, bytes, Proof { ticket, passes });
                 slot.unmap();

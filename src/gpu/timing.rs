@@ -91,7 +91,7 @@ impl Timed {
         encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
         encoder.copy_buffer_to_buffer(&resolved, 0, &readback, 0, bytes);
         let submission = gpu.queue.submit([encoder.finish()]);
-        readback.map_async(wgpu::MapMode::Read, .., move |result| sender.say(result.is_ok()));
+        readback.map_async(wgpu::MapMode::Read, .., gpu.on_map(|success| sender.say(success)));
         Some(Timed { readback, submission, mapped })
     }
 

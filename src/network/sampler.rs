@@ -54,6 +54,14 @@ impl Sampler {
         }
     }
 
+    /// Weights that encoding needs.
+    pub(crate) fn posterior_numbers(&self) -> usize {
+        match self {
+            Sampler::Layers { posterior, .. } => posterior.iter().map(|layer| layer.weights.len()).sum(),
+            Sampler::Rates(_) => 0,
+        }
+    }
+
     /// Numbers that generation needs: weights and tables.
     pub(crate) fn prior_numbers(&self) -> usize {
         match self {

@@ -1,7 +1,12 @@
 //! An application with devices of its own, which lends them.
 
+#![allow(dead_code)]
+
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
 
 use fsvae::{Generator, Gpu, Network, gpu, wgpu};
 
@@ -40,10 +45,26 @@ pub(crate) fn apps(network: &Network) -> Vec<App> {
 
 impl App {
     pub(crate) fn generator(&self, network: &Network) -> Generator {
+        let builder = Generator::builder(network).batch(BATCH.try_into().expect("not 0"));
+        pollster::block_on(builder.gpu(&self.lend())).expect("a generator")
+    }
+
+    pub(crate) fn lend(&self) -> Gpu {
         let gpu = Gpu::from_wgpu(self.device.clone(), self.queue.clone());
         assert_eq!(gpu.name(), self.name);
-        let builder = Generator::builder(network).batch(BATCH.try_into().expect("not 0"));
-        pollster::block_on(builder.gpu(&gpu)).expect("a generator")
+        gpu
+    }
+
+    /// Awaits something between frames, which poll in passing; nobody wakes it.
+    pub(crate) fn frames<T>(&self, mut future: Pin<&mut (impl Future<Output = T> + ?Sized)>) -> T {
+        let mut context = Context::from_waker(Waker::noop());
+        loop {
+            if let Poll::Ready(ready) = future.as_mut().poll(&mut context) {
+                return ready;
+            }
+            self.device.poll(wgpu::PollType::Poll).expect("polled");
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
     }
 
     pub(crate) fn buffer(&self, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {

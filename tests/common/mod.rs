@@ -6,6 +6,7 @@
 #[cfg(feature = "cli")]
 pub mod command;
 pub mod models;
+pub mod rows;
 pub mod torch;
 
 use std::collections::BTreeMap;

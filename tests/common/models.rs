@@ -49,12 +49,17 @@ pub const MODELS: [RandomModel; 20] = [
     rates(20, [16, 128], [3, 3, 16], Dtype::F16),
 ];
 
-/// The network that a row names: a bundled one, or the place of a random one.
-pub fn network(name: &str) -> Network {
+/// The checkpoint that a row names: a bundled one, or the place of a random one.
+pub fn bytes(name: &str) -> Vec<u8> {
     match name.parse::<usize>() {
-        Ok(random) => MODELS[random].network(),
+        Ok(random) => MODELS[random].bytes(),
         Err(_) => {
-            Network::new(&Checkpoint::bundled(name).expect("bundled").expect("valid")).expect("a network")
+            fsvae::bundled::MODELS.iter().find(|(bundled, _)| *bundled == name).expect("bundled").1.into()
         }
     }
+}
+
+/// The network of [`bytes`].
+pub fn network(name: &str) -> Network {
+    Network::new(&Checkpoint::from_bytes(&bytes(name)).expect("valid")).expect("a network")
 }

@@ -16,6 +16,8 @@ pub(crate) mod resample;
 pub(crate) mod rgba;
 pub(crate) mod sample;
 pub(crate) mod sample_rates;
+#[cfg(test)]
+mod stores;
 pub(crate) mod text;
 pub(crate) mod tiles;
 
