@@ -26,21 +26,25 @@ async function start({ simd, onProgress } = {}) {
   return { build };
 }
 
-let verifying;
-
-/** The module that verifies, of the same build. */
-function verifier() {
-  verifying ??= (async () => {
-    const simd = bindings.build === "simd";
-    const loaded = simd ? await import("./simd-verify/bindings.js") : await import("./plain-verify/bindings.js");
-    await loaded.default();
-    return loaded;
-  })().catch((error) => {
-    verifying = undefined;
-    throw error;
-  });
-  return verifying;
+/** A further module, which is loaded when it is asked for. */
+function further(load) {
+  let loading;
+  return () => {
+    loading ??= (async () => {
+      const loaded = await load(ready().build === "simd");
+      await loaded.default();
+      return loaded;
+    })().catch((error) => {
+      loading = undefined;
+      throw error;
+    });
+    return loading;
+  };
 }
+
+const verifier = further((simd) => (simd ? import("./simd-verify/bindings.js") : import("./plain-verify/bindings.js")));
+const bencher = further((simd) => (simd ? import("./simd-bench/bindings.js") : import("./plain-bench/bindings.js")));
+const comparer = further(() => import("./compare/bindings.js"));
 
 function ready() {
   if (!bindings) throw failure("call `await init()` first");
@@ -93,15 +97,19 @@ function nameOf({ vendor = "", architecture = "", description = "" } = {}) {
 export class Network {
   #network;
   #architecture;
+  #checkpoint;
 
-  constructor(network) {
+  constructor(network, checkpoint) {
     this.#network = network;
     this.#architecture = network.architecture();
+    this.#checkpoint = checkpoint;
   }
 
   static async load(bytes, { name = "checkpoint" } = {}) {
     const { Network: Loaded } = ready();
-    return new Network(new Loaded(octets(bytes, "a checkpoint"), String(name)));
+    const loaded = new Loaded(octets(bytes, "a checkpoint"), String(name));
+    // A blob, which `bench` reads, is not in this thread's memory and does not change with the bytes.
+    return new Network(loaded, { name: String(name), file: new Blob([bytes]) });
   }
 
   get architecture() {
@@ -110,7 +118,7 @@ export class Network {
 
   async generator({ backend = "auto", adapter } = {}) {
     const generator = await this.#network.generator(String(backend), adapter === undefined ? undefined : String(adapter));
-    const result = new Generator(generator, this.#architecture, adapter);
+    const result = new Generator(generator, this.#architecture, this.#checkpoint, adapter);
     await result.readBackend();
     return result;
   }
@@ -122,6 +130,16 @@ export class Network {
   interpolate(a, b, seed, step, steps) {
     const latents = [octets(a, "latents"), octets(b, "latents")];
     return this.#network.interpolate(...latents, big(seed, "seed"), whole(step, "step"), whole(steps, "steps"));
+  }
+
+  direction(withIt, without) {
+    return this.#network.direction(typed(withIt, Uint16Array, "rates"), typed(without, Uint16Array, "rates"));
+  }
+
+  along(latents, direction, amount, seed, first = 0n) {
+    if (typeof amount !== "number") throw failure(`amount: expected a number, found ${shown(amount)}`);
+    const way = typed(direction, Int32Array, "a direction");
+    return this.#network.along(octets(latents, "latents"), way, amount, big(seed, "seed"), big(first, "first"));
   }
 
   operations(seed, first, count) {
@@ -136,11 +154,13 @@ export class Network {
 export class Generator {
   #generator;
   #architecture;
+  #checkpoint;
   #adapter;
   #backend;
 
-  constructor(generator, architecture, adapter) {
+  constructor(generator, architecture, checkpoint, adapter) {
     this.#generator = generator;
+    this.#checkpoint = checkpoint;
     this.#adapter = adapter;
     this.#architecture = architecture;
   }
@@ -156,6 +176,10 @@ export class Generator {
 
   get backend() {
     return this.#backend;
+  }
+
+  get device() {
+    return this.#generator.device();
   }
 
   async generate(seed, first, count) {
@@ -188,6 +212,10 @@ export class Generator {
     return this.#generator.reconstruct(octets(images, "images"), big(seed, "seed"), big(first, "first"));
   }
 
+  async rates(images, seed, first = 0n) {
+    return this.#generator.rates(octets(images, "images"), big(seed, "seed"), big(first, "first"));
+  }
+
   async *stream(seed, first = 0n, { batch } = {}) {
     const size = batch === undefined ? undefined : whole(batch, "batch");
     const stream = this.#generator.stream(big(seed, "seed"), big(first, "first"), size);
@@ -198,15 +226,19 @@ export class Generator {
     }
   }
 
-  async drawTo(canvas, seed, first, count, { columns = Math.ceil(Math.sqrt(count)) } = {}) {
-    if (typeof canvas?.getContext !== "function") throw failure(`expected a canvas, found ${canvas?.constructor?.name ?? shown(canvas)}`);
+  async drawTo(target, seed, first, count, { columns = Math.ceil(Math.sqrt(count)) } = {}) {
+    const texture = typeof GPUTexture !== "undefined" && target instanceof GPUTexture;
+    if (!texture && typeof target?.getContext !== "function") {
+      throw failure(`expected a canvas or a GPUTexture, found ${target?.constructor?.name ?? shown(target)}`);
+    }
     const range = these(seed, first, count);
-    if (this.backend.name === "webgpu") return this.#generator.drawTo(canvas, ...range, whole(columns, "columns"));
+    if (this.backend.name === "webgpu") return this.#generator.drawTo(target, ...range, whole(columns, "columns"));
+    if (texture) throw failure("a GPUTexture needs the backend webgpu: this generator is on the CPU");
     if (count === 0) return;
     const images = await this.#generator.generate(...range);
     const picture = tiles(images, this.#architecture, columns);
-    [canvas.width, canvas.height] = [picture.width, picture.height];
-    const context = canvas.getContext("2d");
+    [target.width, target.height] = [picture.width, picture.height];
+    const context = target.getContext("2d");
     if (!context) throw failure("the canvas has another context than 2d");
     context.putImageData(picture, 0, 0);
   }
@@ -227,6 +259,17 @@ export class Generator {
     } finally {
       verification.free();
     }
+  }
+
+  async bench(onProgress = () => {}, { seed = 0n, quick = false } = {}) {
+    const { measure, Wanted } = await bencher();
+    const { file } = this.#checkpoint;
+    const name = this.#checkpoint.name.replace(/\.[^.]*$/, "");
+    const threads = navigator.hardwareConcurrency ?? 1;
+    const wanted = new Wanted(name, browser(), this.backend.adapter ?? "", threads, big(seed, "seed"), Boolean(quick));
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    const { json, line, right } = await measure(bytes, this.backend.name, this.#adapter, wanted, onProgress);
+    return { report: JSON.parse(json), json, line, right };
   }
 
   async rebuild() {
@@ -267,6 +310,27 @@ export class LayerSpikes {
     });
     return raster;
   }
+}
+
+/** Files of `bench` side by side, as `fsvae bench compare` prints them. */
+export async function compare(files) {
+  const { Comparison } = await comparer();
+  const comparison = new Comparison();
+  try {
+    for (const { name, json } of files) comparison.add(String(name), String(json));
+    return comparison.text();
+  } finally {
+    comparison.free();
+  }
+}
+
+/** The browser and its system, as far as it says. */
+function browser() {
+  const brands = navigator.userAgentData?.brands.filter(({ brand }) => !/not.?a.?brand/i.test(brand.replace(/[^a-z]/gi, "")));
+  const brand = brands?.at(-1);
+  const agent = navigator.userAgent ?? "";
+  const name = brand ? `${brand.brand} ${brand.version}` : (agent.match(/(Firefox|Version|Edg|Chrome)\/[\d.]+/)?.[0] ?? "a browser").replace("Version", "Safari").replace("/", " ");
+  return [name, navigator.userAgentData?.platform].filter(Boolean).join(", ");
 }
 
 /** Images as tiles of one picture. */
@@ -320,6 +384,11 @@ function whole(value, name) {
 
 function these(seed, first, count) {
   return [big(seed, "seed"), big(first, "first"), whole(count, "count")];
+}
+
+function typed(value, Type, name) {
+  if (value instanceof Type) return value;
+  throw failure(`expected ${name} as a ${Type.name}, found ${value?.constructor?.name ?? shown(value)}`);
 }
 
 function octets(value, name) {

@@ -1,7 +1,6 @@
 // All that computes, away from the page's thread.
 
-import init, { download, Network, tiles } from "./fsvae.js";
-import { measure } from "./bench.js";
+import init, { compare, download, Network, tiles } from "./fsvae.js";
 import { gif } from "./gif.js";
 
 /** Other models are another cache: build.sh writes their digest here. */
@@ -48,6 +47,16 @@ async function kept(act) {
     tell();
     return act();
   }
+}
+
+/** Generated images, and then pictures, as the network's pixels. */
+async function pixels(seed, { indices, pictures }) {
+  const all = [];
+  for (const index of indices) all.push(await kept(() => generator.generate(seed, index, 1)));
+  for (const picture of pictures) all.push(network.fit(picture));
+  const joined = new Uint8Array(all.length * all[0].length);
+  all.forEach((image, n) => joined.set(image, n * image.length));
+  return joined;
 }
 
 const does = {
@@ -115,10 +124,26 @@ const does = {
 
   verify: () => generator.verify({ seconds: 0, onProgress: (step) => say("verified", { step }) }),
 
+  bench: () => generator.bench((news) => say("measured", { news })),
+
+  compare: ({ files }) => compare(files),
+
+  /** What `fsvae direction` and `--along` do, for all amounts at once. */
+  async direct({ seed, base, amounts, ...sets }) {
+    const { timeSteps, latentChannels } = network.architecture;
+    const of = { with: await pixels(seed, sets.with), without: await pixels(seed, sets.without) };
+    const rates = {};
+    for (const set of ["with", "without"]) rates[set] = await kept(() => generator.rates(of[set], seed));
+    const direction = network.direction(rates.with, rates.without);
+    const { picture, index = 0n } = base;
+    const start = await kept(() => (picture ? generator.encode(network.fit(picture), seed) : generator.sample(seed, index, 1)));
+    const latents = new Uint8Array(amounts.length * timeSteps * latentChannels);
+    amounts.forEach((amount, n) => latents.set(network.along(start, direction, amount, seed, index), n * timeSteps * latentChannels));
+    return { ...of, images: await kept(() => generator.decode(latents)) };
+  },
+
   /** `frames` are the images after each time step. */
   gif: ({ frames, columns, scale }) => gif(frames.map((images) => tiles(images, network.architecture, columns)), scale),
-
-  measure: ({ seconds }) => measure(generator, network.architecture, seconds, (told) => say("measured", told)),
 };
 
 /** One thing at a time, so that a model is not freed while it is at work; walls alone give way. */
