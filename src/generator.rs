@@ -11,7 +11,6 @@ use crate::cpu::CpuBackend;
 use crate::error::{Error, Result};
 use crate::family::Family;
 use crate::gpu::{self, Gpu, GpuBackend, Layout, Origin, Target, Variant};
-use crate::job::Outputs;
 use crate::job::{Job, Outputs};
 use crate::network::Network;
 use crate::stream::{ImageStream, StreamOptions};
