@@ -52,8 +52,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
 
     // A frame: fsvae fills the texture, the application draws it, in one submission. Nobody waits.
     let mut encoder = device.create_command_encoder(&Default::default());
-    let view = texture.create_view(&Default::default());
-    let target = Target::tiles(&view, COLUMNS);
+    let target = Target::tiles(&texture, COLUMNS);
     generator.record(&mut encoder, Origin::prior(SEED, 0..IMAGES)?, &[target])?;
     show.draw(&mut encoder, &screen.create_view(&Default::default()));
     queue.submit([encoder.finish()]);

@@ -224,9 +224,8 @@ impl Wall {
     }
 
     fn renew(&mut self, encoder: &mut wgpu::CommandEncoder) -> fsvae::Result<()> {
-        let view = self.grid.create_view(&Default::default());
         let first = (self.next % u64::from(TILES)) as u32;
-        let tiles = Target::Texture { view: &view, columns: COLUMNS, first, wrap: TILES };
+        let tiles = Target::Texture { texture: &self.grid, layer: 0, columns: COLUMNS, first, wrap: TILES };
         let images = Origin::Prior { seed: self.seed, first: self.next, count: self.batch };
         self.generator.record(encoder, images, &[tiles])?;
         self.next += u64::from(self.batch);

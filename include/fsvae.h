@@ -209,9 +209,9 @@ FsvaeStatus fsvae_network_sizes(const FsvaeNetwork *network, FsvaeSizes *sizes);
  * Makes a generator. On a GPU this compiles kernels, which takes up to some seconds.
  *
  * - `backend` is a value of FsvaeBackend.
- * - `adapter` chooses the GPU for FSVAE_BACKEND_GPU: the first whose name, such as "NVIDIA H200 (Vulkan)", contains
- *   this text in any case. NULL is the fastest one, or the one that the environment variable WGPU_ADAPTER_NAME names.
- *   For other backends it must be NULL.
+ * - `adapter` chooses the GPU: the first whose name, such as "NVIDIA H200 (Vulkan)", contains this text in any case.
+ *   With FSVAE_BACKEND_AUTO, too, it is this GPU or an error. NULL is the fastest one, or the one that the environment
+ *   variable WGPU_ADAPTER_NAME names. For FSVAE_BACKEND_CPU it must be NULL.
  * - `batch` is how many images are made at once on a GPU, 0 for 256 (64 on an emulated one). It decides speed and
  *   memory, never pixels.
  * - `*generator` is the new generator, or NULL on failure; free it with fsvae_generator_free(). The network may be

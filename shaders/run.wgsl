@@ -7,6 +7,7 @@ struct Run {
     first: vec2<u32>, // index of the batch's first image: low, high
     place: u32,       // number of the batch's first image among all that are presented
     side: u32,        // height and width of a presented image
+    ticket: vec2<u32>, // of the batch: low, high; 0 for a recording
 }
 
 @group(0) @binding(0) var<storage, read> run: Run;

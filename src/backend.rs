@@ -39,6 +39,17 @@ pub(crate) trait Backend: Debug + Portable {
     }
 }
 
+/// Where a batch enters the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// Its latents are drawn from the prior.
+    Prior,
+    /// Its images are encoded.
+    Posterior,
+    /// It has its latents.
+    Latents,
+}
+
 /// What a task asks of a lane.
 #[derive(Clone, Debug)]
 pub(crate) struct Order {
@@ -48,16 +59,19 @@ pub(crate) struct Order {
     pub(crate) depth: usize,
     /// Images in all.
     pub(crate) images: u128,
-    /// Whether images are encoded.
-    pub(crate) encodes: bool,
+    pub(crate) entry: Entry,
     pub(crate) wants: Arc<Wants>,
 }
 
 impl Order {
     pub(crate) fn new(job: &Job<'_>, images: u128, architecture: &Architecture) -> Result<Self> {
-        let encodes = matches!(job.source, Source::Posterior { .. });
-        let wants = Arc::new(Wants::new(&job.outputs, encodes, architecture)?);
-        Ok(Order { batch: job.batch, depth: job.in_flight.get(), images, encodes, wants })
+        let entry = match job.source {
+            Source::Prior { .. } => Entry::Prior,
+            Source::Posterior { .. } => Entry::Posterior,
+            Source::Latents(_) | Source::Rates { .. } => Entry::Latents,
+        };
+        let wants = Arc::new(Wants::new(&job.outputs, entry == Entry::Posterior, architecture)?);
+        Ok(Order { batch: job.batch, depth: job.in_flight.get(), images, entry, wants })
     }
 }
 

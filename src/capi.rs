@@ -25,10 +25,9 @@ use call::{
 use later::Calls;
 pub use later::{FsvaeDone, fsvae_cancel, fsvae_generate_async, fsvae_reconstruct_async};
 
+use crate::builder::Choice;
 use crate::checkpoint::Checkpoint;
-use crate::error::Error;
-use crate::generator::{Builder, Generator};
-use crate::gpu::{self, Gpu};
+use crate::generator::Generator;
 use crate::network::Network;
 
 /// Version of this interface. It is raised when a program that was compiled against an older header could break;
@@ -189,9 +188,9 @@ pub unsafe extern "C" fn fsvae_network_sizes(
 /// Makes a generator. On a GPU this compiles kernels, which takes up to some seconds.
 ///
 /// - `backend` is a value of FsvaeBackend.
-/// - `adapter` chooses the GPU for FSVAE_BACKEND_GPU: the first whose name, such as "NVIDIA H200 (Vulkan)", contains
-///   this text in any case. NULL is the fastest one, or the one that the environment variable WGPU_ADAPTER_NAME names.
-///   For other backends it must be NULL.
+/// - `adapter` chooses the GPU: the first whose name, such as "NVIDIA H200 (Vulkan)", contains this text in any case.
+///   With FSVAE_BACKEND_AUTO, too, it is this GPU or an error. NULL is the fastest one, or the one that the environment
+///   variable WGPU_ADAPTER_NAME names. For FSVAE_BACKEND_CPU it must be NULL.
 /// - `batch` is how many images are made at once on a GPU, 0 for 256 (64 on an emulated one). It decides speed and
 ///   memory, never pixels.
 /// - `*generator` is the new generator, or NULL on failure; free it with fsvae_generator_free(). The network may be
@@ -210,17 +209,7 @@ pub unsafe extern "C" fn fsvae_generator_new(
         let adapter = adapter.map(|name| utf8(name, "adapter")).transpose()?;
         let builder = Generator::builder(network);
         let builder = NonZeroUsize::new(batch).map_or(builder, |batch| builder.batch(batch));
-        let generator = match (backend, adapter) {
-            (AUTO, None) => pollster::block_on(builder.auto()),
-            (CPU, None) => builder.cpu(),
-            (AUTO | CPU, Some(_)) => {
-                return Err(Failure::input(
-                    "an adapter is chosen for FSVAE_BACKEND_GPU only, otherwise it is NULL",
-                ));
-            }
-            (GPU, name) => pollster::block_on(on_gpu(builder, network, name))?,
-            _ => return Err(Failure::input(&format!("expected a backend of 0 to 2, found {backend}"))),
-        };
+        let generator = pollster::block_on(builder.on(choice(backend, adapter)?))?;
         Ok(FsvaeGenerator {
             backend: c_string(&generator.backend_name()),
             fallback: generator.fallback().map(c_string),
@@ -317,10 +306,6 @@ pub unsafe extern "C" fn fsvae_reconstruct(
 
 // What follows is not in the header.
 
-const AUTO: i32 = FsvaeBackend::Auto as i32;
-const CPU: i32 = FsvaeBackend::Cpu as i32;
-const GPU: i32 = FsvaeBackend::Gpu as i32;
-
 // The header promises these threads.
 const _: () = {
     const fn from_any_thread<T: Send + Sync>() {}
@@ -343,10 +328,13 @@ fn bundled(name: &str) -> Result<Network, Failure> {
     Ok(Network::new(&checkpoint?)?)
 }
 
-async fn on_gpu(builder: Builder<'_>, network: &Network, name: Option<&str>) -> Result<Generator, Error> {
-    let adapters = gpu::adapters().await;
-    let adapter = gpu::choose_adapter(&adapters, name)?;
-    builder.gpu(&Gpu::request(adapter, &gpu::required_limits(network)).await?).await
+fn choice(backend: i32, adapter: Option<&str>) -> Result<Choice<'_>, Failure> {
+    const CHOICES: [(FsvaeBackend, &str); 3] =
+        [(FsvaeBackend::Auto, "auto"), (FsvaeBackend::Cpu, "cpu"), (FsvaeBackend::Gpu, "gpu")];
+    let name = CHOICES.iter().find_map(|&(value, name)| (value as i32 == backend).then_some(name));
+    let name =
+        name.ok_or_else(|| Failure::input(&format!("expected a backend of 0 to 2, found {backend}")))?;
+    Ok(Choice::new(name, adapter)?)
 }
 
 #[cfg(test)]

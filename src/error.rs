@@ -61,6 +61,9 @@ pub enum Error {
         /// C of the rates.
         found: usize,
     },
+    /// A backend that there is not, or an adapter that does not go with it.
+    #[error("{0}")]
+    Choice(String),
     /// No GPU adapter is present at all.
     #[error("no GPU adapter found (backends looked at: {backends})")]
     NoAdapter {
@@ -243,6 +246,7 @@ impl Error {
             | Error::Pixels { .. }
             | Error::Latents { .. }
             | Error::Rates { .. }
+            | Error::Choice(_)
             | Error::AdapterNotFound { .. }
             | Error::Target(_)
             | Error::Variant { .. }

@@ -1,13 +1,11 @@
 //! What users hold: images from a network, on either backend.
 
-use std::num::NonZeroUsize;
 use std::ops::RangeBounds;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::architecture::Architecture;
 use crate::backend::Backend;
-use crate::cpu::CpuBackend;
+use crate::builder::{Builder, Options};
 use crate::error::{Error, Result};
 use crate::family::Family;
 use crate::gpu::{self, Gpu, GpuBackend, Layout, Origin, Target, Variant};
@@ -18,12 +16,6 @@ use crate::task::Task;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::{images::Images, latents::Latents, rates::Rates};
 
-/// Images of a batch on the CPU and on software adapters, unless the builder says otherwise.
-const DEFAULT_BATCH: usize = 64;
-
-/// Images of a batch on a GPU, which has thousands of lanes to fill, unless the builder says otherwise.
-const DEFAULT_GPU_BATCH: usize = 256;
-
 /// Generates images. An image is a function of the network, the seed and its index, and of nothing
 /// else: not of the backend, the batch, or what was generated before.
 ///
@@ -32,93 +24,18 @@ const DEFAULT_GPU_BATCH: usize = 256;
 #[derive(Debug)]
 pub struct Generator {
     backend: Arc<dyn Backend>,
+    options: Options,
     fallback: Option<String>,
-}
-
-/// Options of a [`Generator`] that are the same on all backends.
-#[derive(Clone, Copy, Debug)]
-pub struct Builder<'a> {
-    network: &'a Network,
-    batch: Option<NonZeroUsize>,
-    most: NonZeroUsize,
-    variant: Variant,
-    budget: Duration,
-}
-
-impl Builder<'_> {
-    /// How many images are made at once. It decides speed and memory, never pixels. Fewer are made where memory or a GPU's
-    /// limits ask for it. By default 64 on the CPU; on a GPU as many as take the [budget](Builder::budget), at most 256, or
-    /// 64 on software adapters.
-    pub fn batch(self, batch: NonZeroUsize) -> Self {
-        Builder { batch: Some(batch), ..self }
-    }
-
-    /// Makes no room for more images than will be asked for at once.
-    pub fn at_most(self, images: NonZeroUsize) -> Self {
-        Builder { most: images, ..self }
-    }
-
-    /// How long a submission to a GPU should take, by default 100 ms: batches begin with one image and grow until they take
-    /// so long, and an image that takes longer is submitted layer by layer. 4 ms is right where frames are drawn on the same
-    /// GPU. A [batch](Builder::batch) that was said is not looked at.
-    pub fn budget(self, budget: Duration) -> Self {
-        Builder { budget, ..self }
-    }
-
-    /// Which variant of the layers' kernels a GPU runs: what [`calibrate`](gpu::calibrate) found, say. It decides speed,
-    /// never pixels.
-    pub fn variant(self, variant: Variant) -> Self {
-        Builder { variant, ..self }
-    }
-
-    fn batch_or(self, default: usize) -> usize {
-        self.batch.map_or(default, NonZeroUsize::get).min(self.most.get())
-    }
-
-    /// A generator on the CPU, which always works.
-    pub fn cpu(self) -> Generator {
-        let backend = Arc::new(CpuBackend::new(self.network, self.batch_or(DEFAULT_BATCH)));
-        Generator { backend, fallback: None }
-    }
-
-    /// A generator on a GPU. Its kernels are compiled on other threads meanwhile.
-    ///
-    /// # Errors
-    /// [`Error::DeviceLimit`] if the network does not fit the device, [`Error::Gpu`] if the device
-    /// is out of memory or cannot compile the kernels.
-    pub async fn gpu(self, gpu: &Gpu) -> Result<Generator> {
-        let software = gpu::is_software(gpu.info());
-        let batch = self.batch_or(if software { DEFAULT_BATCH } else { DEFAULT_GPU_BATCH });
-        let budget = self.batch.is_none().then_some(self.budget);
-        let backend = GpuBackend::new(gpu, self.network, self.variant, batch, budget).await?;
-        Ok(Generator { backend: Arc::new(backend), fallback: None })
-    }
-
-    /// A generator on the adapter of highest performance, or on the CPU where that is a software
-    /// adapter, missing, or does not fit; [`Generator::fallback`] then says why. `WGPU_BACKEND`
-    /// limits the choice, and an adapter that `WGPU_ADAPTER_NAME` names is taken even if it is
-    /// software.
-    pub async fn auto(self) -> Generator {
-        match self.auto_gpu().await {
-            Ok(generator) => generator,
-            Err(reason) => Generator { fallback: Some(reason), ..self.cpu() },
-        }
-    }
-
-    async fn auto_gpu(self) -> Result<Generator, String> {
-        let text = |error: Error| error.to_string();
-        let adapters = gpu::adapters().await;
-        let adapter = gpu::auto_adapter(&adapters)?;
-        let gpu = Gpu::request(adapter, &gpu::required_limits(self.network)).await.map_err(text)?;
-        self.gpu(&gpu).await.map_err(text)
-    }
 }
 
 impl Generator {
     /// Starts the choice of a backend.
     pub fn builder(network: &Network) -> Builder<'_> {
-        let (most, budget) = (NonZeroUsize::MAX, gpu::BUDGET);
-        Builder { network, batch: None, most, variant: Variant::default(), budget }
+        Builder::new(network)
+    }
+
+    pub(crate) fn on(backend: Arc<dyn Backend>, options: Options, fallback: Option<String>) -> Self {
+        Generator { backend, options, fallback }
     }
 
     /// A generator on the best backend there is; see [`Builder::auto`]. It waits for the GPU's driver.
@@ -286,8 +203,7 @@ impl Generator {
     ) -> Result<ImageStream> {
         let job = Job::prior(seed, range)?.in_flight(options.in_flight);
         let job = options.batch.map_or(job.clone(), |batch| job.batch(batch));
-        let variant = self.variant().unwrap_or_default();
-        Ok(ImageStream::new(self.start(job)?, self.backend.network(), variant))
+        Ok(ImageStream::new(self.start(job)?, self.backend.network(), self.options))
     }
 
     /// Records a job into commands of the application, which submits them, when it likes and in any order. Nothing is
@@ -338,11 +254,11 @@ impl Generator {
         // The first submissions of a device are slow.
         let mut steady = 0;
         while steady < 3 {
-            let fits = gpu.fits();
+            let fits = gpu.fits_of_the_prior();
             self.start(Job::prior(0, 0..fits as u64)?)?.finish().await?;
-            steady = if gpu.fits() > fits { 0 } else { steady + 1 };
+            steady = if gpu.fits_of_the_prior() > fits { 0 } else { steady + 1 };
         }
-        Ok(gpu.fits())
+        Ok(gpu.fits_of_the_prior())
     }
 
     /// [`Generator::record`] as commands to submit, for applications that do not hand out their encoder.
@@ -393,14 +309,13 @@ impl Generator {
         gpu.timings(seed, first).await
     }
 
-    /// The same generator on another device, after this one was lost, say. The images stay the same.
+    /// The same generator, with the builder's options, on another device, after this one was lost, say. The images stay the
+    /// same.
     ///
     /// # Errors
     /// As [`Builder::gpu`]; the generator is then as it was.
     pub async fn rebuild(&mut self, gpu: &Gpu) -> Result<()> {
-        let (batch, variant) = (NonZeroUsize::new(self.batch()), self.variant().unwrap_or_default());
-        let builder = Builder { batch, variant, ..Generator::builder(self.backend.network()) };
-        *self = builder.gpu(gpu).await?;
+        *self = Builder::with(self.backend.network(), self.options).gpu(gpu).await?;
         Ok(())
     }
 }

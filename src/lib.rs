@@ -1,8 +1,8 @@
-//! Spiking image generation on any GPU: the Fully Spiking Variational Autoencoder (FSVAE; Kamata,
-//! Mukuta, Harada, AAAI 2022, [arXiv 2110.00375](https://arxiv.org/abs/2110.00375)) with
-//! hand-written WGSL compute shaders on [wgpu], and on the CPU.
+//! Images from a network of spiking neurons, on any GPU and on the CPU: the Fully Spiking Variational
+//! Autoencoder (FSVAE; Kamata, Mukuta, Harada, AAAI 2022, [arXiv 2110.00375](https://arxiv.org/abs/2110.00375)) with
+//! hand-written WGSL compute shaders on [wgpu].
 //!
-//! The network runs on exact integers: one (model, seed, index) gives the same image bit for bit on
+//! The network runs on exact integers: a model, a seed and an index give the same image bit for bit on
 //! every GPU, driver and browser and on the CPU. [`integer_machine`] is the contract.
 //!
 //! ```
@@ -25,6 +25,12 @@
 //! # }
 //! ```
 //!
+//! What else a [`Generator`] does: [`stream`](Generator::stream) gives images as they come, to an iterator or a task.
+//! [`encode`](Generator::encode) makes latents, the spike trains in the middle of the network, from pictures
+//! ([`read_picture`], [`Architecture::fit`]), and [`decode`](Generator::decode) images from latents.
+//! [`start`](Generator::start) does a [`Job`] in the background, spikes of layers included. [`record`](Generator::record)
+//! writes images into your own [`gpu::Target`]s, on a device of yours ([`Gpu::from_wgpu`]).
+//!
 //! # The way through
 //!
 //! ```text
@@ -36,15 +42,15 @@
 //!
 //! # Features
 //!
-//! - `cli` (default): the `fsvae` command line and everything it needs. A library wants
+//! - `cli` (default): the `fsvae` command line and everything it needs. As a library take
 //!   `default-features = false, features = ["threads"]`.
 //! - `threads`: the CPU backend uses all cores, with a pool of threads of its own; [`threads()`] says how many.
-//! - `bundled` (default): all trained checkpoints inside the binary, up to 8 MB each; or one by its name: `mnist`,
+//! - `bundled` (default): all trained models inside the binary, 0.7 to 8.2 MB each; or one by its name: `mnist`,
 //!   `fashion`, `cifar10`, `faces`, `faces-esvae`.
 //! - `capi`: the C interface of `include/fsvae.h`. `cargo rustc --release --lib --features capi --crate-type
 //!   cdylib,staticlib` builds the libraries.
 //! - `bench`: the module of that name, which measures how fast backends are, after comparing their images.
-//! - `nvml`: `fsvae bench` reads the energy counters of NVIDIA's GPUs, where the driver is there.
+//! - `nvml`: `fsvae bench` reads the energy counters of NVIDIA's GPUs, where their driver is installed.
 //! - `verify`: the module of that name, which finds out whether a driver computes right.
 //! - `tracing`: debug spans `fsvae.compile`, `upload`, `record`, `submit` and `readback` of the `tracing` crate.
 
@@ -59,6 +65,7 @@ mod aside;
 mod backend;
 #[cfg(feature = "bench")]
 pub mod bench;
+mod builder;
 pub mod bundled;
 #[cfg(all(feature = "capi", not(target_arch = "wasm32")))]
 pub mod capi;
@@ -109,13 +116,14 @@ mod documents {
 }
 
 pub use architecture::Architecture;
+pub use builder::{Builder, Choice};
 pub use checkpoint::Checkpoint;
 pub use cpu::threads::threads;
 pub use cpu::vectors::{instruction_set, instruction_sets};
 pub use environment::check_environment;
 pub use error::{CheckpointError, Error, Result};
 pub use family::Family;
-pub use generator::{Builder, Generator};
+pub use generator::Generator;
 pub use gpu::Gpu;
 pub use images::{Grid, Image, Images};
 pub use integers::{LayerIntegers, RateIntegers, ReadoutIntegers};

@@ -4,9 +4,9 @@ use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use crate::builder::{Builder, Options};
 use crate::error::Result;
-use crate::generator::Generator;
-use crate::gpu::{Gpu, Variant};
+use crate::gpu::Gpu;
 use crate::images::Images;
 use crate::job::IN_FLIGHT;
 use crate::network::Network;
@@ -47,12 +47,12 @@ impl Default for StreamOptions {
 pub struct ImageStream {
     task: Task<'static>,
     network: Network,
-    variant: Variant,
+    options: Options,
 }
 
 impl ImageStream {
-    pub(crate) fn new(task: Task<'static>, network: &Network, variant: Variant) -> Self {
-        ImageStream { task, network: network.clone(), variant }
+    pub(crate) fn new(task: Task<'static>, network: &Network, options: Options) -> Self {
+        ImageStream { task, network: network.clone(), options }
     }
 
     /// The index of the next image to come; `None` after the last.
@@ -81,9 +81,7 @@ impl ImageStream {
     /// # Errors
     /// As [`Builder::gpu`](crate::Builder::gpu); it may be called again then.
     pub async fn rebuild(&mut self, gpu: &Gpu) -> Result<()> {
-        let builder = Generator::builder(&self.network).variant(self.variant);
-        let builder = NonZeroUsize::new(self.batch()).map_or(builder, |batch| builder.batch(batch));
-        self.task.rebuild(&builder.gpu(gpu).await?)
+        self.task.rebuild(&Builder::with(&self.network, self.options).gpu(gpu).await?)
     }
 }
 

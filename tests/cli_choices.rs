@@ -16,6 +16,8 @@ fn directory() -> tempfile::TempDir {
     directory
 }
 
+/// The beginning of one.
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 const ONLY_THE_MODEL: &[&str] = &["tiny.safetensors"];
 
 fn run(directory: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> Output {
@@ -30,6 +32,30 @@ fn digests<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
 fn stdout(output: &Output) -> String {
     assert!(output.status.success(), "{:?}", messages(output));
     String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+#[test]
+fn what_was_nearly_right_is_told_how_to_be() {
+    let directory = directory();
+    std::fs::write(directory.path().join("f.png"), PNG).expect("written");
+    let files = ["f.png", "tiny.safetensors"];
+    for (arguments, parts) in [
+        ("generate --modle tiny.safetensors", &["'--modle'", "did you mean '--model'?"][..]),
+        ("genrate", &["'genrate'", "did you mean 'generate'?"]),
+        ("generate --backend gqu", &["'gqu'", "did you mean 'gpu'?"]),
+        ("generate --batch 0", &["'0'", "expected a number from 1 to"]),
+        ("bench --batch 1,0", &["'0'", "expected a number from 1 to"]),
+        // A minus belongs to a number, here as where it may be.
+        ("verify --minutes -1", &["'-1'", "--minutes", "expected"]),
+        ("generate --count -1", &["'-1'", "--count"]),
+        ("generate --seed -0x7", &["--seed"]),
+        ("generate --first -1", &["'-1'", "expected a number from 0 to"]),
+        ("decode f.png", &["f.png", "expected a safetensors file of latents, found a picture (PNG)"]),
+        ("generate --rates f.png", &["f.png", "expected a safetensors file of rates, found a picture (PNG)"]),
+    ] {
+        let output = run(directory.path(), &[], &arguments.split(' ').collect::<Vec<_>>());
+        assert_refused(&output, 2, parts, directory.path(), &files);
+    }
 }
 
 /// Nothing waits for a model, nor for pictures on standard input, if it cannot be done anyway.
@@ -82,6 +108,8 @@ fn values_of_variables_that_mean_nothing_are_named() {
         ("WGPU_ADAPTER_NAME", "matrox", &["\"matrox\"", "present: "], "gpu"),
         ("WGPU_ADAPTER_NAME", "99", &["\"99\"", "present: "], "gpu"),
         ("FSVAE_CPU", "avx1024", &["\"avx1024\"", "portable"], "cpu"),
+        ("RAYON_NUM_THREADS", "four", &["\"four\"", "expected a number of threads"], "cpu"),
+        ("RAYON_NUM_THREADS", "-1", &["\"-1\"", "expected a number of threads"], "cpu"),
     ] {
         let environment = [(variable, value)];
         let output = run(directory.path(), &environment, &digests(&["--backend", backend]));
@@ -94,9 +122,12 @@ fn values_of_variables_that_mean_nothing_are_named() {
         assert!([&[variable], parts].concat().iter().all(|part| text.contains(part)), "{text}");
     }
     // What is empty is not set, and names are those of wgpu in any case.
-    for (variable, value) in
-        [("WGPU_BACKEND", ""), ("WGPU_BACKEND", " VK , OpenGL,"), ("FSVAE_CPU", "Portable")]
-    {
+    for (variable, value) in [
+        ("WGPU_BACKEND", ""),
+        ("WGPU_BACKEND", " VK , OpenGL,"),
+        ("FSVAE_CPU", "Portable"),
+        ("RAYON_NUM_THREADS", "0"),
+    ] {
         if variable == "WGPU_BACKEND" && !cfg!(target_os = "linux") {
             continue;
         }

@@ -235,14 +235,14 @@ fn frames_and_pictures_on_standard_output() {
 #[test]
 fn standard_output_holds_one_thing() {
     let directory = directory();
-    for arguments in [
-        &["generate", "--out", "-", "--digests"][..],
-        &["generate", "--out", "-", "--latents", "-"],
-        &["generate", "--animate", "-", "--latents", "-"],
-        &["generate", "--out", "-", "--animate", "-"],
-    ] {
-        refused(directory.path(), arguments, &["standard output cannot take both"]);
+    let digests = ["generate", "--out", "-", "--digests"];
+    refused(directory.path(), &digests, &["standard output cannot take both"]);
+    for outputs in [["--out", "--latents"], ["--animate", "--latents"], ["--out", "--animate"]] {
+        let arguments = ["generate", outputs[0], "-", outputs[1], "-"];
+        refused(directory.path(), &arguments, &["standard output can take one output, found - for two"]);
     }
+    let scaled = ["generate", "--out", "-", "--format", "gray", "--scale", "8"];
+    refused(directory.path(), &scaled, &["standard output: --scale is for pictures"]);
     // What is said of the images goes elsewhere.
     stdout(&run(directory.path(), &["generate", "--count", "2", "--out", "{index}.png"]));
     let output = run(directory.path(), &["reconstruct", "0.png", "1.png", "--out", "-"]);

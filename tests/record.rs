@@ -8,6 +8,7 @@ mod common;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use app::{BATCH, apps};
@@ -50,7 +51,6 @@ fn every_target_holds_the_images() {
             let pixels = app.buffer(bytes as u64 + 16, COPY);
             let words = app.buffer(256 + u64::from(4 * side * side) * COUNT + 8, STORAGE);
             let texture = app.texture([3 * side + 5, 3 * side], TILES);
-            let view = texture.create_view(&Default::default());
             let mut encoder = app.encoder();
             let range = FIRST..FIRST + COUNT;
             let origin = Origin::prior(SEED, range).expect("a range");
@@ -58,7 +58,7 @@ fn every_target_holds_the_images() {
             let below = Layout { images: COUNT as u32, columns: 1, side };
             assert_eq!(record(Target::Pixels { buffer: &pixels, offset: 8 }).expect("recorded"), below);
             assert_eq!(record(Target::Rgba { buffer: &words, offset: 256 }).expect("recorded"), below);
-            let layout = record(Target::tiles(&view, 3)).expect("recorded");
+            let layout = record(Target::tiles(&texture, 3)).expect("recorded");
             assert_eq!(layout, Layout { columns: 3, ..below });
             assert_eq!((layout.rows(), layout.size()), (3, [3 * side, 3 * side]));
             app.queue.submit([encoder.finish()]);
@@ -107,11 +107,10 @@ fn parts_follow_the_budget_and_say_how_far_they_got() {
             let pixels = app.buffer(images.as_bytes().len() as u64 + 8, COPY);
             let words = app.buffer(u64::from(4 * side * side) * COUNT, STORAGE);
             let texture = app.texture([3 * side, 3 * side], TILES);
-            let view = texture.create_view(&Default::default());
             let targets = [
                 Target::Pixels { buffer: &pixels, offset: 4 },
                 Target::Rgba { buffer: &words, offset: 0 },
-                Target::Texture { view: &view, columns: 3, first: 5, wrap: 9 },
+                Target::Texture { texture: &texture, layer: 0, columns: 3, first: 5, wrap: 9 },
             ];
             let origin = Origin::prior(SEED, FIRST..FIRST + COUNT).expect("a range");
             let mut ends = vec![0];
@@ -235,9 +234,8 @@ fn what_does_not_fit_is_refused_before_anything_is_recorded() {
         let generator = app.generator(&network);
         let small = app.buffer(100, COPY | STORAGE);
         let uniform = app.buffer(1 << 16, wgpu::BufferUsages::UNIFORM);
-        let view = |size, usage| app.texture(size, usage).create_view(&Default::default());
         let (narrow, unusable) =
-            (view([15, 64], TILES), view([64, 64], wgpu::TextureUsages::TEXTURE_BINDING));
+            (app.texture([15, 64], TILES), app.texture([64, 64], wgpu::TextureUsages::TEXTURE_BINDING));
         let mut encoder = app.encoder();
         let cases = [
             (Target::Pixels { buffer: &small, offset: 0 }, "448 bytes and more from offset 0 on, found 100"),
@@ -250,6 +248,10 @@ fn what_does_not_fit_is_refused_before_anything_is_recorded() {
             (Target::tiles(&narrow, 2), "16 x 32 texels at least, found 15 x 64"),
             (Target::tiles(&narrow, 0), "at least 1 column"),
             (Target::tiles(&unusable, 2), "usage TextureUsages(STORAGE_BINDING)"),
+            (
+                Target::Texture { texture: &narrow, layer: 1, columns: 1, first: 0, wrap: 0 },
+                "a layer below 1, found 1",
+            ),
         ];
         let seven = Origin::prior(SEED, 0..7).expect("a range");
         for (target, text) in cases {
@@ -356,6 +358,105 @@ fn images_and_latents_of_the_application_are_recorded() {
     }
 }
 
+#[test]
+fn a_layer_of_an_array_is_a_target() {
+    let network = RGB.network();
+    let (images, side) = (expected(&network), network.architecture().image_side() as u32);
+    for app in apps(&network) {
+        let descriptor = wgpu::TextureDescriptor {
+            label: Some("app"),
+            size: wgpu::Extent3d { width: 3 * side, height: 3 * side, depth_or_array_layers: 3 },
+            mip_level_count: 2,
+            sample_count: 1,
+            dimension: wgpu::TextureDimension::D2,
+            format: wgpu::TextureFormat::Rgba8Unorm,
+            usage: TILES,
+            view_formats: &[],
+        };
+        let texture = app.device.create_texture(&descriptor);
+        let target = Target::Texture { texture: &texture, layer: 1, columns: 3, first: 0, wrap: 0 };
+        let mut encoder = app.encoder();
+        let origin = Origin::Prior { seed: SEED, first: FIRST, count: COUNT as u32 };
+        app.generator(&network).record(&mut encoder, origin, &[target]).expect("recorded");
+        app.queue.submit([encoder.finish()]);
+        let layer = |layer| {
+            let single = app.texture([3 * side, 3 * side], TILES | wgpu::TextureUsages::COPY_DST);
+            let mut from = texture.as_image_copy();
+            from.origin.z = layer;
+            let mut encoder = app.encoder();
+            encoder.copy_texture_to_texture(from, single.as_image_copy(), single.size());
+            app.queue.submit([encoder.finish()]);
+            app.read_texture(&single)
+        };
+        let found = [0, 1, 2].map(layer);
+        assert!(found[0].iter().chain(&found[2]).all(|&byte| byte == 0), "{}", app.name);
+        let row = 4 * 3 * side as usize;
+        let first = images.iter().next().expect("an image").to_rgba();
+        for (y, pixels) in first.chunks(4 * side as usize).enumerate() {
+            assert_eq!(&found[1][y * row..][..pixels.len()], pixels, "{}: row {y}", app.name);
+        }
+        assert_eq!(app.errors.load(Ordering::SeqCst), 0, "{}", app.name);
+    }
+}
+
+/// The application finds out when its commands are complete, and then all of them are lost. So nothing is recorded that
+/// would not be taken.
+#[test]
+fn what_is_of_another_device_is_refused_before_anything_is_recorded() {
+    let network = GREY.network();
+    for (app, other) in apps(&network).iter().zip(&apps(&network)) {
+        let generator = app.generator(&network);
+        let mut encoder = app.encoder();
+        let origin = Origin::Prior { seed: SEED, first: 0, count: 2 };
+        let (buffer, texture) = (other.buffer(1 << 16, COPY | STORAGE), other.texture([64, 64], TILES));
+        for target in [
+            Target::Pixels { buffer: &buffer, offset: 0 },
+            Target::Latents { buffer: &buffer, offset: 0 },
+            Target::Rgba { buffer: &buffer, offset: 0 },
+            Target::tiles(&texture, 2),
+        ] {
+            let error = generator.record(&mut encoder, origin, &[target]).expect_err("another device's");
+            assert!(matches!(error, fsvae::Error::Gpu { .. }), "{}: {error}", app.name);
+        }
+        let own = app.buffer(1 << 16, COPY);
+        let target = Target::Pixels { buffer: &own, offset: 0 };
+        generator.record(&mut encoder, origin, &[target]).expect("recorded");
+        app.queue.submit([encoder.finish()]);
+        let images = Generator::builder(&network).cpu().generate(SEED, 0..2).expect("images");
+        assert_eq!(&app.read(&own)[..images.as_bytes().len()], images.as_bytes(), "{}", app.name);
+        assert_eq!(app.errors.load(Ordering::SeqCst), 0, "{}", app.name);
+    }
+}
+
+/// From frame to frame is long; what a batch took is told by the device's clock.
+#[test]
+fn a_task_that_is_looked_at_once_a_frame_finds_its_pace() {
+    let network = GREY.network();
+    for adapter in adapters() {
+        let descriptor = wgpu::DeviceDescriptor {
+            required_limits: gpu::required_limits(&network),
+            required_features: gpu::optional_features() & adapter.features(),
+            ..Default::default()
+        };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).expect("a device");
+        let has_clock = device.features().contains(wgpu::Features::TIMESTAMP_QUERY);
+        let lent = Gpu::from_wgpu(device.clone(), queue);
+        let builder = Generator::builder(&network).budget(Duration::from_millis(40));
+        let generator = pollster::block_on(builder.gpu(&lent)).expect("a generator");
+        let mut task = generator.start(Job::prior(SEED, ..).expect("a range")).expect("a task");
+        let mut largest = 0;
+        for _frame in 0..16 {
+            while let Poll::Ready(Some(part)) = task.try_next() {
+                largest = largest.max(part.expect("a part").count);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+            device.poll(wgpu::PollType::Poll).expect("no error");
+        }
+        // A machine with much else to do may be slow now and then, but an image of this network is a matter of microseconds.
+        assert_eq!(largest > 1, has_clock, "{}: at most {largest} images", lent.name());
+    }
+}
+
 /// A wall of tiles whose oldest images give way, in one texture.
 #[test]
 fn tiles_begin_anywhere_and_wrap() {
@@ -364,8 +465,7 @@ fn tiles_begin_anywhere_and_wrap() {
     for app in apps(&network) {
         let generator = app.generator(&network);
         let texture = app.texture([3 * side, 3 * side], TILES);
-        let view = texture.create_view(&Default::default());
-        let target = Target::Texture { view: &view, columns: 3, first: 5, wrap: 8 };
+        let target = Target::Texture { texture: &texture, layer: 0, columns: 3, first: 5, wrap: 8 };
         let mut encoder = app.encoder();
         let origin = Origin::Prior { seed: SEED, first: FIRST, count: COUNT as u32 };
         generator.record(&mut encoder, origin, &[target]).expect("recorded");
@@ -383,7 +483,7 @@ fn tiles_begin_anywhere_and_wrap() {
         for (first, wrap, text) in
             [(8, 8, "a tile below 8"), (0, 6, "at most 6 images"), (3, 0, "texels at least")]
         {
-            let target = Target::Texture { view: &view, columns: 3, first, wrap };
+            let target = Target::Texture { texture: &texture, layer: 0, columns: 3, first, wrap };
             let error = generator.record(&mut app.encoder(), origin, &[target]).expect_err(text).to_string();
             assert!(error.contains(text), "{error}");
         }

@@ -6,8 +6,9 @@ mod common;
 use std::num::NonZeroUsize;
 use std::task::Poll;
 
-use common::{GREY, RandomModel, gpus};
-use fsvae::{Error, Generator, Job, Latents, Network, Outputs, Part};
+use common::{GREY, RandomModel, gpus, is_slow};
+use fsvae::gpu::{Origin, Target};
+use fsvae::{Error, Generator, Job, Latents, Network, Outputs, Part, wgpu};
 
 const RGB: RandomModel = RandomModel { rng: 52, channels: 3, layers: 3, steps: 17, latent: 8, ..GREY };
 
@@ -188,6 +189,93 @@ fn a_budget_of_nothing_is_one_image_layer_by_layer() {
         }
         let task = generator.start(Job::prior(SEED, 0..5).expect("a range")).expect("a task");
         assert!(task.map(|part| part.expect("a part").count).eq([1; 5]), "{}", gpu.name());
+    }
+}
+
+/// Between the parts of one batch nobody else's dispatches may come: all share the memory of a batch.
+#[test]
+fn batches_in_parts_do_not_disturb_each_other() {
+    let network = RGB.network();
+    let cpu = Generator::builder(&network).cpu();
+    let pixels = pixels(&network);
+    let (generated, latents) =
+        (cpu.generate(SEED, 0..3).expect("images"), cpu.encode(&pixels, 5, 0).expect("z"));
+    for gpu in gpus(&network) {
+        let builder = Generator::builder(&network).budget(std::time::Duration::ZERO);
+        let generator = pollster::block_on(builder.gpu(&gpu)).expect("a generator");
+        pollster::block_on(generator.prepare()).expect("prepared");
+        let rounds = if is_slow(&gpu) { 2 } else { 20 };
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                for _ in 0..rounds {
+                    assert_eq!(generator.generate(SEED, 0..3).expect("images"), generated, "{}", gpu.name());
+                }
+            });
+            threads.spawn(|| {
+                for _ in 0..rounds {
+                    assert_eq!(generator.encode(&pixels, 5, 0).expect("latents"), latents, "{}", gpu.name());
+                }
+            });
+            threads.spawn(|| {
+                for _ in 0..2 * rounds {
+                    pollster::block_on(generator.timings(77, 9)).expect("times, or none");
+                }
+            });
+        });
+    }
+}
+
+/// The application may submit what it recorded at any time, between the parts of a batch, too. Such a batch is made again.
+#[test]
+fn a_recording_between_the_parts_of_a_batch_costs_time_only() {
+    let network = RGB.network();
+    let expected = Generator::builder(&network).cpu().generate(SEED, 0..3).expect("images");
+    for gpu in gpus(&network) {
+        let builder = Generator::builder(&network).budget(std::time::Duration::ZERO);
+        let generator = pollster::block_on(builder.gpu(&gpu)).expect("a generator");
+        let buffer = gpu.device().create_buffer(&wgpu::BufferDescriptor {
+            label: Some("app"),
+            size: 1 << 16,
+            usage: wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let target = Target::Pixels { buffer: &buffer, offset: 0 };
+        let origin = Origin::prior(SEED + 1, 50..52).expect("a range");
+        let rounds = if is_slow(&gpu) { 2 } else { 20 };
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::SeqCst) {
+                    let (commands, _) = generator.commands(origin, &[target]).expect("recorded");
+                    gpu.queue().submit([commands]);
+                    std::thread::sleep(std::time::Duration::from_millis(1));
+                }
+            });
+            for _ in 0..rounds {
+                let found = generator.generate(SEED, 0..3);
+                if !found.as_ref().is_ok_and(|found| *found == expected) {
+                    done.store(true, std::sync::atomic::Ordering::SeqCst);
+                }
+                assert_eq!(found.expect("images"), expected, "{}", gpu.name());
+            }
+            done.store(true, std::sync::atomic::Ordering::SeqCst);
+        });
+    }
+}
+
+#[test]
+fn a_rebuilt_generator_keeps_its_options() {
+    let network = GREY.network();
+    for gpu in gpus(&network) {
+        let builder = Generator::builder(&network).budget(std::time::Duration::ZERO);
+        let mut generator = pollster::block_on(builder.gpu(&gpu)).expect("a generator");
+        pollster::block_on(generator.rebuild(&gpu)).expect("rebuilt");
+        // One image at a time, as the budget says, not as many as there is room for.
+        let task = generator.start(Job::prior(SEED, 0..5).expect("a range")).expect("a task");
+        assert!(task.map(|part| part.expect("a part").count).eq([1; 5]), "{}", gpu.name());
+        let mut stream = generator.stream(SEED, 0..3).expect("a stream");
+        pollster::block_on(stream.rebuild(&gpu)).expect("rebuilt");
+        assert!(stream.map(|images| images.expect("images").len()).eq([1; 3]), "{}", gpu.name());
     }
 }
 

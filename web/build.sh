@@ -73,3 +73,8 @@ sed -i "s|RECORDS|${records%, }|" dist/offline.js
 # The offline copy is renewed when a file of the page changes.
 stamp=$(cd dist && find . -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -c1-12)
 sed -i "s/BUILD/$stamp/" dist/offline.js
+
+# The widget of the Python package takes one build along.
+widget=../python/fsvae/widget/module
+mkdir -p $widget
+cp dist/fsvae.js dist/simd/bindings.js dist/simd/bindings_bg.wasm $widget/

@@ -2,8 +2,8 @@
 
     python with_ray.py --model faces --seed 7 --count 1000000 --out faces --workers 8
 
-`--gpus 1` reserves a GPU for each, on machines of one GPU: Ray's choice among several does not reach fsvae, which takes the
-fastest. More workers than Ray has GPUs for wait for ever.
+`--gpus 1` reserves a GPU for each, on machines of one GPU: Ray's choice among several does not reach fsvae, which takes
+the fastest. More workers than Ray has GPUs for wait for ever.
 
 An actor that is lost is started again, and what it was at is done again.
 """

@@ -47,7 +47,8 @@ impl Screen {
                 .or_better_values_from(limits)
                 // A surface is as large as the window, which may be as large as a texture can be.
                 .using_resolution(offered),
-            required_features: features,
+            // The device's clock says how long a batch took, where it has one.
+            required_features: features | (gpu::optional_features() & adapter.features()),
             ..Default::default()
         };
         let (device, queue) = adapter.request_device(&descriptor).await?;

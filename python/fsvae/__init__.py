@@ -6,6 +6,8 @@
 (4, 32, 32, 1)
 """
 
+from typing import TYPE_CHECKING, Any
+
 from ._bench import bench
 from ._devices import devices, verify
 from ._fsvae import __version__, models
@@ -14,6 +16,9 @@ from ._images import Images
 from ._network import Network
 from ._steering import along, direction, interpolate, mean_rates, rates_of
 from ._stream import Stream
+
+if TYPE_CHECKING:
+    from .widget import Widget as Widget
 
 __all__ = [
     "Generator",
@@ -32,3 +37,12 @@ __all__ = [
     "rates_of",
     "verify",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Not imported before it is asked for: it needs anywidget.
+    if name == "Widget":
+        from .widget import Widget
+
+        return Widget
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
 use fsvae::bench::schema::{self, Machine, Model, Report};
-use fsvae::bench::{Bench, Event, Place, Plan};
-use fsvae::gpu;
+use fsvae::Choice;
+use fsvae::bench::{self, Bench, Event, Plan};
 use pollster::block_on;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -45,7 +45,12 @@ pub(crate) fn bench(
     };
     let (model, of) = (model(network), network.network.clone());
     let work = move |tell: &mut dyn FnMut((String, String))| {
-        let places = places(&backend, adapter.as_deref())?;
+        let choice = match (&*backend, adapter.as_deref()) {
+            ("cpu", _) => Some(Choice::Cpu),
+            ("gpu", name) => Some(Choice::Gpu(name)),
+            (_, name) => name.map(|name| Choice::Gpu(Some(name))),
+        };
+        let places = block_on(bench::places(choice))?;
         let mut bench = Bench::new(&of, &model.sha256, plan);
         let mut report = Report {
             schema: schema::SCHEMA.into(),
@@ -82,44 +87,6 @@ fn model(network: &Network) -> Model {
         sha256: network.sha256.clone(),
         family: network.network.architecture().family.name().into(),
     }
-}
-
-/// Those that are meant: `cpu`, all adapters or one of them by `gpu`, and both.
-fn places(backend: &str, adapter: Option<&str>) -> fsvae::Result<Vec<Place>> {
-    let mut places = Vec::new();
-    if backend != "gpu" {
-        // It would be of another instruction set than the user thinks.
-        fsvae::check_environment()?;
-        if adapter.is_none() {
-            places.push(Place::Cpu);
-        }
-    }
-    if backend == "cpu" {
-        return Ok(places);
-    }
-    if backend == "gpu" || adapter.is_some() {
-        gpu::check_environment()?;
-    }
-    let adapters = block_on(gpu::adapters());
-    let labels = gpu::labels(&adapters);
-    let text = adapter.map(str::to_owned).or_else(gpu::adapter_name_from_env);
-    let chosen = match text {
-        Some(text) => {
-            // For its error, which says what the name came from.
-            gpu::choose_adapter(&adapters, adapter)?;
-            gpu::matching_adapters(&adapters, &text)?
-        }
-        None => {
-            if backend == "gpu" {
-                gpu::first_adapter(&adapters)?;
-            }
-            (0..adapters.len()).collect()
-        }
-    };
-    let adapters = adapters.into_iter().zip(labels).enumerate();
-    let chosen = adapters.filter(|(number, _)| chosen.contains(number));
-    places.extend(chosen.map(|(_, (adapter, label))| Place::Gpu(adapter, label)));
-    Ok(places)
 }
 
 fn machine() -> Machine {

@@ -3,8 +3,7 @@
 use std::num::NonZeroUsize;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 
-use fsvae::gpu::{self, Gpu};
-use fsvae::{Family, Job, Latents, LayerSpikes, Outputs, Part, Rates, operations};
+use fsvae::{Choice, Family, Job, Latents, LayerSpikes, Outputs, Part, Rates, operations};
 use numpy::{PyArray1, PyReadonlyArray1};
 use pollster::block_on;
 use pyo3::exceptions::PyValueError;
@@ -46,25 +45,12 @@ impl Generator {
         batch: Option<NonZeroUsize>,
     ) -> PyResult<Self> {
         let network = network.network.clone();
-        let on_gpu = match backend {
-            "auto" => adapter.is_some(),
-            "gpu" => true,
-            "cpu" if adapter.is_some() => {
-                return Err(PyValueError::new_err("adapter: expected None with backend=\"cpu\""));
-            }
-            "cpu" => return Ok(Generator::of(builder(&network, batch).cpu(), &network)),
-            other => {
-                let text = format!("backend: expected \"auto\", \"gpu\" or \"cpu\", found {other:?}");
-                return Err(PyValueError::new_err(text));
-            }
-        };
-        let made = network.clone();
+        let (backend, made) = (backend.to_owned(), network.clone());
         let make = move || {
-            if on_gpu {
-                block_on(request(&made, batch, adapter.as_deref()))
-            } else {
-                Ok(block_on(builder(&made, batch).auto()))
-            }
+            let choice = Choice::new(&backend, adapter.as_deref())?;
+            let builder = fsvae::Generator::builder(&made);
+            let builder = batch.map_or(builder, |batch| builder.batch(batch));
+            block_on(builder.on(choice))
         };
         Ok(Generator::of(both(aside(py, make))?, &network))
     }
@@ -327,21 +313,4 @@ fn last(first: u64, count: u64) -> PyResult<u64> {
     first.checked_add(count.saturating_sub(1)).ok_or_else(|| {
         PyValueError::new_err(format!("{count} images from index {first} on pass {}", u64::MAX))
     })
-}
-
-fn builder(network: &fsvae::Network, batch: Option<NonZeroUsize>) -> fsvae::Builder<'_> {
-    let builder = fsvae::Generator::builder(network);
-    batch.map_or(builder, |batch| builder.batch(batch))
-}
-
-async fn request(
-    network: &fsvae::Network,
-    batch: Option<NonZeroUsize>,
-    adapter: Option<&str>,
-) -> fsvae::Result<fsvae::Generator> {
-    gpu::check_environment()?;
-    let adapters = gpu::adapters().await;
-    let adapter = gpu::choose_adapter(&adapters, adapter)?;
-    let gpu = Gpu::request(adapter, &gpu::required_limits(network)).await?;
-    builder(network, batch).gpu(&gpu).await
 }

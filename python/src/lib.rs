@@ -24,7 +24,7 @@ mod _fsvae {
     #[pymodule_export]
     use super::generator::Generator;
     #[pymodule_export]
-    use super::network::{Network, models};
+    use super::network::{Network, bundled_checkpoint, models};
     #[pymodule_export]
     use super::picture::png;
     #[pymodule_export]

@@ -27,6 +27,19 @@ pub(crate) fn models() -> Vec<&'static str> {
     bundled::MODELS.iter().map(|(name, _)| *name).collect()
 }
 
+/// The file of a model that is part of the package.
+#[pyfunction]
+pub(crate) fn bundled_checkpoint<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyBytes>> {
+    Ok(PyBytes::new(py, bundled_model(name)?.as_bytes()))
+}
+
+fn bundled_model(name: &str) -> PyResult<Checkpoint<'static>> {
+    let checkpoint = Checkpoint::bundled(name).ok_or_else(|| {
+        PyValueError::new_err(format!("no bundled model is called {name:?} ({})", bundled::names()))
+    })?;
+    checkpoint.map_err(python)
+}
+
 const STATE_DICT: &str = "state_dict";
 
 fn round(checkpoint: &Checkpoint<'_>, origin: &str) -> Result<Network, fsvae::Error> {
@@ -49,10 +62,7 @@ impl Network {
     /// Opens a model of the package.
     #[staticmethod]
     fn bundled(py: Python<'_>, name: String) -> PyResult<Self> {
-        let checkpoint = Checkpoint::bundled(&name).ok_or_else(|| {
-            PyValueError::new_err(format!("no bundled model is called {name:?} ({})", bundled::names()))
-        })?;
-        let checkpoint = checkpoint.map_err(python)?;
+        let checkpoint = bundled_model(&name)?;
         both(aside(py, move || round(&checkpoint, &name)))
     }
 

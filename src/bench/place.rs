@@ -1,6 +1,7 @@
 //! Where images are made: the CPU, or an adapter.
 
 use super::schema::Adapter;
+use crate::builder::Choice;
 use crate::error::Result;
 use crate::gpu::{self, Gpu};
 use crate::network::Network;
@@ -43,4 +44,48 @@ impl Place {
             Place::Gpu(adapter, _) => Gpu::request(adapter, &gpu::required_limits(network)).await.map(Some),
         }
     }
+}
+
+/// The backends that are meant by a choice: all of them, the CPU first, without one ([`Choice::Auto`] is none); every
+/// adapter by [`Choice::Gpu`] without a name, else the one of this number or those whose names contain it.
+/// `WGPU_ADAPTER_NAME` is such a name.
+///
+/// # Errors
+/// As [`check_environment`](crate::check_environment) where the CPU is meant; for GPUs those of
+/// [`gpu::check_environment`] and [`gpu::choose_adapter`].
+pub async fn places(choice: Option<Choice<'_>>) -> Result<Vec<Place>> {
+    let choice = choice.filter(|choice| *choice != Choice::Auto);
+    let mut places = Vec::new();
+    if !matches!(choice, Some(Choice::Gpu(_))) {
+        // It would be of another instruction set than the user thinks.
+        crate::check_environment()?;
+        places.push(Place::Cpu);
+    }
+    let name = match choice {
+        Some(Choice::Cpu) => return Ok(places),
+        Some(Choice::Gpu(name)) => {
+            gpu::check_environment()?;
+            name
+        }
+        _ => None,
+    };
+    let adapters = gpu::adapters().await;
+    let labels = gpu::labels(&adapters);
+    let meant = match name.map(str::to_owned).or_else(gpu::adapter_name_from_env) {
+        Some(text) => {
+            // For its error, which says what the name came from.
+            gpu::choose_adapter(&adapters, name)?;
+            gpu::matching_adapters(&adapters, &text)?
+        }
+        None => {
+            if choice.is_some() {
+                gpu::first_adapter(&adapters)?;
+            }
+            (0..adapters.len()).collect()
+        }
+    };
+    let adapters = adapters.into_iter().zip(labels).enumerate();
+    let meant = adapters.filter(|(number, _)| meant.contains(number));
+    places.extend(meant.map(|(_, (adapter, label))| Place::Gpu(adapter, label)));
+    Ok(places)
 }

@@ -1,6 +1,7 @@
 use std::ffi::CStr;
 
 use super::*;
+use crate::error::Error;
 
 fn last_error() -> String {
     unsafe { CStr::from_ptr(fsvae_last_error()) }.to_str().expect("UTF-8").into()
@@ -78,7 +79,7 @@ fn a_generator_refuses_all_work_after_a_panic() {
     let (place, room) = (pixels.as_mut_ptr(), pixels.len());
     unsafe {
         assert_eq!(fsvae_network_bundled(c"mnist".as_ptr(), &raw mut network), FsvaeStatus::Ok);
-        let made = fsvae_generator_new(network, CPU, ptr::null(), 0, &raw mut generator);
+        let made = fsvae_generator_new(network, FsvaeBackend::Cpu as i32, ptr::null(), 0, &raw mut generator);
         assert_eq!(made, FsvaeStatus::Ok, "{}", last_error());
         let panics = || {
             let generator: &FsvaeGenerator = handle(generator, "generator")?;

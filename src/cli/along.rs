@@ -16,8 +16,8 @@ pub(super) struct Arguments {
     /// Move the latents along a direction of `fsvae direction`
     #[arg(long, value_name = "PATH")]
     along: Option<PathBuf>,
-    /// How far, in directions, rounded to a 256th; below 0 it is the other way [default: 1]
-    #[arg(long, value_name = "X", value_parser = amount, requires = "along", allow_negative_numbers = true)]
+    /// How far: 1 is the whole direction, below 0 it is the other way; rounded to a 256th [default: 1]
+    #[arg(long, value_name = "X", value_parser = amount, requires = "along")]
     amount: Option<f64>,
 }
 

@@ -4,12 +4,13 @@ use std::num::NonZeroUsize;
 use std::ops::{Deref, DerefMut};
 
 use clap::ValueEnum;
-use fsvae::{Builder, Generator, Gpu, Network, gpu, wgpu};
+use fsvae::{Builder, Choice, Generator, Gpu, Network, gpu, wgpu};
 
 use super::Failure;
 use super::kernel_cache::KernelCache;
 use super::say::say;
 use super::tuning::Kernels;
+use super::usage;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Backend {
@@ -30,11 +31,11 @@ pub(super) struct Arguments {
     /// Use this GPU adapter: its number in `fsvae devices`, or a part of its name or PCI address
     #[arg(long, value_name = "N|TEXT")]
     adapter: Option<String>,
-    /// Images that are computed at once [default: 256 on a GPU, 64 on the CPU and software adapters]; decides
-    /// speed and memory, never pixels
-    #[arg(long, value_name = "B")]
+    /// How many images are computed at once; decides speed and memory, never pixels [default: 256 on a GPU, 64 on the
+    /// CPU and software adapters]
+    #[arg(long, value_name = "B", value_parser = usage::positive)]
     batch: Option<NonZeroUsize>,
-    /// How a GPU's kernels look for spikes; decides speed, never pixels
+    /// How the GPU's programs (kernels) look for spikes; decides speed, never pixels
     #[arg(long, value_enum, default_value_t = Kernels::Auto)]
     kernels: Kernels,
 }
@@ -76,6 +77,14 @@ impl Arguments {
         check_adapter(self.backend == Backend::Cpu, self.adapter.as_deref())
     }
 
+    fn choice(&self) -> Choice<'_> {
+        match self.backend {
+            Backend::Cpu => Choice::Cpu,
+            Backend::Auto if self.adapter.is_none() => Choice::Auto,
+            Backend::Auto | Backend::Gpu => Choice::Gpu(self.adapter.as_deref()),
+        }
+    }
+
     /// `count` is how many images will be asked for: no more room is made.
     pub(super) fn generator(&self, network: &Network, count: u64) -> Result<Running, Failure> {
         let most = usize::try_from(count).ok().and_then(NonZeroUsize::new).unwrap_or(NonZeroUsize::MAX);
@@ -87,9 +96,9 @@ impl Arguments {
             }
             say(error.to_string());
         }
-        match (self.backend, &self.adapter) {
-            (Backend::Cpu, _) => Ok(on_cpu(builder)),
-            (Backend::Auto, None) => {
+        match self.choice() {
+            Choice::Cpu => Ok(on_cpu(builder)),
+            Choice::Auto => {
                 let adapters = pollster::block_on(gpu::adapters());
                 // Without an adapter it is the reason below.
                 if let (false, Err(error)) = (adapters.is_empty(), gpu::check_environment()) {
@@ -106,11 +115,11 @@ impl Arguments {
                     on_cpu(builder)
                 }))
             }
-            (_, name) => {
+            Choice::Gpu(name) => {
                 gpu::check_environment()?;
                 let adapters = pollster::block_on(gpu::adapters());
-                let adapter = gpu::choose_adapter(&adapters, name.as_deref())?;
-                if let Some(name) = name.clone().or_else(gpu::adapter_name_from_env) {
+                let adapter = gpu::choose_adapter(&adapters, name)?;
+                if let Some(name) = name.map(str::to_owned).or_else(gpu::adapter_name_from_env) {
                     tell_others(&adapters, &name);
                 }
                 Ok(self.on_gpu(builder, network, adapter, count)?)

@@ -21,10 +21,10 @@ pub(super) struct Arguments {
     /// output
     #[arg(long, value_name = "PATH")]
     out: PathBuf,
-    /// Keep how often each latent channel spikes, of 65,536, for `fsvae generate --rates`, instead of the latents
+    /// Keep rates instead of the latents, for `fsvae generate --rates`: how often each latent channel spikes, of 65,536
     #[arg(long)]
     rates: bool,
-    /// Keep the mean of their rates
+    /// Keep the mean of all images' rates
     #[arg(long, requires = "rates")]
     mean: bool,
 }

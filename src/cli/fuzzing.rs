@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 use fsvae::{Checkpoint, Latents, Network};
 
 use super::bench::compare::{add, chart};
@@ -24,7 +24,7 @@ fn line(failure: Failure) -> String {
 
 /// The words of a command, its own name first, and all that is checked before a file is touched.
 pub fn arguments(words: &[OsString]) -> Result<(), String> {
-    let arguments = Arguments::try_parse_from(words).map_err(|error| message(&usage::line(error)))?;
+    let arguments = usage::read(words).map_err(|error| message(&usage::line(error)))?;
     for path in words.iter().map(Path::new) {
         let _ = Format::of_path(path).map(|format| format.check(path, u64::MAX, 1));
         if let Ok(pattern) = Pattern::new(path, Some(Placeholder::Index)) {

@@ -24,7 +24,8 @@ pub(super) struct Arguments {
     count: u64,
     #[command(flatten)]
     backend: backend::Arguments,
-    /// Draw from the rates in a file of `fsvae encode --rates` instead of the prior; of n rows, image i has row i mod n
+    /// Draw latents by the rates in a file of `fsvae encode --rates`, not by the model's prior; of n rows, image i has row
+    /// i mod n
     #[arg(long, value_name = "PATH")]
     rates: Option<PathBuf>,
     #[command(flatten)]

@@ -14,7 +14,7 @@ const FILE: &str = "model_sha256";
 
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct AnyModel {
-    /// Take latents, rates or a direction that another model made, too, if its sizes are the same
+    /// Take latents, rates or a direction of another model, too, if its sizes are the same
     #[arg(long)]
     any_model: bool,
 }

@@ -13,7 +13,7 @@ use super::say::say;
     after_help = "Such as `fsvae man ~/.local/share/man/man1`, for `man fsvae` and `man fsvae-generate`"
 )]
 pub(super) struct Arguments {
-    /// The folder, which is made if it is not there
+    /// The folder to write into; it is made if it is not there
     #[arg(value_name = "DIR")]
     directory: PathBuf,
 }

@@ -45,17 +45,20 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+const ABOUT: &str =
+    "Makes images with a network of spiking neurons, on any GPU and on the CPU, bit for bit the same";
+
 const ENVIRONMENT: &str = "\
 Environment:
   WGPU_BACKEND           Graphics interfaces to look for GPUs with: vulkan, gl, metal, dx12; several with commas
-  WGPU_ADAPTER_NAME      What --adapter takes, for all commands
+  WGPU_ADAPTER_NAME      An adapter for all commands, as --adapter takes it
   FSVAE_CPU              Instruction set of the CPU backend (see `fsvae devices`)
   RAYON_NUM_THREADS      Threads of the CPU backend
-  FSVAE_CACHE_DIR        Where compiled kernels and calibrations are kept; empty: nowhere
+  FSVAE_CACHE_DIR        Folder in which compiled kernels and calibrations are kept; empty: none are kept
   FSVAE_DRIVER_MESSAGES  1 shows what graphics drivers write to standard error";
 
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 100, after_long_help = ENVIRONMENT)]
+#[command(version, about = ABOUT, max_term_width = 100, after_long_help = ENVIRONMENT)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -65,30 +68,30 @@ struct Arguments {
 enum Command {
     /// Generate images: 64 digits in fsvae.png unless told otherwise
     Generate(generate::Arguments),
-    /// Encode images and decode them again; prints the mean squared error
+    /// Encode pictures into latents and decode them again; prints the mean squared error
     Reconstruct(reconstruct::Arguments),
-    /// Encode images into latent spike trains
+    /// Encode pictures into latents, the spike trains in the middle of the network
     Encode(encode::Arguments),
-    /// Decode latent spike trains into images
+    /// Decode latents into images
     Decode(decode::Arguments),
-    /// Write what fires while an image is made: numbers, a picture, or an animation
+    /// Write which neurons spike while an image is made: as numbers, a picture or an animation
     Spikes(spikes::Arguments),
-    /// Go from one image to another through the latent space
+    /// Go from one image to another in steps, by mixing their latents
     Interpolate(interpolate::Arguments),
-    /// Find what some pictures have and others have not, as a direction for --along
+    /// Find what some pictures have and others do not, as a direction for --along
     Direction(direction::Arguments),
-    /// Show a checkpoint's architecture, sizes and rounding
+    /// Show a model's architecture, sizes, memory and rounding
     Info(info::Arguments),
-    /// List the GPU adapters and which one is used
+    /// List the GPU adapters (GPUs with their drivers) and say which one is used
     Devices(devices::Arguments),
-    /// Measure the CPU and every adapter, after comparing their images
+    /// Check whether the CPU and every GPU adapter compute right; prints one line of verdict for each
+    Verify(verify::Arguments),
+    /// Measure how fast the CPU and every GPU adapter are, after comparing their images
     Bench(Box<bench::Arguments>),
     /// Print what a shell needs to complete commands and options
     Completions(completions::Arguments),
-    /// Write manual pages, one a command
+    /// Write manual pages, one for each command
     Man(man::Arguments),
-    /// Check whether the CPU and every adapter compute right; prints a verdict in one line each
-    Verify(verify::Arguments),
 }
 
 impl Command {
@@ -193,7 +196,7 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn run() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match usage::read(std::env::args_os()) {
         Ok(arguments) => arguments,
         Err(error) => return usage::refuse(error),
     };

@@ -6,7 +6,7 @@ use fsvae::image::{DynamicImage, ImageBuffer, Pixel};
 
 use super::Failure;
 use super::formats::Format;
-use super::output::Size;
+use super::output::{Size, is_stdout};
 
 const LARGEST: u32 = 256;
 
@@ -28,9 +28,10 @@ impl Scale {
         if self == Scale::ONE || !format.is_raw() {
             return Ok(());
         }
-        let (path, name) = (path.display(), format.name());
+        let place = if is_stdout(path) { "standard output".into() } else { path.display().to_string() };
+        let name = format.name();
         Err(Failure::Input(format!(
-            "{path}: --scale is for pictures, frames of {name} have the model's size"
+            "{place}: --scale is for pictures, frames of {name} have the model's size"
         )))
     }
 

@@ -57,7 +57,14 @@ impl Kind {
     pub(super) fn parse<'a>(&self, path: &Path, bytes: &'a [u8]) -> Result<Held<'a>, Failure> {
         let Kind { tensor, dtype, what } = self;
         let named = |problem: String| Failure::Input(format!("{}: {problem}", path.display()));
-        let container = |error: SafeTensorError| named(format!("not a valid safetensors file: {error}"));
+        let container = |error: SafeTensorError| match fsvae::image::guess_format(bytes) {
+            Ok(format) => {
+                let name =
+                    format.extensions_str().first().map_or_else(String::new, |name| name.to_uppercase());
+                named(format!("expected a safetensors file of {what}, found a picture ({name})"))
+            }
+            Err(_) => named(format!("not a valid safetensors file: {error}")),
+        };
         let file = SafeTensors::deserialize(bytes).map_err(container)?;
         let view = file
             .tensor(tensor)

@@ -15,16 +15,16 @@ const WORTHWHILE: u64 = 1024;
 /// Which variant of the kernels is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Kernels {
-    /// What a calibration found to be fastest; it is made for 1024 images and more, and remembered
+    /// The fastest, as a calibration found; from 1024 images on one is made, and remembered
     #[default]
     Auto,
-    /// All inputs are computed with
+    /// All inputs are computed, spike or none
     Dense,
-    /// Silent inputs are jumped over
+    /// Inputs without a spike are jumped over
     Branches,
-    /// Inputs that spike are found by their bits
+    /// Inputs with a spike are found by their bits
     Events,
-    /// The decoder goes step by step and adds spikes only
+    /// The decoder goes one time step after the other, and adds for spikes only
     Quads,
 }
 

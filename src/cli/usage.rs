@@ -1,12 +1,15 @@
 //! What clap has to say: help as it is, errors as one line like all others.
 
+use std::ffi::OsString;
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
-use clap::error::{ContextValue, ErrorKind};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, FromArgMatches};
 
-use super::Failure;
 use super::say::{one_line, say, say_all};
+use super::{Arguments, Failure};
 
 pub(super) fn refuse(error: clap::Error) -> ExitCode {
     match error.kind() {
@@ -37,8 +40,40 @@ pub(super) fn line(mut error: clap::Error) -> String {
             _ => {}
         }
     }
+    let suggested = suggestion(&error).map(|text| format!("; did you mean {text}?")).unwrap_or_default();
     let text = error.to_string();
     let problem = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
     let lines = problem.lines().map(str::trim).collect::<Vec<_>>();
-    format!("{} (see --help)", lines.join(" "))
+    format!("{}{suggested} (see --help)", lines.join(" "))
+}
+
+/// What is nearly that what was given.
+fn suggestion(error: &clap::Error) -> Option<String> {
+    let kinds = [ContextKind::SuggestedArg, ContextKind::SuggestedValue, ContextKind::SuggestedSubcommand];
+    kinds.into_iter().find_map(|kind| match error.get(kind)? {
+        ContextValue::String(text) => Some(text.clone()),
+        ContextValue::Strings(texts) if !texts.is_empty() => Some(texts.join(" or ")),
+        _ => None,
+    })
+}
+
+/// A number that is not 0.
+pub(super) fn positive(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| format!("expected a number from 1 to {}", usize::MAX))
+}
+
+/// Reads a command line. A value may begin with a minus: that it is out of range is what there is to say of it.
+pub(super) fn read(
+    words: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<Arguments, clap::Error> {
+    fn with_numbers(command: clap::Command) -> clap::Command {
+        let option = |argument: clap::Arg| {
+            let takes = argument.get_long().is_some() && argument.get_action().takes_values();
+            argument.allow_negative_numbers(takes)
+        };
+        command.mut_args(option).mut_subcommands(with_numbers)
+    }
+    let mut command = with_numbers(Arguments::command());
+    let mut found = command.try_get_matches_from_mut(words)?;
+    Arguments::from_arg_matches_mut(&mut found).map_err(|error| error.format(&mut command))
 }

@@ -25,9 +25,10 @@ const SOFTWARE_IMAGES: usize = 2;
 const METHOD: &str = "\
 Method: a round compares, in this order,
   1. every operation that the kernels use, each in a small kernel, over corners and a million random words,
-  2. every kernel in all its variants with its twin on the CPU, on random layers up to the contract's bounds,
+  2. every kernel in all its variants with the same function on the CPU, on random layers up to the largest numbers
+     that may occur,
   3. a random network of odd sizes and the bundled models, layer by layer: the first wrong layer is named, with the
-     neuron, the time step and the words found and expected. The CPU is held against the oracle's digests.
+     neuron, the time step and the words found and expected. The CPU is compared with known digests.
   Rounds are repeated for --minutes, with other random numbers each time. What is wrong is computed again twice:
   if it is wrong in the same way it is the software (a compiler, say), if not it is the hardware (heat, power, memory).
   On the CPU every instruction set is compared with portable code.
@@ -39,10 +40,10 @@ pub(super) struct Arguments {
     /// What to verify
     #[arg(long, value_enum, default_value_t = Backends::All)]
     backend: Backends,
-    /// Only the adapters whose name contains this text (see `fsvae devices`)
-    #[arg(long, value_name = "TEXT")]
+    /// Only this adapter, by its number in `fsvae devices`, or those whose name or PCI address contains this text
+    #[arg(long, value_name = "N|TEXT")]
     adapter: Option<String>,
-    /// How long to repeat it, all backends together; one round is always finished [default: 20 seconds]
+    /// How long to go on, all backends together; one round of each is always finished [default: 20 seconds]
     #[arg(long, value_name = "N", value_parser = minutes)]
     minutes: Option<Duration>,
     /// As JSON

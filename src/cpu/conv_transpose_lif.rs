@@ -5,8 +5,10 @@
 //! no others: a quad's membranes and currents stay in registers, and a spike's bit is looked for once for all
 //! outputs that it reaches, 4, 2, 2 or 1.
 
+use std::ops::Range;
+
 use super::layer::{Layer, bits, receive};
-use super::parallel::for_each_chunk;
+use super::parallel::{for_each_chunk, threads_here};
 use super::spikes::Spikes;
 use super::vectors::{Aligned, Processor, Vectors, Work};
 use crate::network::SpikingLayer;
@@ -21,20 +23,23 @@ pub(crate) fn prepare(processor: Processor, layer: &SpikingLayer) -> Layer {
     Layer::new(processor, layer, V, &TAPS)
 }
 
-/// Input `[side * side, T, inputs]` to output `[2 side * 2 side, T, outputs]`.
+/// Input `[images, side * side, T, inputs]` to output `[images, 2 side * 2 side, T, outputs]`.
 pub(crate) fn conv_transpose_lif(layer: &Layer, input: &Spikes, side: usize) -> Spikes {
-    let mut output = Spikes::silent(4 * side * side, layer.outputs, input.steps);
+    let mut output = Spikes::silent(4 * input.pixels(), layer.outputs, input.steps);
     let (width, pixel_words) = (output.width, output.pixel_words());
-    for_each_chunk(&mut output.masks, 4 * side * pixel_words, |a, rows| {
-        layer.processor.run(Rows {
-            layer,
-            input,
-            side,
-            a,
-            output: Trains { masks: rows, width, pixel_words },
-        });
+    let rows = rows_a_task(input, side);
+    for_each_chunk(&mut output.masks, rows * 4 * side * pixel_words, |task, masks| {
+        let output = Trains { masks, width, pixel_words };
+        layer.processor.run(Rows { layer, input, side, rows: task * rows..(task + 1) * rows, output });
     });
     output
+}
+
+/// Rows of the input, of all images, that are computed block by block. Where nobody else would take up the others, all
+/// of them: a block's weights are read once.
+fn rows_a_task(input: &Spikes, side: usize) -> usize {
+    let rows = input.pixels() / side;
+    if rows == side && threads_here() > 1 { 1 } else { rows }
 }
 
 /// What a layer's spikes add up to, each weighted with its time step's coefficient: `[pixels, stride]`.
@@ -54,9 +59,10 @@ pub(crate) fn conv_transpose_rates(
 ) -> Rates {
     let stride = padded(layer.processor, layer.outputs);
     let mut sums = Aligned::zeros(4 * side * side * stride);
-    for_each_chunk(sums.lines_mut(), 4 * side * stride / 16, |a, lines| {
+    let rows = rows_a_task(input, side);
+    for_each_chunk(sums.lines_mut(), rows * 4 * side * stride / 16, |task, lines| {
         let output = Sums { sums: bytemuck::cast_slice_mut(lines), stride, coefficients };
-        layer.processor.run(Rows { layer, input, side, a, output });
+        layer.processor.run(Rows { layer, input, side, rows: task * rows..(task + 1) * rows, output });
     });
     Rates { sums, stride }
 }
@@ -66,12 +72,13 @@ pub(super) fn padded(processor: Processor, channels: usize) -> usize {
     channels.next_multiple_of(V * processor.lanes())
 }
 
-/// The two rows of the output that quads of input row `a` make.
+/// The rows of the output that quads of some input rows make, two each.
 struct Rows<'a, O> {
     layer: &'a Layer,
     input: &'a Spikes,
     side: usize,
-    a: usize,
+    /// Of all images, one below the other.
+    rows: Range<usize>,
     output: O,
 }
 
@@ -80,36 +87,55 @@ impl<O: Output> Work for Rows<'_, O> {
 
     #[inline(always)]
     fn with<S: Vectors>(self, s: S) {
-        let Rows { layer, input, side, a, mut output } = self;
-        let inside = |y: usize, x: usize, step| match y < side && x < side {
-            true => input.at(y * side + x, step),
-            false => &[],
-        };
-        // Block by block, so that a block's weights stay in the cache along the row.
+        let Rows { layer, input, side, rows, mut output } = self;
+        // Block by block, so that a block's weights stay in the cache along the rows.
         for block in 0..layer.blocks() {
             let neurons = layer.block::<S, V>(s, block);
-            let rows = [0, 4, 6, 8].map(|tap| layer.rows(s, block, 9, tap));
-            for b in 0..side {
-                let pixels = [0, 1, 2 * side, 2 * side + 1].map(|at| at + 2 * b);
-                let mut carries = [[s.splat(0); V]; 4];
-                let mut states = [O::State::<S>::default(); 4];
-                for step in 0..input.steps {
-                    let mut currents = [neurons.bias; 4];
-                    receive(s, &mut currents, [0, 1, 2, 3], rows[0], inside(a, b, step));
-                    receive(s, &mut currents, [1, 3], rows[1], inside(a, b + 1, step));
-                    receive(s, &mut currents, [2, 3], rows[2], inside(a + 1, b, step));
-                    receive(s, &mut currents, [3], rows[3], inside(a + 1, b + 1, step));
-                    for n in 0..4 {
-                        let spikes = neurons.fire(s, &mut carries[n], &currents[n]);
-                        output.take(s, &mut states[n], pixels[n], step, layer.place(block), spikes);
+            let weights = [0, 4, 6, 8].map(|tap| layer.rows(s, block, 9, tap));
+            for (n, row) in rows.clone().enumerate() {
+                let below = row % side + 1 < side;
+                for b in 0..side {
+                    let right = b + 1 < side;
+                    let at = row * side + b;
+                    let pixels = [0, 1, 2 * side, 2 * side + 1].map(|pixel| 4 * side * n + 2 * b + pixel);
+                    let mut carries = [[s.splat(0); V]; 4];
+                    let mut states = [O::State::<S>::default(); 4];
+                    for step in 0..input.steps {
+                        let mut currents = [neurons.bias; 4];
+                        receive(s, &mut currents, [0, 1, 2, 3], weights[0], input.at(at, step));
+                        if right {
+                            receive(s, &mut currents, [1, 3], weights[1], input.at(at + 1, step));
+                        }
+                        if below {
+                            receive(s, &mut currents, [2, 3], weights[2], input.at(at + side, step));
+                        }
+                        if right && below {
+                            receive(s, &mut currents, [3], weights[3], input.at(at + side + 1, step));
+                        }
+                        for_each_of_quad(
+                            #[inline(always)]
+                            |n| {
+                                let spikes = neurons.fire(s, &mut carries[n], &currents[n]);
+                                output.take(s, &mut states[n], pixels[n], step, layer.place(block), spikes);
+                            },
+                        );
                     }
-                }
-                for n in 0..4 {
-                    output.finish(s, &states[n], pixels[n], block);
+                    for n in 0..4 {
+                        output.finish(s, &states[n], pixels[n], block);
+                    }
                 }
             }
         }
     }
+}
+
+/// Not a loop: compilers keep one where the body is long, and then what it indexes in memory instead of registers.
+#[inline(always)]
+fn for_each_of_quad(mut work: impl FnMut(usize)) {
+    work(0);
+    work(1);
+    work(2);
+    work(3);
 }
 
 /// What becomes of the spikes of a quad's output.

@@ -127,14 +127,18 @@ pub(super) fn receive<S: Vectors, const V: usize, const N: usize, const ALL: usi
     rows: &[S::Vector],
     mask: &[u64],
 ) {
-    for_each_spike(mask, |input| {
-        let row = &rows[input * N * V..][..N * V];
-        for (n, target) in targets.into_iter().enumerate() {
-            for v in 0..V {
-                currents[target][v] = s.add(currents[target][v], row[n * V + v]);
+    for_each_spike(
+        mask,
+        #[inline(always)]
+        |input| {
+            let row = &rows[input * N * V..][..N * V];
+            for (n, target) in targets.into_iter().enumerate() {
+                for v in 0..V {
+                    currents[target][v] = s.add(currents[target][v], row[n * V + v]);
+                }
             }
-        }
-    });
+        },
+    );
 }
 
 /// The bits of V vectors, the first lane's the lowest.

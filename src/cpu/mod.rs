@@ -24,6 +24,7 @@ pub(crate) mod threads;
 mod trace;
 pub(crate) mod vectors;
 
+use std::slice;
 use std::sync::OnceLock;
 
 pub(crate) use backend::CpuBackend;
@@ -35,7 +36,7 @@ use conv_transpose_lif::{conv_transpose_lif, conv_transpose_rates};
 use image_lif::image_lif;
 use layer::Layer;
 use linear_lif::linear_lif;
-use parallel::{for_each_chunk, in_pool};
+use parallel::{for_each_chunk, in_pool, threads_here};
 use readout::{PreparedReadout, readout};
 use sampler::{Posterior, Prior};
 use spikes::Spikes;
@@ -53,6 +54,14 @@ pub(crate) struct Cpu {
     readout: PreparedReadout,
     /// Laid out when it is first used: most users only generate.
     encoder: OnceLock<Encoder>,
+}
+
+/// Images that are decoded together: more of them save reading, but take memory, and every thread wants some.
+const MOST_TOGETHER: usize = 8;
+
+fn together(count: usize, threads: usize) -> usize {
+    let each = if threads == 1 { count } else { count / (4 * threads) };
+    each.clamp(1, MOST_TOGETHER)
 }
 
 #[derive(Debug)]
@@ -87,9 +96,7 @@ impl Cpu {
     /// Fills `images` with whole images, the first of index `first`. The caller sees to it that
     /// the indices do not pass `u64::MAX`; here and below.
     pub(crate) fn generate(&self, seed: u64, first: u64, images: &mut [u8]) {
-        let work =
-            |i: usize, image: &mut [u8]| self.decode_one(&self.sample_one(seed, first + i as u64), image);
-        in_pool(|| for_each_chunk(images, self.image_bytes(), work));
+        self.decode_groups(images, |n| self.sample_one(seed, first + n as u64));
     }
 
     /// Fills `words`, `[n, C]`, with latents drawn from the prior.
@@ -116,8 +123,20 @@ impl Cpu {
 
     /// Fills `images` with those of the latents `words`, `[n, C]`.
     pub(crate) fn decode(&self, words: &[u32], images: &mut [u8]) {
-        let work = |i: usize, image: &mut [u8]| self.decode_one(&self.latents(words, i), image);
-        in_pool(|| for_each_chunk(images, self.image_bytes(), work));
+        self.decode_groups(images, |n| self.latents(words, n));
+    }
+
+    /// Fills `images` with those of latents, a few at a time: each layer's weights are then read once for all of them.
+    fn decode_groups(&self, images: &mut [u8], latents: impl Fn(usize) -> Spikes + Sync) {
+        let bytes = self.image_bytes();
+        let count = images.len() / bytes;
+        in_pool(|| {
+            let group = together(count, threads_here());
+            for_each_chunk(images, group * bytes, |i, images| {
+                let z: Vec<Spikes> = (0..images.len() / bytes).map(|n| latents(i * group + n)).collect();
+                self.decode_all(&z, images);
+            });
+        });
     }
 
     /// Fills `pictures`, `[n, T, image]`, with the pictures after each time step.
@@ -180,25 +199,37 @@ impl Cpu {
         prepared.posterior.draw(&encoded, seed, index)
     }
 
-    fn decode_one(&self, z: &Spikes, image: &mut [u8]) {
+    /// The images of latents, layer by layer, but the last ones image by image: their weights are few.
+    fn decode_all(&self, z: &[Spikes], images: &mut [u8]) {
         let Some((last, layers)) = self.decoder.split_last() else { return };
         let moment = self.network.readout.last();
         let (spikes, side) = self.decoder_layers(layers, z, &mut |_| ());
-        let rates = conv_transpose_rates(last, &spikes, side, &moment.coefficients);
-        readout(&self.readout, moment, &rates, 2 * side, image);
+        for (n, image) in images.chunks_mut(self.image_bytes()).enumerate() {
+            let rates = conv_transpose_rates(last, &spikes.map(n, side * side), side, &moment.coefficients);
+            readout(&self.readout, moment, &rates, 2 * side, image);
+        }
     }
 
     /// The spikes of the decoder's last spiking layer and the side of their map.
     fn decoder_spikes(&self, z: &Spikes) -> (Spikes, usize) {
-        self.decoder_layers(&self.decoder, z, &mut |_| ())
+        self.decoder_layers(&self.decoder, slice::from_ref(z), &mut |_| ())
     }
 
     /// The spikes after the first layers of the decoder, and the side of their map.
-    fn decoder_layers(&self, layers: &[Layer], z: &Spikes, seen: &mut dyn FnMut(&Spikes)) -> (Spikes, usize) {
-        let mut spikes = Spikes::silent(4, self.decoder_input[0].outputs, z.steps);
+    /// The maps of several images follow each other.
+    fn decoder_layers(
+        &self,
+        layers: &[Layer],
+        z: &[Spikes],
+        seen: &mut dyn FnMut(&Spikes),
+    ) -> (Spikes, usize) {
+        let steps = self.network.architecture.time_steps;
+        let mut spikes = Spikes::silent(4 * z.len(), self.decoder_input[0].outputs, steps);
         let words = spikes.pixel_words();
-        for (layer, pixel) in self.decoder_input.iter().zip(spikes.masks.chunks_mut(words)) {
-            linear_lif(layer, z, pixel);
+        for (pixel, layer) in self.decoder_input.iter().enumerate() {
+            for (z, map) in z.iter().zip(spikes.masks.chunks_mut(4 * words)) {
+                linear_lif(layer, z, &mut map[pixel * words..][..words]);
+            }
         }
         seen(&spikes);
         let mut side = 2;

@@ -15,6 +15,15 @@ pub(crate) fn for_each_chunk<T: Send>(data: &mut [T], size: usize, work: impl Fn
     data.chunks_mut(size).enumerate().for_each(|(i, chunk)| work(i, chunk));
 }
 
+/// Threads over which [`for_each_chunk`] spreads its work, here.
+pub(crate) fn threads_here() -> usize {
+    #[cfg(all(feature = "threads", not(target_arch = "wasm32")))]
+    if pool::inside() {
+        return rayon::current_num_threads();
+    }
+    1
+}
+
 /// Does `work` where [`for_each_chunk`] has all cores, and waits for it.
 #[cfg(all(feature = "threads", not(target_arch = "wasm32")))]
 pub(crate) fn in_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {

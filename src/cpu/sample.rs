@@ -4,9 +4,12 @@
 use super::layer::{Layer, bits, receive};
 use super::linear_lif::{V, prepare};
 use super::spikes::Spikes;
-use super::vectors::{Aligned, Processor, Vectors, Work};
+use super::vectors::{Aligned, Processor, Vectors, Work, prefetch};
 use crate::network::{Carry, SpikingLayer};
 use crate::philox::Draws;
+
+/// Rows of the last layer that are on their way from memory: the draws, and so the rows, are known beforehand.
+const AHEAD: usize = 4;
 
 /// The three layers of the prior or the posterior.
 #[derive(Debug)]
@@ -75,7 +78,13 @@ impl Work for Image<'_> {
         let drawn = Drawn { sampler, rows: sampler.last.vectors(s), vectors };
 
         let mut previous = vec![0; z.width];
+        let mut neurons = Vec::with_capacity(draws.channels);
         for step in 0..steps {
+            neurons.clear();
+            let picks = draws.picks(step, sampler.neurons).enumerate();
+            neurons.extend(picks.map(|(channel, pick)| channel * sampler.neurons + pick));
+            // They come from afar while the hidden layers are computed.
+            neurons.iter().take(AHEAD).for_each(|&neuron| prefetch(drawn.row(neuron)));
             first_spikes.fill(0);
             let into_bits = |block, spikes| {
                 let (word, shift) = sampler.first.place(block);
@@ -91,8 +100,11 @@ impl Work for Image<'_> {
             });
 
             previous.fill(0);
-            for (channel, pick) in draws.picks(step, sampler.neurons).enumerate() {
-                let spike = drawn.spike(s, channel * sampler.neurons + pick, step, &history);
+            for (channel, &neuron) in neurons.iter().enumerate() {
+                if let Some(&later) = neurons.get(channel + AHEAD) {
+                    prefetch(drawn.row(later));
+                }
+                let spike = drawn.spike(s, neuron, step, &history);
                 previous[channel / 64] |= u64::from(spike) << (channel % 64);
             }
             z.masks[step * z.width..][..z.width].copy_from_slice(&previous);
@@ -141,11 +153,16 @@ struct Drawn<'a, S: Vectors> {
 }
 
 impl<S: Vectors> Drawn<'_, S> {
+    #[inline(always)]
+    fn row(&self, neuron: usize) -> &[S::Vector] {
+        &self.rows[neuron * self.vectors..][..self.vectors]
+    }
+
     /// Whether a neuron spikes at `step`; `history` are its inputs up to then.
     #[inline(always)]
     fn spike(&self, s: S, neuron: usize, step: usize, history: &[S::Mask]) -> bool {
         let Sampler { last_bias, last_threshold, last_carries, .. } = self.sampler;
-        let row = &self.rows[neuron * self.vectors..][..self.vectors];
+        let row = self.row(neuron);
         let current = |step: usize| {
             let inputs = &history[step * self.vectors..][..self.vectors];
             // Several sums at once: an addition need not wait for the one before.

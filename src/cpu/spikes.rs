@@ -26,6 +26,13 @@ impl Spikes {
         self.masks.len() / self.pixel_words()
     }
 
+    /// The n-th of the maps of `pixels` pixels.
+    pub(crate) fn map(&self, n: usize, pixels: usize) -> Spikes {
+        let Spikes { channels, steps, width, .. } = *self;
+        let words = pixels * self.pixel_words();
+        Spikes { channels, steps, width, masks: self.masks[n * words..][..words].to_vec() }
+    }
+
     #[inline(always)]
     pub(crate) fn at(&self, pixel: usize, step: usize) -> &[u64] {
         let start = pixel * self.pixel_words() + step * self.width;

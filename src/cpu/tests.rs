@@ -99,6 +99,8 @@ proptest! {
     #[test]
     fn transposed_convolutions((steps, side, layer, trains) in case(1..4, 9)) {
         let expected = convolution(&layer, &trains, steps, side, true);
+        let mirrored: Vec<u32> = trains.iter().rev().copied().collect();
+        let mirrored_expected = convolution(&layer, &mirrored, steps, side, true);
         let input = Spikes::from_words(&trains, layer.inputs, steps);
         let coefficients: Vec<i32> = (0..steps).map(|t| 7 * t as i32 - 40).collect();
         let sum = |train: u32| -> i32 {
@@ -107,6 +109,9 @@ proptest! {
         for processor in Processor::all() {
             let prepared = conv_transpose_lif::prepare(processor, &layer);
             prop_assert_eq!(&conv_transpose_lif(&prepared, &input, side).to_words(), &expected, "{:?}", processor);
+            let both = Spikes::from_words(&[&trains[..], &mirrored].concat(), layer.inputs, steps);
+            let both = conv_transpose_lif(&prepared, &both, side).to_words();
+            prop_assert_eq!(both, [&expected[..], &mirrored_expected].concat(), "{:?}, two images", processor);
             let rates = conv_transpose_rates(&prepared, &input, side, &coefficients);
             for (pixel, trains) in expected.chunks(layer.outputs).enumerate() {
                 let found = &rates.sums.numbers()[pixel * rates.stride..][..rates.stride];
@@ -162,6 +167,18 @@ fn all_instruction_sets_make_the_same_images() {
         let expected = made(Processor::all()[0]);
         for processor in Processor::all() {
             assert!(made(processor) == expected, "{model}: {processor:?}");
+        }
+    }
+}
+
+#[test]
+fn groups_leave_work_for_every_thread() {
+    for count in 0..300 {
+        assert_eq!(super::together(count, 1), count.clamp(1, super::MOST_TOGETHER));
+        for threads in 2..80 {
+            let group = super::together(count, threads);
+            assert!((1..=super::MOST_TOGETHER).contains(&group));
+            assert!(count.div_ceil(group) >= count.min(4 * threads), "{count} on {threads}");
         }
     }
 }

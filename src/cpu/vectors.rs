@@ -207,6 +207,13 @@ mod simd128;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::prefetch;
+
+/// Asks for data that will be needed soon, on processors where that can be said.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn prefetch<T>(_: &[T]) {}
+
 /// Arrays, for the compiler to make of what it can.
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 #[derive(Clone, Copy, Debug)]

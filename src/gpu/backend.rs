@@ -58,7 +58,8 @@ impl GpuBackend {
 
     pub(super) async fn of(model: Model, batch: usize, budget: Option<Duration>) -> Result<Self> {
         let plan = model.gpu.checked(|| Plan::new(&model, batch)).await??;
-        let pace = Pace::new(budget.unwrap_or(super::pace::BUDGET), budget.is_some());
+        let adapts = budget.is_some();
+        let pace = Pace::new(budget.unwrap_or(super::pace::BUDGET), adapts, additions(&model.network));
         let (free, ticket, submitting, recorded) = Default::default();
         let shared = Shared { model, plan, pace, free, ticket, submitting, recorded };
         Ok(GpuBackend { shared: Arc::new(shared) })
@@ -92,7 +93,7 @@ impl Backend for GpuBackend {
     fn lane(&self, order: &Order) -> Result<Box<dyn Lane>> {
         let most = self.shared.most(&order.wants);
         let batch = order.batch.map_or(most, |batch| batch.get().min(most));
-        Ok(Box::new(GpuLane::new(self.clone(), batch, order.batch.is_some(), order.encodes)))
+        Ok(Box::new(GpuLane::new(self.clone(), batch, order.batch.is_some(), order)))
     }
 
     fn gpu(&self) -> Option<&GpuBackend> {
@@ -124,6 +125,14 @@ impl Shared {
         self.plan.capacity.min(usize::try_from(most).unwrap_or(usize::MAX)).max(1)
     }
 
+    /// Whether the device's own clock tells how long a batch took. On a device of the application nobody may look before the
+    /// next frame comes, and a time to the frame would be the frame's.
+    fn reads_clock(&self) -> bool {
+        let gpu = &self.model.gpu;
+        let has_clock = gpu.device.features().contains(wgpu::Features::TIMESTAMP_QUERY);
+        self.pace.adapts() && !gpu.pump.is_ours() && has_clock
+    }
+
     /// Bytes of input and output that most batches need; a slot with more is not kept.
     fn everyday(&self) -> u64 {
         let image = super::limits::ImageBytes::new(self.model.architecture());
@@ -138,11 +147,8 @@ impl Shared {
             Some(at) => free.swap_remove(at),
             None => {
                 let everyday = self.everyday();
-                Slot::new(
-                    &self.model.gpu,
-                    if input > 0 { input.max(everyday) } else { 0 },
-                    output.max(everyday),
-                )
+                let input = if input > 0 { input.max(everyday) } else { 0 };
+                Slot::new(&self.model.gpu, input, output.max(everyday), self.reads_clock())
             }
         }
     }
@@ -164,4 +170,12 @@ impl Shared {
         let layers = self.model.architecture().layers();
         wants.spikes.iter().map(|&at| layer_bytes(&layers[at]) * images as u64).collect()
     }
+}
+
+/// Additions of an image if every input spiked, about: a first guess of what it takes.
+fn additions(network: &Network) -> u64 {
+    let layers = [&network.decoder_input].into_iter().chain(&network.decoder).zip(0_u32..);
+    // A layer of the decoder reads a map of 2 x 2 pixels, the next of 4 x 4 ...
+    let spiking = layers.map(|(layer, i)| (layer.weights.len() as u64) << (2 * i));
+    spiking.sum::<u64>() * network.architecture.time_steps as u64
 }

@@ -80,7 +80,7 @@ impl Gpu {
         }));
         let end = Arc::new(End::default());
         let told = end.clone();
-        device.set_device_lost_callback(move |_, _| told.comes());
+        device.set_device_lost_callback(move |_, _| told.is_told());
         Ok(Gpu {
             pump: Arc::new(Pump::new(&device, true, end)),
             device,
@@ -253,7 +253,8 @@ pub(super) fn objects(device: &wgpu::Device) -> bool {
     pollster::block_on(memory.pop()).is_none() && objects
 }
 
-/// What makes some calls faster or better informed, where an adapter has it; nothing needs it.
+/// What makes some calls faster or better informed, where an adapter has it; nothing needs it. With timestamps a
+/// [budget](crate::Builder::budget) is kept on a device of the application, too, whose tasks are looked at from frame to frame.
 pub fn optional_features() -> wgpu::Features {
     wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE
 }

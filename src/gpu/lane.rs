@@ -10,11 +10,11 @@ use super::backend::{GpuBackend, Shared};
 use super::device::Verdict;
 use super::kernels::sample::{Run, latent_words};
 use super::limits::ImageBytes;
-use super::pace::Clock;
+use super::pace::{Clock, Kind};
 use super::signal::Signal;
-use super::slot::Slot;
-use super::steps::{From, Step, To, record, steps};
-use crate::backend::{Input, Lane, Made, Wants, Work};
+use super::slot::{Proof, Slot};
+use super::steps::{From, Step, To, parts, record, singly, steps};
+use crate::backend::{Entry, Input, Lane, Made, Order, Wants, Work};
 use crate::error::Result;
 
 #[derive(Debug)]
@@ -24,7 +24,8 @@ pub(super) struct GpuLane {
     most: usize,
     /// The caller said how many.
     fixed: bool,
-    encodes: bool,
+    entry: Entry,
+    kind: Kind,
     preparing: Option<Preparing>,
     in_flight: VecDeque<InFlight>,
     /// When the device was seen to have done the last batch.
@@ -49,8 +50,10 @@ impl std::fmt::Debug for Preparing {
 #[derive(Debug)]
 struct InFlight {
     slot: Slot,
-    ticket: u64,
+    proof: Proof,
     work: Sizes,
+    /// It was submitted layer by layer.
+    in_parts: bool,
     submission: wgpu::SubmissionIndex,
     submitted: Clock,
     /// What the device said to the commands, until it is known.
@@ -144,65 +147,77 @@ impl Sizes {
 }
 
 impl GpuLane {
-    pub(super) fn new(backend: GpuBackend, most: usize, fixed: bool, encodes: bool) -> Self {
-        let in_flight = VecDeque::new();
-        GpuLane { backend, most, fixed, encodes, preparing: None, in_flight, last_done: None }
+    pub(super) fn new(backend: GpuBackend, most: usize, fixed: bool, order: &Order) -> Self {
+        let (in_flight, kind) = (VecDeque::new(), Kind::new(order.entry, &order.wants));
+        GpuLane {
+            backend,
+            most,
+            fixed,
+            entry: order.entry,
+            kind,
+            preparing: None,
+            in_flight,
+            last_done: None,
+        }
     }
 
-    fn start(&self, work: &Work, ticket: u64) -> InFlight {
+    fn start(&self, work: &Work) -> InFlight {
         let shared = &*self.backend.shared;
-        let Shared { model, plan, pace, .. } = shared;
-        let gpu = &model.gpu;
         let sizes = Sizes::new(shared, work);
         let padded;
         let (run, input): (Run, &[u8]) = match &work.input {
             Input::Prior { seed, first } => (Run::new(*seed, *first), &[]),
             Input::Posterior { pixels, seed, first } => (Run::new(*seed, *first), pixels),
             Input::Latents(words) => {
-                padded = in_fours(words, model.architecture().latent_channels);
+                padded = in_fours(words, shared.model.architecture().latent_channels);
                 // Nothing is drawn.
                 (Run::new(0, 0), bytemuck::cast_slice(&padded))
             }
         };
         let slot = shared.slot(input.len() as u64, sizes.output());
-        slot.write(gpu, run, ticket, input);
-        let from = match (&work.input, plan.encoder.get()) {
-            (Input::Prior { .. }, _) => From::Prior,
-            (Input::Posterior { .. }, Some(encoder)) => From::Images(encoder, slot.input()),
-            (Input::Posterior { .. }, None) => unreachable!("poll_ready comes first"),
-            (Input::Latents(_), _) => From::Latents(slot.input()),
-        };
-        let mut list = steps(model, plan, slot.run(), from, &sizes.outputs(shared, &slot), work.images);
-        list.push(slot.ticket(sizes.output()));
-        let submission = self.submit(&list, work.images, pace.is_long());
-        let (sender, mapped) = gpu.pump.signal();
-        slot.map(sizes.output(), move |success| sender.say(success));
-        let submitted = Clock::now();
-        InFlight { slot, ticket, work: sizes, submission, submitted, verdict: None, mapped, awaited: false }
+        let ticket = shared.next_ticket();
+        slot.write(&shared.model.gpu, run.of_ticket(ticket), input);
+        self.submit(slot, ticket, sizes, shared.pace.is_long(self.kind))
     }
 
-    /// In one submission, or layer by layer. Between the parts of one batch no other of ours may come: they share the plan's
-    /// memory.
-    fn submit(&self, list: &[Step<'_>], images: usize, in_parts: bool) -> wgpu::SubmissionIndex {
+    /// Submits what a slot was given, in one submission or layer by layer. Between the parts of one batch no other of ours
+    /// may come: they share the plan's memory. If a recording of the application's does, the batch has no proof.
+    fn submit(&self, slot: Slot, ticket: u64, work: Sizes, in_parts: bool) -> InFlight {
         let shared = &*self.backend.shared;
-        let gpu = &shared.model.gpu;
-        let _alone = shared.submitting.lock().unwrap_or_else(PoisonError::into_inner);
+        let Shared { model, plan, .. } = shared;
+        let gpu = &model.gpu;
+        let from = match (self.entry, plan.encoder.get()) {
+            (Entry::Prior, _) => From::Prior,
+            (Entry::Posterior, Some(encoder)) => From::Images(encoder, slot.input()),
+            (Entry::Posterior, None) => unreachable!("poll_ready comes first"),
+            (Entry::Latents, _) => From::Latents(slot.input()),
+        };
+        let outputs = work.outputs(shared, &slot);
+        let list = steps(model, plan, (slot.run(), Some(&plan.proof)), from, &outputs, work.images);
+        let mut list = if in_parts { singly(&list) } else { list };
+        let passes = slot.end(plan, &mut list, work.output());
         let submit = |steps: &[Step<'_>]| {
             let descriptor = wgpu::CommandEncoderDescriptor { label: Some("fsvae.batch") };
             let mut encoder = gpu.device.create_command_encoder(&descriptor);
-            record(&mut encoder, steps, images);
+            record(&mut encoder, steps, work.images);
             gpu.queue.submit([encoder.finish()])
         };
-        // A recording of the application's could come in between.
-        if !in_parts || shared.is_recorded() {
-            return submit(list);
-        }
-        let parts: Vec<Step<'_>> = list.iter().copied().flat_map(Step::singly).collect();
-        let (first, last) = parts.split_at(parts.len() - 1);
-        for part in first {
-            submit(std::slice::from_ref(part));
-        }
-        submit(last)
+        let submission = {
+            let _alone = shared.submitting.lock().unwrap_or_else(PoisonError::into_inner);
+            match &parts(&list)[..] {
+                [first @ .., last] if in_parts => {
+                    first.iter().for_each(|part| {
+                        submit(part);
+                    });
+                    submit(last)
+                }
+                _ => submit(&list),
+            }
+        };
+        let (sender, mapped) = gpu.pump.signal();
+        slot.map(work.output(), move |success| sender.say(success));
+        let (proof, submitted) = (Proof { ticket, passes }, Clock::now());
+        InFlight { slot, proof, work, in_parts, submission, submitted, verdict: None, mapped, awaited: false }
     }
 
     /// What the device said to the oldest batch's commands.
@@ -217,41 +232,54 @@ impl GpuLane {
         Poll::Ready(Ok(()))
     }
 
-    /// Decided once, in this order: verdict, mapped, ticket, the bytes.
+    /// Decided in this order: verdict, mapped, proof, the bytes.
     fn poll_oldest(&mut self, context: &mut Context<'_>) -> Poll<Result<Made>> {
-        ready!(self.poll_verdict(context))?;
-        let gpu = self.backend.device();
-        let Some(batch) = self.in_flight.front_mut() else {
-            return Poll::Ready(Err(gpu.lost()));
-        };
-        let mapped = match batch.mapped.poll(context) {
-            Poll::Ready(mapped) => mapped,
-            Poll::Pending => {
-                if !std::mem::replace(&mut batch.awaited, true) {
-                    gpu.pump.wake_after(Some(&batch.submission));
+        loop {
+            ready!(self.poll_verdict(context))?;
+            let (gpu, shared) = (self.backend.device().clone(), self.backend.shared.clone());
+            let Some(batch) = self.in_flight.front_mut() else {
+                return Poll::Ready(Err(gpu.lost()));
+            };
+            let mapped = match batch.mapped.poll(context) {
+                Poll::Ready(mapped) => mapped,
+                Poll::Pending => {
+                    gpu.pump.look();
+                    if !std::mem::replace(&mut batch.awaited, true) {
+                        gpu.pump.wake_after(Some(&batch.submission));
+                    }
+                    return Poll::Pending;
                 }
-                return Poll::Pending;
+            };
+            let Some(batch) = self.in_flight.pop_front() else { continue };
+            let InFlight { slot, proof, work, in_parts, submitted, mapped: signal, .. } = batch;
+            let read = mapped.then(|| slot.read(&gpu, work.output(), proof)).flatten();
+            let Some((bytes, time)) = read else {
+                if !(mapped && in_parts && shared.is_recorded()) {
+                    return Poll::Ready(Err(gpu.lost()));
+                }
+                // A recording of the application's came between the parts. They are made again as one.
+                let (again, verdict) = gpu.watch(|| {
+                    slot.unmap();
+                    self.submit(slot, proof.ticket, work, false)
+                });
+                self.in_flight.push_front(InFlight { verdict: Some(verdict), ..again });
+                continue;
+            };
+            let made = work.made(&shared, &bytes);
+            if let Some(done) = signal.when() {
+                let begun = self.last_done.map_or(submitted, |last| last.later(submitted));
+                shared.pace.note(self.kind, work.images, time.unwrap_or_else(|| done.since(begun)));
+                self.last_done = Some(done);
             }
-        };
-        let shared = &*self.backend.shared;
-        let made = mapped.then(|| batch.slot.read(batch.work.output(), batch.ticket)).flatten();
-        let made = made.map(|bytes| batch.work.made(shared, &bytes));
-        let (Some(made), Some(batch)) = (made, self.in_flight.pop_front()) else {
-            return Poll::Ready(Err(gpu.lost()));
-        };
-        if let Some(done) = batch.mapped.when() {
-            let begun = self.last_done.map_or(batch.submitted, |last| last.later(batch.submitted));
-            shared.pace.note(batch.work.images, done.since(begun));
-            self.last_done = Some(done);
+            shared.reuse(slot);
+            return Poll::Ready(Ok(made));
         }
-        shared.reuse(batch.slot);
-        Poll::Ready(Ok(made))
     }
 }
 
 impl Lane for GpuLane {
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
-        if !self.encodes || self.backend.shared.plan.encoder.get().is_some() {
+        if self.entry != Entry::Posterior || self.backend.shared.plan.encoder.get().is_some() {
             return Poll::Ready(Ok(()));
         }
         let backend = &self.backend;
@@ -267,13 +295,12 @@ impl Lane for GpuLane {
     }
 
     fn batch(&self) -> usize {
-        if self.fixed { self.most } else { self.backend.shared.pace.images(self.most) }
+        if self.fixed { self.most } else { self.backend.shared.pace.images(self.kind, self.most) }
     }
 
     fn begin(&mut self, work: Work) {
         trace!("fsvae.submit");
-        let ticket = self.backend.shared.next_ticket();
-        let (batch, verdict) = self.backend.device().watch(|| self.start(&work, ticket));
+        let (batch, verdict) = self.backend.device().watch(|| self.start(&work));
         self.in_flight.push_back(InFlight { verdict: Some(verdict), ..batch });
     }
 
@@ -290,17 +317,19 @@ impl Lane for GpuLane {
     fn wait(&mut self) -> Result<Made> {
         trace!("fsvae.readback");
         let mut context = Context::from_waker(std::task::Waker::noop());
-        // The verdict comes first: nobody ever calls back for commands that were refused.
-        if let Poll::Ready(Err(error)) = self.poll_verdict(&mut context) {
-            self.in_flight.clear();
-            return Err(error);
-        }
-        if let Some(batch) = self.in_flight.front() {
-            self.backend.device().pump.wait(&batch.mapped, Some(&batch.submission));
-        }
-        match self.poll(&mut context) {
-            Poll::Ready(made) => made,
-            Poll::Pending => Err(self.backend.device().lost()),
+        loop {
+            // The verdict comes first: nobody ever calls back for commands that were refused.
+            if let Poll::Ready(Err(error)) = self.poll_verdict(&mut context) {
+                self.in_flight.clear();
+                return Err(error);
+            }
+            if let Some(batch) = self.in_flight.front() {
+                self.backend.device().pump.wait(&batch.mapped, Some(&batch.submission));
+            }
+            // Not there only where it is made again.
+            if let Poll::Ready(made) = self.poll(&mut context) {
+                return made;
+            }
         }
     }
 

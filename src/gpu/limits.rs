@@ -89,7 +89,9 @@ pub fn required_limits(network: &Network) -> wgpu::Limits {
     let encoder =
         architecture.encoder_widths.iter().zip(1..).map(|(&width, i)| invocations(depth - i, width));
     let linear = [4 * architecture.decoder_widths[0].div_ceil(4) as u64];
-    let most = decoder.chain(encoder).chain(linear).max().unwrap_or(1);
+    // What presents images has one for each pixel.
+    let presented = [(architecture.image_side() * architecture.image_side()) as u64];
+    let most = decoder.chain(encoder).chain(linear).chain(presented).max().unwrap_or(1);
     let workgroups = most.div_ceil(u64::from(conv_transpose_lif::KERNEL.workgroup_size));
     let rows = workgroups.div_ceil(u64::from(ROW));
     wgpu::Limits {
@@ -130,6 +132,11 @@ pub(crate) fn capacity(gpu: &Gpu, network: &Network, batch: usize) -> Result<usi
         return Err(Error::DeviceLimit { adapter: gpu.name(), limit, needed, available });
     }
     let image = ImageBytes::new(&network.architecture);
+    if image.largest() > LARGEST_BINDING {
+        let (limit, needed, available) =
+            ("max_storage_buffer_binding_size", image.largest(), LARGEST_BINDING);
+        return Err(Error::DeviceLimit { adapter: gpu.name(), limit, needed, available });
+    }
     let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(LARGEST_BINDING);
     let copied = limits.max_buffer_size.saturating_sub(slot::OVERHEAD) / image.copied();
     let most = (binding / image.largest()).min(copied);

@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 
 use super::device::Gpu;
 use super::kernels::{
-    GroupedLayer, Kernel, LayerBuffers, conv_lif, image_lif, layer_constants, linear_lif, readout, rgba,
-    tiles,
+    GroupedLayer, Kernel, LayerBuffers, conv_lif, image_lif, layer_constants, linear_lif, proof, readout,
+    rgba, tiles,
 };
 use super::sampler::{self, Sampler, Source};
 use super::transposed::{self, Transposed};
@@ -26,6 +26,7 @@ pub(crate) struct Model {
     pub(super) decoder_input: LayerBuffers,
     pub(super) decoder: Vec<Transposed>,
     pub(super) readout: wgpu::ComputePipeline,
+    pub(super) proof: wgpu::ComputePipeline,
     pub(super) readout_buffers: readout::Buffers,
     encoder: OnceLock<EncoderModel>,
     presenters: [OnceLock<wgpu::ComputePipeline>; 2],
@@ -47,13 +48,17 @@ impl Model {
         let architecture = &network.architecture;
         let layers = layer_constants(architecture.time_steps, variant);
         let ((draw, prior), read) = (sampler::prior(network), readout::constants(&network.readout));
-        let mut sources =
-            vec![(draw, prior), (&linear_lif::KERNEL, layers.to_vec()), (&readout::KERNEL, read.to_vec())];
+        let mut sources = vec![
+            (draw, prior),
+            (&linear_lif::KERNEL, layers.to_vec()),
+            (&readout::KERNEL, read.to_vec()),
+            (&proof::KERNEL, Vec::new()),
+        ];
         let workgroup_bytes = gpu.device.limits().max_compute_workgroup_storage_size;
         let transposed = transposed::sources(network, variant, workgroup_bytes);
         sources.extend_from_slice(&transposed);
         let pipelines = compile_all(gpu, &sources).await?;
-        let [prior, linear, readout, pipelines @ ..] = &pipelines[..] else {
+        let [prior, linear, readout, proof, pipelines @ ..] = &pipelines[..] else {
             unreachable!("a pipeline for each kernel")
         };
         gpu.checked(|| {
@@ -77,6 +82,7 @@ impl Model {
                     })
                     .collect(),
                 readout: readout.clone(),
+                proof: proof.clone(),
                 readout_buffers: readout::Buffers::new(gpu, &network.readout, architecture.image_side()),
                 encoder: OnceLock::new(),
                 presenters: Default::default(),

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use wgpu::BufferUsages as Usage;
 
-use super::kernels::{Pass, conv_lif, image_lif, linear_lif, readout, sample};
+use super::kernels::{Pass, conv_lif, image_lif, linear_lif, proof, readout, sample};
 use super::limits::{ImageBytes, capacity};
 use super::model::{EncoderModel, Model};
 use crate::error::Result;
@@ -20,6 +20,8 @@ pub(crate) struct Plan {
     pub(super) maps: [wgpu::Buffer; 2],
     /// u8 `[capacity, side, side, channels]`
     pub(crate) pixels: wgpu::Buffer,
+    /// What [`proof`] writes.
+    pub(super) proved: wgpu::Buffer,
     /// Images of a batch.
     pub(crate) capacity: usize,
     /// Draws latents from the prior.
@@ -28,6 +30,8 @@ pub(crate) struct Plan {
     pub(crate) decoder: Vec<Pass>,
     /// Those spikes to the picture as of each time step; the last is the image.
     pub(crate) readouts: Vec<Pass>,
+    /// The last dispatch of each compute pass of a batch.
+    pub(super) proof: Pass,
     /// Made when images are first encoded.
     pub(super) encoder: OnceLock<EncoderPlan>,
 }
@@ -65,8 +69,10 @@ impl Plan {
         }
         let input = &maps[model.decoder.len() % 2];
         let readouts = readout::passes(gpu, &model.readout, &model.readout_buffers, input, &pixels);
+        let proved = gpu.buffer("fsvae.proved", proof::BYTES, Usage::STORAGE | Usage::COPY_SRC);
+        let proof = proof::pass(gpu, &model.proof, &run, &proved);
         let encoder = OnceLock::new();
-        Ok(Plan { run, latents, maps, pixels, capacity, prior, decoder, readouts, encoder })
+        Ok(Plan { run, latents, maps, pixels, proved, capacity, prior, decoder, readouts, proof, encoder })
     }
 
     /// The pass that makes the images.
@@ -121,11 +127,4 @@ impl Plan {
         }
         Ok(())
     }
-}
-
-/// Records dispatches for `images` images as one compute pass.
-pub(crate) fn record(encoder: &mut wgpu::CommandEncoder, label: &str, passes: &[Pass], images: usize) {
-    let mut pass = encoder
-        .begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some(label), timestamp_writes: None });
-    passes.iter().for_each(|step| step.record(&mut pass, images as u32));
 }

@@ -5,6 +5,8 @@
 //! - A device that is really lost is a panic of `poll` (`handle_error_fatal`), and the callbacks that were waited for are
 //!   neither called nor dropped. So a poll is caught, and every wait is called off.
 //! - OpenGL waits for two seconds and calls that a time-out. So a wait is many short ones, until the callback was called.
+//! - On a device of the application the poll that panics is the application's, and its lost callback, too. So such a device
+//!   is looked at now and then while somebody waits: of one that is lost nothing can be made any more.
 //! - While a poll waits it holds a lock that presenting a frame needs. So a device of the application is never polled but
 //!   in passing; between polls its callback is waited for.
 
@@ -18,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[cfg(not(target_arch = "wasm32"))]
 use std::thread::JoinHandle;
 #[cfg(not(target_arch = "wasm32"))]
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::signal::{CallOff, Sender, Signal, signal};
 
@@ -29,6 +31,10 @@ const SLICE: Duration = Duration::from_millis(50);
 #[cfg(not(target_arch = "wasm32"))]
 const PAUSE: Duration = Duration::from_millis(1);
 
+/// Looks at a device of the application are this far apart.
+#[cfg(not(target_arch = "wasm32"))]
+const LOOKS: Duration = Duration::from_millis(100);
+
 /// What is known of a device's end; the lost callback holds it, too.
 #[derive(Debug, Default)]
 pub(crate) struct End {
@@ -38,8 +44,17 @@ pub(crate) struct End {
 }
 
 impl End {
+    /// From wgpu's callback, which is called inside of its locks: who waits hears of it from the next poll. In browsers
+    /// nobody polls.
+    pub(crate) fn is_told(&self) {
+        #[cfg(not(target_arch = "wasm32"))]
+        self.lost.store(true, Ordering::SeqCst);
+        #[cfg(target_arch = "wasm32")]
+        self.comes();
+    }
+
     /// The device is lost: everybody who waits hears of it.
-    pub(crate) fn comes(&self) {
+    fn comes(&self) {
         self.lost.store(true, Ordering::SeqCst);
         let waits = std::mem::take(&mut *self.waits.lock().unwrap_or_else(PoisonError::into_inner));
         waits.iter().for_each(CallOff::fail);
@@ -80,6 +95,8 @@ struct Native {
     owned: bool,
     /// The pump is gone.
     closing: AtomicBool,
+    /// When a device of the application was last looked at.
+    looked: Mutex<Option<Instant>>,
 }
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -118,7 +135,8 @@ impl Pump {
         owned: bool,
         end: Arc<End>,
     ) -> Self {
-        let native = Native { poll, objects, end: end.clone(), owned, closing: AtomicBool::new(false) };
+        let (closing, looked) = Default::default();
+        let native = Native { poll, objects, end: end.clone(), owned, closing, looked };
         Pump { end, native: Arc::new(native), thread: Mutex::new(None) }
     }
 
@@ -137,6 +155,14 @@ impl Pump {
         self.end.has_come()
     }
 
+    /// False for a device of the application, which polls it.
+    pub(crate) fn is_ours(&self) -> bool {
+        #[cfg(not(target_arch = "wasm32"))]
+        return self.native.owned;
+        #[cfg(target_arch = "wasm32")]
+        return false;
+    }
+
     /// Waits for a callback of `submission`, or of all that was submitted; true if it succeeded.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn wait(&self, signal: &Signal, submission: Option<&wgpu::SubmissionIndex>) -> bool {
@@ -148,6 +174,7 @@ impl Pump {
                 self.native.wait_a_slice(submission);
             } else {
                 self.native.ask(wgpu::PollType::Poll);
+                self.look();
             }
             // Another thread's poll may be about to call back.
             if let Some(success) = signal.wait(PAUSE) {
@@ -173,6 +200,14 @@ impl Pump {
         }
         #[cfg(target_arch = "wasm32")]
         let _ = submission;
+    }
+
+    /// While somebody waits for a device of the application: whether it is lost.
+    pub(crate) fn look(&self) {
+        #[cfg(not(target_arch = "wasm32"))]
+        if !self.native.owned {
+            self.native.look();
+        }
     }
 
     /// Calls the callbacks that are due, where that is ours to do.
@@ -217,12 +252,31 @@ impl Native {
         }
     }
 
+    /// Whether it is time, and if so, whether anything can be made on the device.
+    fn look(&self) {
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_time = looked.is_none_or(|last| last.elapsed() >= LOOKS);
+        if is_time {
+            *looked = Some(Instant::now());
+        }
+        drop(looked);
+        if is_time && !self.end.has_come() && (self.objects)() {
+            self.end.comes();
+        }
+    }
+
     fn ask(&self, how: wgpu::PollType) -> bool {
         if self.end.has_come() {
+            self.end.comes();
             return true;
         }
         // wgpu's locks are not poisoned by a panic.
-        match catch_unwind(AssertUnwindSafe(|| (self.poll)(how))) {
+        let polled = catch_unwind(AssertUnwindSafe(|| (self.poll)(how)));
+        if self.end.has_come() {
+            self.end.comes();
+            return true;
+        }
+        match polled {
             Ok(polled) => !matches!(polled, Err(wgpu::PollError::Timeout)),
             // Callbacks and wakers of an application run in there, too: if it was one of them, the others are still awaited.
             Err(_) if !(self.objects)() => false,

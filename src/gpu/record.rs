@@ -6,8 +6,10 @@ use super::backend::{GpuBackend, Shared};
 use super::kernels::sample::{Run, latent_words};
 use super::kernels::{Pass, constant_buffer, rgba, tiles};
 use super::limits::ImageBytes;
+use super::pace::Kind;
 use super::steps::{From, Place, RUN_BYTES, To, layer_bytes, record, steps};
 use super::target::{Layout, Origin, Target};
+use crate::backend::{Entry, Wants};
 use crate::error::{Error, Result};
 
 impl GpuBackend {
@@ -35,14 +37,19 @@ impl GpuBackend {
         let left = layout.images.checked_sub(done).ok_or_else(|| {
             Error::Target(format!("expected at most {} images to be done, found {done}", layout.images))
         })?;
-        let end = done + left.min(u32::try_from(self.fits()).unwrap_or(u32::MAX));
+        let fits = self.fits(Kind::new(origin.entry(), &self.shared.recorded_wants(targets)));
+        let end = done + left.min(u32::try_from(fits).unwrap_or(u32::MAX));
         self.record_images(encoder, origin, targets, layout, done..end)?;
         Ok(end)
     }
 
-    /// Images that fit the budget of a submission, as far as is known.
-    pub(crate) fn fits(&self) -> usize {
-        self.shared.pace.images(self.shared.plan.capacity)
+    /// Images of the prior that fit the budget of a submission, as far as is known.
+    pub(crate) fn fits_of_the_prior(&self) -> usize {
+        self.fits(Kind::new(Entry::Prior, &Wants { images: true, ..Wants::default() }))
+    }
+
+    fn fits(&self, kind: Kind) -> usize {
+        self.shared.pace.images(kind, self.shared.plan.capacity)
     }
 
     /// Records some of the images, in their places.
@@ -124,10 +131,36 @@ impl Shared {
             let starts =
                 constant_buffer(&self.model.gpu, "fsvae.starts", &starts, wgpu::BufferUsages::COPY_SRC);
             let outputs = targets.iter().map(|(step, target)| self.output(&origin, *step, target));
-            Ok(Recording { origin, images, starts, outputs: outputs.collect::<Result<_>>()? })
+            let made = Recording { origin, images, starts, outputs: outputs.collect::<Result<_>>()? };
+            // A buffer or a texture that is no more, or of another device, would break the application's encoder. In
+            // browsers nothing is known before later.
+            #[cfg(not(target_arch = "wasm32"))]
+            {
+                let label = Some("fsvae.trial");
+                let mut trial =
+                    self.model.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
+                made.record(self, &mut trial);
+                drop(trial.finish());
+            }
+            Ok(made)
         })??;
         self.note_recording();
         Ok(made)
+    }
+
+    /// What targets ask for, as far as it decides how long images take.
+    fn recorded_wants(&self, targets: &[(usize, Target<'_>)]) -> Wants {
+        let last = self.plan.readouts.len() - 1;
+        let mut wants = Wants::default();
+        for (step, target) in targets {
+            match target {
+                Target::Latents { .. } => wants.latents = true,
+                Target::Spikes { .. } => wants.spikes = vec![0],
+                _ if *step == last => wants.images = true,
+                _ => wants.frames = true,
+            }
+        }
+        wants
     }
 
     /// Waits for the driver's compiler; an application that does not want that calls `prepare` first.
@@ -160,9 +193,18 @@ impl Shared {
                 let part = wgpu::BufferBinding { buffer, offset, size };
                 Output::Present(step, rgba::pass(gpu, model.rgba()?, &plan.run, &plan.pixels, part, side))
             }
-            Target::Texture { view, columns, first, wrap } => {
+            Target::Texture { texture, layer, columns, first, wrap } => {
                 let grid = tiles::Grid::new(columns, first, wrap);
-                let pass = tiles::pass(gpu, model.tiles()?, &plan.run, &plan.pixels, view, grid, side);
+                let view = texture.create_view(&wgpu::TextureViewDescriptor {
+                    label: Some("fsvae.tiles"),
+                    dimension: Some(wgpu::TextureViewDimension::D2),
+                    usage: Some(wgpu::TextureUsages::STORAGE_BINDING),
+                    mip_level_count: Some(1),
+                    base_array_layer: layer,
+                    array_layer_count: Some(1),
+                    ..Default::default()
+                });
+                let pass = tiles::pass(gpu, model.tiles()?, &plan.run, &plan.pixels, &view, grid, side);
                 Output::Present(step, pass)
             }
         })
@@ -209,7 +251,7 @@ impl Recording<'_> {
             };
             let run = Place { buffer: &self.starts, offset: batch as u64 * RUN_BYTES };
             let outputs: Vec<To<'_>> = self.outputs.iter().map(|output| output.of_batch(n)).collect();
-            record(encoder, &steps(model, plan, run, from, &outputs, images), images);
+            record(encoder, &steps(model, plan, (run, None), from, &outputs, images), images);
         }
     }
 }

@@ -117,7 +117,7 @@ fn buffer(gpu: &Gpu, size: u64) -> wgpu::Buffer {
 
 /// How long some dispatches take, one after the other.
 fn time(gpu: &Gpu, passes: &[&Pass]) -> Result<Duration> {
-    if let Some(timed) = Timed::submit(gpu, None, passes, 1)? {
+    if let Some(timed) = gpu.checked_now(|| Timed::submit(gpu, None, passes, 1))? {
         return Ok(timed.wait(gpu)?.iter().sum());
     }
     let start = Instant::now();

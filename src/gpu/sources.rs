@@ -1,7 +1,8 @@
 //! The kernels of a network as text, for people who read, profile or reuse them.
 
 use super::kernels::{
-    Kernel, ROW, conv_lif, conv_transpose_lif, image_lif, layer_constants, linear_lif, readout, rgba, tiles,
+    Kernel, ROW, conv_lif, conv_transpose_lif, image_lif, layer_constants, linear_lif, proof, readout, rgba,
+    tiles,
 };
 use super::sampler;
 use super::transposed;
@@ -45,6 +46,7 @@ pub fn kernels(network: &Network) -> Vec<KernelSource> {
     }
     add(&image_lif::KERNEL, None, &image_lif::constants(&network.image_layer, steps));
     add(&readout::KERNEL, None, &readout::constants(&network.readout));
+    add(&proof::KERNEL, None, &[]);
     let channels = [("IMAGE_CHANNELS", architecture.image_channels as u32)];
     add(&rgba::KERNEL, None, &channels);
     add(&tiles::KERNEL, None, &channels);

@@ -4,7 +4,7 @@ use super::backend::Shared;
 use super::kernels::sample::latent_words;
 use super::limits::ImageBytes;
 use super::steps::layer_bytes;
-use crate::backend::Wants;
+use crate::backend::{Entry, Wants};
 use crate::error::{Error, Result};
 use crate::indices::Indices;
 
@@ -64,6 +64,14 @@ impl Origin<'_> {
         count
     }
 
+    pub(super) fn entry(&self) -> Entry {
+        match self {
+            Origin::Prior { .. } => Entry::Prior,
+            Origin::Images { .. } => Entry::Posterior,
+            Origin::Latents { .. } => Entry::Latents,
+        }
+    }
+
     pub(super) fn run(&self) -> (u64, u64) {
         match *self {
             Origin::Prior { seed, first, .. } | Origin::Images { seed, first, .. } => (seed, first),
@@ -91,9 +99,11 @@ pub enum Target<'a> {
     },
     /// Tiles of a 2-d texture, row by row from the upper left; the rest of the texture is left as it is.
     Texture {
-        /// A view of the whole texture, of format [`Rgba8Unorm`](wgpu::TextureFormat::Rgba8Unorm) (the texture may
-        /// have an sRGB view besides, to be shown). Needs [`wgpu::TextureUsages::STORAGE_BINDING`].
-        view: &'a wgpu::TextureView,
+        /// Of format [`Rgba8Unorm`](wgpu::TextureFormat::Rgba8Unorm) (it may have views of an sRGB format besides, to be
+        /// shown). Needs [`wgpu::TextureUsages::STORAGE_BINDING`]. Its largest mip level is written.
+        texture: &'a wgpu::Texture,
+        /// Of an array; 0 where it is none.
+        layer: u32,
         /// Tiles of a row; 1 for images below each other, and for one image.
         columns: u32,
         /// The tile of the first image.
@@ -120,9 +130,9 @@ pub enum Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// Tiles of a view of a whole texture from its upper left corner on, `columns` in a row.
-    pub fn tiles(view: &'a wgpu::TextureView, columns: u32) -> Self {
-        Target::Texture { view, columns, first: 0, wrap: 0 }
+    /// Tiles of a texture from its upper left corner on, `columns` in a row.
+    pub fn tiles(texture: &'a wgpu::Texture, columns: u32) -> Self {
+        Target::Texture { texture, layer: 0, columns, first: 0, wrap: 0 }
     }
 }
 
@@ -204,7 +214,7 @@ impl Shared {
                 }
                 in_buffer(buffer, wgpu::BufferUsages::STORAGE, offset, step, image, count)?;
             }
-            Target::Texture { view, columns, first, wrap } => {
+            Target::Texture { texture, layer, columns, first, wrap } => {
                 if columns == 0 {
                     return refuse("expected at least 1 column of tiles, found 0".into());
                 }
@@ -213,7 +223,6 @@ impl Shared {
                         "expected at most {wrap} images, the first at a tile below {wrap}, found {count} from tile {first} on"
                     ));
                 }
-                let texture = view.texture();
                 let end = if wrap > 0 { u64::from(wrap) } else { u64::from(first) + u64::from(count) };
                 let needed = [end.clamp(1, u64::from(columns)), end.div_ceil(u64::from(columns))]
                     .map(|tiles| tiles * u64::from(side));
@@ -223,6 +232,19 @@ impl Shared {
                     return refuse(format!(
                         "expected a texture of format Rgba8Unorm, found {:?}",
                         texture.format()
+                    ));
+                }
+                if texture.dimension() != wgpu::TextureDimension::D2 || texture.sample_count() != 1 {
+                    return refuse(format!(
+                        "expected a 2-d texture of 1 sample, found {:?} of {}",
+                        texture.dimension(),
+                        texture.sample_count()
+                    ));
+                }
+                if layer >= texture.depth_or_array_layers() {
+                    return refuse(format!(
+                        "expected a layer below {}, found {layer}",
+                        texture.depth_or_array_layers()
                     ));
                 }
                 if !texture.usage().contains(usage) {

@@ -1,6 +1,7 @@
 //! How long each kernel takes, by the device's own clock.
 
 use std::future::poll_fn;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::backend::{GpuBackend, Shared};
@@ -28,9 +29,14 @@ impl GpuBackend {
         let passes: Vec<&Pass> =
             std::iter::once(&plan.prior).chain(&plan.decoder).chain(plan.readout()).collect();
         let run = Some((Run::new(seed, first), &plan.run));
-        let Some(timed) = Timed::submit(&model.gpu, run, &passes, plan.capacity as u32)? else {
-            return Ok(None);
+        let submitted = {
+            // Not between the parts of a batch: they share the plan's memory.
+            let _alone = self.shared.submitting.lock().unwrap_or_else(PoisonError::into_inner);
+            model.gpu.watch(|| Timed::submit(&model.gpu, run, &passes, plan.capacity as u32))
         };
+        let (timed, verdict) = submitted;
+        verdict.await?;
+        let Some(timed) = timed else { return Ok(None) };
         let times = timed.awaited(&model.gpu).await?;
         Ok(Some(
             passes.iter().zip(times).map(|(pass, time)| KernelTime { kernel: pass.kernel, time }).collect(),
@@ -47,49 +53,46 @@ pub(super) struct Timed {
 
 impl Timed {
     /// Submits dispatches for `images` images, after what they run with was copied to its place. `None`, and nothing is
-    /// submitted, where the device has no timestamps.
+    /// submitted, where the device has no timestamps. Not [`Gpu::checked`] yet.
     pub(super) fn submit(
         gpu: &Gpu,
         run: Option<(Run, &wgpu::Buffer)>,
         passes: &[&Pass],
         images: u32,
-    ) -> Result<Option<Self>> {
+    ) -> Option<Self> {
         if !gpu.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
-            return Ok(None);
+            return None;
         }
         let count = 2 * passes.len() as u32;
         let bytes = 8 * u64::from(count);
         let (sender, mapped) = gpu.pump.signal();
-        let (readback, submission) = gpu.checked_now(|| {
-            let label = Some("fsvae.timestamps");
-            let buffer = |usage| gpu.buffer("fsvae.timestamps", bytes, usage);
-            let ty = wgpu::QueryType::Timestamp;
-            let queries = gpu.device.create_query_set(&wgpu::QuerySetDescriptor { label, ty, count });
-            let resolved = buffer(wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC);
-            let readback = buffer(wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
-            let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
-            if let Some((run, place)) = run {
-                let from = constant_buffer(gpu, "fsvae.starts", &[run], wgpu::BufferUsages::COPY_SRC);
-                encoder.copy_buffer_to_buffer(&from, 0, place, 0, RUN_BYTES);
-            }
-            for (pass, at) in passes.iter().zip((0..).step_by(2)) {
-                let mut compute = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
-                    label: Some(pass.kernel),
-                    timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
-                        query_set: &queries,
-                        beginning_of_pass_write_index: Some(at),
-                        end_of_pass_write_index: Some(at + 1),
-                    }),
-                });
-                pass.record(&mut compute, images);
-            }
-            encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
-            encoder.copy_buffer_to_buffer(&resolved, 0, &readback, 0, bytes);
-            let submission = gpu.queue.submit([encoder.finish()]);
-            readback.map_async(wgpu::MapMode::Read, .., move |result| sender.say(result.is_ok()));
-            (readback, submission)
-        })?;
-        Ok(Some(Timed { readback, submission, mapped }))
+        let label = Some("fsvae.timestamps");
+        let buffer = |usage| gpu.buffer("fsvae.timestamps", bytes, usage);
+        let ty = wgpu::QueryType::Timestamp;
+        let queries = gpu.device.create_query_set(&wgpu::QuerySetDescriptor { label, ty, count });
+        let resolved = buffer(wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC);
+        let readback = buffer(wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
+        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
+        if let Some((run, place)) = run {
+            let from = constant_buffer(gpu, "fsvae.starts", &[run], wgpu::BufferUsages::COPY_SRC);
+            encoder.copy_buffer_to_buffer(&from, 0, place, 0, RUN_BYTES);
+        }
+        for (pass, at) in passes.iter().zip((0..).step_by(2)) {
+            let mut compute = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                label: Some(pass.kernel),
+                timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
+                    query_set: &queries,
+                    beginning_of_pass_write_index: Some(at),
+                    end_of_pass_write_index: Some(at + 1),
+                }),
+            });
+            pass.record(&mut compute, images);
+        }
+        encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
+        encoder.copy_buffer_to_buffer(&resolved, 0, &readback, 0, bytes);
+        let submission = gpu.queue.submit([encoder.finish()]);
+        readback.map_async(wgpu::MapMode::Read, .., move |result| sender.say(result.is_ok()));
+        Some(Timed { readback, submission, mapped })
     }
 
     /// The time of each dispatch.
@@ -120,7 +123,7 @@ const WRAPPED: &str = "the device's clock went backwards between two timestamps"
 
 /// Between two readings of a clock whose ticks take so long. A reading that is before the other, where the clock has
 /// wrapped, is no time of 0.
-fn elapsed(begin: u64, end: u64, nanoseconds: f64) -> Option<Duration> {
+pub(super) fn elapsed(begin: u64, end: u64, nanoseconds: f64) -> Option<Duration> {
     let ticks = end.checked_sub(begin)?;
     Some(Duration::from_nanos((ticks as f64 * nanoseconds).round() as u64))
 }

@@ -6,6 +6,11 @@ export default function init(options?: {
   simd?: boolean;
   /** How many bytes are there; `total` is what the server says, if it does not compress. */
   onProgress?: (loaded: number, total?: number) => void;
+  /**
+   * For who has a build's files but no addresses: its `bindings.js`, imported, and the bytes of its `bindings_bg.wasm`.
+   * `verify` is not there then.
+   */
+  parts?: { bindings: object; wasm: BufferSource };
 }): Promise<{ build: "simd" | "plain" }>;
 
 /** What functions of this module throw: `message` is one line. */

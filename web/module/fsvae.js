@@ -17,11 +17,11 @@ export default function init(options = {}) {
   return starting;
 }
 
-async function start({ simd, onProgress } = {}) {
+async function start({ simd, onProgress, parts } = {}) {
   const build = (simd ?? WebAssembly.validate(SIMD)) ? "simd" : "plain";
-  const loaded = build === "simd" ? await import("./simd/bindings.js") : await import("./plain/bindings.js");
-  const url = new URL(`./${build}/bindings_bg.wasm`, import.meta.url);
-  await loaded.default({ module_or_path: onProgress ? await download(url, onProgress) : url });
+  const loaded = parts?.bindings ?? (build === "simd" ? await import("./simd/bindings.js") : await import("./plain/bindings.js"));
+  const from = parts?.wasm ?? new URL(`./${build}/bindings_bg.wasm`, import.meta.url);
+  await loaded.default({ module_or_path: onProgress && !parts ? await download(from, onProgress) : from });
   bindings = { ...loaded, build };
   return { build };
 }

@@ -70,9 +70,7 @@ async fn texture_of_the_application(
     // A texture that the device does not know is the browser's to find.
     let scope = gpu.device().push_error_scope(ErrorFilter::Validation);
     let texture = gpu.device().create_texture_from_webgpu_handle(texture, &descriptor, None);
-    let level = wgpu::TextureViewDescriptor { mip_level_count: Some(1), ..Default::default() };
-    let view = texture.create_view(&level);
-    let recorded = generator.commands(origin, &[Target::tiles(&view, columns)]).map_err(js);
+    let recorded = generator.commands(origin, &[Target::tiles(&texture, columns)]).map_err(js);
     let recorded = recorded.map(|(commands, _)| gpu.queue().submit([commands]));
     let refused = scope.pop().await;
     recorded?;
@@ -121,8 +119,7 @@ fn on_canvas(
     else {
         return Err(js(fsvae::Error::DeviceLost { adapter: gpu.name() }));
     };
-    let view = frame.texture.create_view(&Default::default());
-    let (commands, _) = generator.commands(origin, &[Target::tiles(&view, columns)]).map_err(js)?;
+    let (commands, _) = generator.commands(origin, &[Target::tiles(&frame.texture, columns)]).map_err(js)?;
     gpu.queue().submit([commands]);
     gpu.queue().present(frame);
     Ok(())

@@ -1,5 +1,6 @@
-//! Checks of what is published, run by `.ci/run` and before a release.
+//! Checks of what is published and of the kernels' instructions, run by `.ci/run` and before a release.
 
+mod isa;
 mod package;
 mod public_api;
 
@@ -8,6 +9,8 @@ use std::process::{Command, ExitCode};
 
 const USAGE: &str = "cargo xtask public-api            compare the public API with tests/public-api.txt
 cargo xtask public-api --update   write it there
+cargo xtask isa                   compare benches/isa with what AMD's compiler makes of the kernels
+cargo xtask isa --update          write it there
 cargo xtask package               pack the crates that are published and check their sizes and documentation";
 
 type Outcome = Result<(), String>;
@@ -16,10 +19,15 @@ fn main() -> ExitCode {
     if let Some(outcome) = public_api::rustdoc() {
         return code(outcome);
     }
+    if let Some(outcome) = isa::child() {
+        return code(outcome);
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["public-api"] => public_api::compare(root()),
         ["public-api", "--update"] => public_api::update(root()),
+        ["isa"] => isa::compare(root()),
+        ["isa", "--update"] => isa::update(root()),
         ["package"] => package::check(root()),
         _ => Err(format!("expected one of\n{USAGE}")),
     };

@@ -21,7 +21,7 @@ use fsvae::bench::{Bench, Event, Place, Plan, Step};
 use super::backend::check_adapter;
 use super::output::{Files, Pattern, is_stdout};
 use super::progress::parts;
-use super::{Failure, model, tuning};
+use super::{Failure, model, tuning, usage};
 use energy::Meters;
 use keep::{Keeper, Places};
 use place::Backends;
@@ -29,7 +29,7 @@ use rows::Rows;
 
 const METHOD: &str = "\
 Method:
-  1. Images first. Each backend makes images that are known from the oracle (of the bundled models) and the first
+  1. Images first. Each backend makes images whose digests are known (of the bundled models) and the first
      images of --seed, which must be the CPU's, bit for bit. Images of every batch that is timed are compared, too.
      A backend with one wrong bit is reported as WRONG and not scored; the exit code is then 1.
   2. Cold start: from opening the device to the first image on the host, once, in this process, without compiled
@@ -71,9 +71,9 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "N|TEXT")]
     adapter: Option<String>,
     /// Batches to measure, such as 1,64,256 [default: 1,4,16,... up to the best]
-    #[arg(long, value_name = "B,B,...", value_delimiter = ',')]
+    #[arg(long, value_name = "B,B,...", value_delimiter = ',', value_parser = usage::positive)]
     batch: Option<Vec<NonZeroUsize>>,
-    /// A few seconds: does it work, not how fast it is
+    /// A few seconds: shows that all works, not how fast it is
     #[arg(long, overrides_with = "thorough")]
     quick: bool,
     /// Minutes instead of some 20 seconds a backend: for records
@@ -90,9 +90,9 @@ pub(super) struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Set files of --json side by side
+    /// Set files that --json wrote side by side
     Compare(compare::Arguments),
-    /// Say of files of --json whether they can be believed: their schema, digests and additions, and no rate above its own
+    /// Say whether files that --json wrote can be believed: their schema, digests and additions, and no rate above its own
     /// limit
     Check(check::Arguments),
     /// Make a page of the records in a folder, by vendor

@@ -34,6 +34,9 @@ impl Files {
     pub(in crate::cli) fn stdout(&mut self, what: impl Into<String>) -> Result<(), Failure> {
         let what = what.into();
         match &self.stdout {
+            Some(other) if *other == what => {
+                Err(Failure::Input(format!("standard output can take one output, found {what} for two")))
+            }
             Some(other) => {
                 Err(Failure::Input(format!("standard output cannot take both {other} and {what}")))
             }

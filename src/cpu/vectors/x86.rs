@@ -1,6 +1,6 @@
 //! Registers of x86-64 processors: AVX-512, AVX2, SSE4.2.
 
-use std::arch::x86_64::{__m128i, __m256i, __m512i};
+use std::arch::x86_64::{__m128i, __m256i, __m512i, _MM_HINT_T0, _mm_prefetch};
 
 use pulp::x86::{V2, V3, V4};
 use pulp::{NullaryFnOnce, cast};
@@ -171,6 +171,21 @@ impl Vectors for V2 {
     fn sum(self, a: __m128i) -> i32 {
         let lanes: [i32; 4] = cast(a);
         lanes.iter().sum()
+    }
+}
+
+/// Asks for data that will be needed soon.
+#[inline(always)]
+pub(crate) fn prefetch<T>(data: &[T]) {
+    let start = data.as_ptr().cast::<i8>();
+    for line in (0..size_of_val(data)).step_by(64) {
+        #[expect(
+            unsafe_code,
+            reason = "a hint that reads and writes nothing, at an address inside the slice"
+        )]
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(start.add(line));
+        }
     }
 }
 

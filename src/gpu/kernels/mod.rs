@@ -8,6 +8,7 @@ pub(crate) mod image_lif;
 pub(crate) mod linear_lif;
 #[cfg(any(test, feature = "verify"))]
 pub(crate) mod philox_words;
+pub(crate) mod proof;
 pub(crate) mod readout;
 #[cfg(test)]
 pub(crate) mod reflection;

@@ -7,14 +7,14 @@ use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 
 use super::{
     Binding, Kernel, LayerSizes, conv_lif, conv_transpose_lif, conv_transpose_quads, image_lif,
-    layer_constants, linear_lif, philox_words, readout, resample, rgba, sample, sample_rates, tiles,
+    layer_constants, linear_lif, philox_words, proof, readout, resample, rgba, sample, sample_rates, tiles,
 };
 use crate::gpu::roofline;
 use crate::gpu::variant::Variant;
 
 /// Every kernel with some constants that it may be compiled with.
 pub(crate) fn kernels() -> Vec<(&'static Kernel, Vec<(&'static str, u32)>)> {
-    let mut kernels = vec![(&philox_words::KERNEL, vec![])];
+    let mut kernels = vec![(&philox_words::KERNEL, vec![]), (&proof::KERNEL, vec![])];
     kernels.extend([&roofline::ADD, &roofline::MULTIPLY_ADD, &roofline::COPY].map(|kernel| (kernel, vec![])));
     for channels in [1, 3] {
         kernels.push((&rgba::KERNEL, vec![("IMAGE_CHANNELS", channels)]));
@@ -197,7 +197,9 @@ fn structs_have_the_hosts_offsets() {
         offset_of!(sample::Run, first),
         offset_of!(sample::Run, place),
         offset_of!(sample::Run, side),
+        offset_of!(sample::Run, ticket),
     ];
+    assert_eq!(offsets(&proof::KERNEL, &[], "Run"), run);
     assert_eq!(offsets(&sample::KERNEL, &sampler(16, 128, 0), "Run"), run);
     let rates = sample_rates::constants(16, 128);
     assert_eq!(offsets(&sample_rates::KERNEL, &rates, "Run"), run);

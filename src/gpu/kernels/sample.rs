@@ -24,12 +24,18 @@ pub(crate) struct Run {
     pub(crate) place: u32,
     /// Height and width of a presented image.
     pub(crate) side: u32,
-    padding: [u32; 2],
+    /// Of the batch, low and high half; 0 for a recording.
+    pub(crate) ticket: [u32; 2],
 }
 
 impl Run {
     pub(crate) fn new(seed: u64, first: u64) -> Self {
-        Run { seed: halves(seed), first: halves(first), place: 0, side: 0, padding: [0; 2] }
+        Run { seed: halves(seed), first: halves(first), place: 0, side: 0, ticket: [0; 2] }
+    }
+
+    /// The same for the batch of a ticket.
+    pub(crate) fn of_ticket(self, ticket: u64) -> Self {
+        Run { ticket: halves(ticket), ..self }
     }
 
     /// The same where its images are presented, too.

@@ -8,7 +8,7 @@ fn pump(
     owned: bool,
     answer: impl Fn(wgpu::PollType) -> Result<wgpu::PollStatus, wgpu::PollError> + Send + Sync + 'static,
 ) -> Pump {
-    Pump::polling(Box::new(answer), Box::new(|| true), owned, Arc::default())
+    Pump::polling(Box::new(answer), Box::new(|| false), owned, Arc::default())
 }
 
 /// Runs `work` and fails if it hangs.
@@ -23,7 +23,8 @@ fn ends<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
 fn a_poll_that_panics_ends_every_wait() {
     for owned in [true, false] {
         ends(move || {
-            let pump = pump(owned, |_| panic!("in a test: the device is lost"));
+            let answer = |_| panic!("in a test: the device is lost");
+            let pump = Pump::polling(Box::new(answer), Box::new(|| true), owned, Arc::default());
             let (forgotten, first) = pump.signal();
             let (other, second) = pump.signal();
             std::mem::forget((forgotten, other));
@@ -35,6 +36,48 @@ fn a_poll_that_panics_ends_every_wait() {
             assert!(!pump.wait(&third, None), "and who comes later");
         });
     }
+}
+
+/// The poll that panicked was the application's; ours says that all is well, and no callback is ever called.
+#[test]
+fn a_borrowed_device_that_is_lost_is_looked_at() {
+    let pump = || {
+        let well = |_| Ok(wgpu::PollStatus::Poll);
+        let pump = Pump::polling(Box::new(well), Box::new(|| true), false, Arc::default());
+        let (forgotten, signal) = pump.signal();
+        std::mem::forget(forgotten);
+        (pump, signal)
+    };
+    ends(move || {
+        let (waiting, signal) = pump();
+        assert!(!waiting.wait(&signal, None));
+        // A task that is polled from frame to frame.
+        let (asked, signal) = pump();
+        let mut context = Context::from_waker(Waker::noop());
+        while signal.poll(&mut context).is_pending() {
+            asked.look();
+        }
+        assert_eq!(signal.poll(&mut context), Poll::Ready(false));
+    });
+}
+
+/// The callback is called inside of wgpu's locks, where a waker that goes on with its task at once would call wgpu.
+#[test]
+fn a_lost_callback_wakes_nobody_itself() {
+    ends(|| {
+        let end = Arc::new(End::default());
+        let told = end.clone();
+        let lose = move |_| {
+            told.is_told();
+            Ok(wgpu::PollStatus::Poll)
+        };
+        let pump = Pump::polling(Box::new(lose), Box::new(|| false), true, end.clone());
+        let (forgotten, signal) = pump.signal();
+        std::mem::forget(forgotten);
+        end.is_told();
+        assert_eq!(signal.poll(&mut Context::from_waker(Waker::noop())), Poll::Pending);
+        assert!(!pump.wait(&signal, None));
+    });
 }
 
 /// OpenGL says so after two seconds, whatever it was asked.
