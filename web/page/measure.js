@@ -46,7 +46,9 @@ export function measurePart(page, status) {
         else if (right) said.textContent = "All right.";
         else said.textContent = "Something is computed wrong: please report the text below.";
         for (const id of ["copy", "download"]) byId(id).disabled = false;
-        byId("compared").textContent = await compared(bench);
+        const text = await compared(bench);
+        if (json !== bench.json) return; // another model is open
+        byId("compared").textContent = text;
         byId("records").hidden = false;
       } catch (error) {
         said.textContent = "";
