@@ -14,9 +14,11 @@
 
 #[cfg(feature = "compare")]
 mod comparison;
+#[cfg_attr(feature = "compare", allow(dead_code, reason = "it needs less of it"))]
 mod error;
 #[cfg(feature = "bench")]
 mod measurement;
+#[cfg_attr(any(feature = "bench", feature = "compare"), allow(dead_code, reason = "they need less of it"))]
 mod object;
 #[cfg(feature = "verify")]
 mod verification;
