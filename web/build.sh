@@ -25,19 +25,19 @@ fi
 rm -rf dist
 mkdir -p dist/models
 SECONDS=0
-for build in simd plain simd-verify plain-verify simd-bench plain-bench compare; do
+for build in simd plain simd-verify plain-verify; do
     # Small, but for what the layers are made of: their short loops are unrolled, and inlined.
     rustflags='"-Cllvm-args=-unroll-threshold=150 -unroll-runtime=false -unroll-allow-partial=false -inline-threshold=40"'
-    [ ${build%%-*} != simd ] || rustflags+=', "-Ctarget-feature=+simd128"'
+    [ ${build%-verify} = plain ] || rustflags+=', "-Ctarget-feature=+simd128"'
     flags=(--config "target.wasm32-unknown-unknown.rustflags=[$rustflags]")
-    case $build in *-verify|*-bench|compare) flags+=(--features "${build#*-}");; esac
+    [ ${build%-verify} = $build ] || flags+=(--features verify)
     cargo build --release --locked --target wasm32-unknown-unknown "${flags[@]}"
     "$bindgen" --target web --no-typescript --out-dir dist/$build --out-name bindings \
         "$CARGO_TARGET_DIR/wasm32-unknown-unknown/release/fsvae_web.wasm"
     wasm=dist/$build/bindings_bg.wasm
     features=(--enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext --enable-mutable-globals
         --enable-reference-types --enable-multivalue)
-    [ ${build%%-*} != simd ] || features+=(--enable-simd)
+    [ ${build%-verify} = plain ] || features+=(--enable-simd)
     node_modules/.bin/wasm-opt -O1 --dae-optimizing -O1 --strip-debug --strip-producers "${features[@]}" $wasm -o $wasm
     bytes=$(gzip -9 -c $wasm | wc -c)
     echo "$build: $(wc -c <$wasm) bytes, $bytes gzipped, made in $SECONDS s"
@@ -55,21 +55,10 @@ for model in ../assets/*/*.safetensors; do
     cp "$model" dist/models/
 done
 cp module/README.md dist/
-# Records of the command line, of one model each, and what they are called.
-mkdir dist/records
-for record in $(grep -l '"schema": "fsvae-bench"' ../benches/record/*.json); do
-    cp "$record" dist/records/
-done
-(cd dist/records && node -e '
-    const { readdirSync, readFileSync, writeFileSync } = require("node:fs");
-    const records = readdirSync(".").map((file) => ({ file, model: JSON.parse(readFileSync(file)).model }));
-    writeFileSync("index.json", JSON.stringify(records));')
 cp -r page/. dist/
 # Models that were kept by browsers are not those of another build.
 models=$(cd dist/models && sha256sum * | sha256sum | cut -c1-12)
 sed -i "s/MODELSTAMP/$models/" dist/worker.js
-records=$(cd dist/records && printf '"records/%s", ' [!i]*.json)
-sed -i "s|RECORDS|${records%, }|" dist/offline.js
 # The offline copy is renewed when a file of the page changes.
 stamp=$(cd dist && find . -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -c1-12)
 sed -i "s/BUILD/$stamp/" dist/offline.js
