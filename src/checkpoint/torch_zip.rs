@@ -197,7 +197,7 @@ fn state_dict<'a>(pickle: &Pickle<'a>) -> Result<(usize, Vec<&'a str>), Checkpoi
     let Some(best) = found.iter().map(|(_, keys)| rank(keys)).min() else {
         return Err(problem(format!("it holds no dictionary of tensors with names; {SAVE_DICT}")));
     };
-    // Nothing is sorted: that alone would be 3 KB of what browsers load.
+    // Nothing is sorted: that alone would be 5 KB of what browsers load.
     found.retain(|(_, keys)| rank(keys) == best);
     if let [(_, one), (_, other), ..] = &found[..] {
         let name = |keys: &[&str]| shown(&keys.join("."));
