@@ -7,13 +7,14 @@ use crate::architecture::Architecture;
 use crate::backend::Backend;
 use crate::builder::{Builder, Options};
 use crate::error::{Error, Result};
+use crate::family::Family;
 use crate::gpu::{self, Gpu, GpuBackend, Layout, Origin, Target, Variant};
-use crate::job::Job;
+use crate::job::{Job, Outputs};
 use crate::network::Network;
 use crate::stream::{ImageStream, StreamOptions};
 use crate::task::Task;
 #[cfg(not(target_arch = "wasm32"))]
-use crate::{family::Family, images::Images, job::Outputs, latents::Latents, rates::Rates};
+use crate::{images::Images, latents::Latents, rates::Rates};
 
 /// Generates images. An image is a function of the network, the seed and its index, and of nothing
 /// else: not of the backend, the batch, or what was generated before.
@@ -134,12 +135,21 @@ impl Generator {
     /// As [`Generator::encode`], and [`Error::Range`] if there are no images.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn encode_rates(&self, pixels: &[u8], seed: u64, first: u64) -> Result<Rates> {
-        if self.architecture().family != Family::Esvae {
-            return Rates::of(&self.encode(pixels, seed, first)?);
-        }
-        let job = Job::posterior(pixels, seed, first).giving(Outputs::spikes(["before_latent_layer"]));
-        let spikes = self.start(job)?.wait()?.spikes.remove(0);
-        Rates::of(&Latents::from_words(spikes.time_steps, spikes.layer.channels, spikes.words)?)
+        Rates::of_part(self.start(self.rates_job(pixels, seed, first))?.wait()?)
+    }
+
+    /// The job of [`Generator::encode_rates`], to be awaited; [`Rates::of_part`] has what it is for.
+    pub fn rates_job<'a>(
+        &self,
+        pixels: impl Into<std::borrow::Cow<'a, [u8]>>,
+        seed: u64,
+        first: u64,
+    ) -> Job<'a> {
+        let outputs = match self.architecture().family {
+            Family::Esvae => Outputs::spikes(["before_latent_layer"]),
+            Family::Fsvae { .. } => Outputs::latents(),
+        };
+        Job::posterior(pixels, seed, first).giving(outputs)
     }
 
     /// The images of some latents, with indices from 0 on.

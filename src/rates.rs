@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::latents::Latents;
 use crate::philox::{Draws, Stream};
+use crate::task::Part;
 
 /// What rates are fractions of.
 const WHOLE: u64 = 1 << 16;
@@ -39,6 +40,18 @@ impl Rates {
         let steps = latents.time_steps() as u64;
         let rate = |word: &u32| nearest(u64::from(word.count_ones()) * WHOLE, steps);
         Rates::new(latents.channels(), latents.words().iter().map(rate).collect())
+    }
+
+    /// Of what a [`Generator::rates_job`](crate::Generator::rates_job) gave.
+    ///
+    /// # Errors
+    /// [`Error::Range`] if there are no images, or it was another job, that gave no latents.
+    pub fn of_part(mut part: Part) -> Result<Self> {
+        if let Some(spikes) = part.spikes.pop() {
+            return Rates::of(&Latents::from_words(spikes.time_steps, spikes.layer.channels, spikes.words)?);
+        }
+        let none = || Error::Range("there are no latents to take rates of".into());
+        Rates::of(&part.latents.ok_or_else(none)?)
     }
 
     /// How many images they are of.

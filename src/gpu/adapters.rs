@@ -1,6 +1,6 @@
 //! Which adapters there are, and which one to take.
 
-use wgpu::{Backend, Backends, DeviceType};
+use wgpu::{Backends, DeviceType};
 
 use crate::environment;
 use crate::error::{Error, Result};
@@ -13,7 +13,15 @@ const ADAPTER_NAME: &str = "WGPU_ADAPTER_NAME";
 pub async fn adapters() -> Vec<wgpu::Adapter> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
     descriptor.backends = backends();
-    let mut adapters = wgpu::Instance::new(descriptor).enumerate_adapters(backends()).await;
+    let adapters = wgpu::Instance::new(descriptor).enumerate_adapters(backends()).await;
+    // A browser shows one at a time, and sorting would be a KB of what it loads.
+    #[cfg(not(target_arch = "wasm32"))]
+    let adapters = best_first(adapters);
+    adapters
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn best_first(mut adapters: Vec<wgpu::Adapter>) -> Vec<wgpu::Adapter> {
     adapters.sort_by_key(|adapter| {
         let info = adapter.get_info();
         let kind = match info.device_type {
@@ -24,7 +32,7 @@ pub async fn adapters() -> Vec<wgpu::Adapter> {
             DeviceType::Cpu => 4,
         };
         // OpenGL reaches the same hardware with more overhead.
-        (kind, info.backend == Backend::Gl)
+        (kind, info.backend == wgpu::Backend::Gl)
     });
     adapters
 }
@@ -222,7 +230,7 @@ mod tests {
     use super::*;
 
     fn info(name: &str, bus: &str) -> wgpu::AdapterInfo {
-        let mut info = wgpu::AdapterInfo::new(DeviceType::DiscreteGpu, Backend::Vulkan);
+        let mut info = wgpu::AdapterInfo::new(DeviceType::DiscreteGpu, wgpu::Backend::Vulkan);
         (info.name, info.device_pci_bus_id) = (name.into(), bus.into());
         (info.vendor, info.device) = (0x10de, 0x2335);
         info

@@ -60,6 +60,16 @@ export class Network {
   fit(picture: ImageData): Uint8Array;
   /** Latents `[T, C]` on the way from `a` (step 0) to `b` (step `steps - 1`); each spike changes once. */
   interpolate(a: Uint8Array, b: Uint8Array, seed: bigint, step: number, steps: number): Uint8Array;
+  /**
+   * The way from images without something to images with it: by how much the rate of each latent channel differs on average,
+   * `[C]`, of 65,536. It takes what `generator.rates` gives.
+   */
+  direction(withIt: Uint16Array, without: Uint16Array): Int32Array;
+  /**
+   * Latents `[n, T, C]` moved by `amount` times a direction, rounded to a 256th; below 0 it is the other way. The n-th has
+   * index `first` + n. What `fsvae generate --along` does.
+   */
+  along(latents: Uint8Array, direction: Int32Array, amount: number, seed: bigint, first?: bigint): Uint8Array;
   /** What the spikes of generating some images cost: additions (the mean of an image), and multiply-adds if dense. */
   operations(seed: bigint, first: bigint, count: number): { name: string; additions: number; dense: number }[];
   free(): void;
@@ -79,6 +89,12 @@ export interface Backend {
 export class Generator {
   private constructor();
   readonly backend: Backend;
+  /**
+   * The GPU's device, `undefined` on the CPU, another one after `rebuild`. Textures for `drawTo`, and canvases of an
+   * application's own pipelines, are made on it: WebGPU's textures belong to one device, and wgpu, on which this module
+   * stands, makes its devices itself and takes over none.
+   */
+  readonly device: GPUDevice | undefined;
   /** Images `first` and on, u8 `[count, side, side, channels]`. */
   generate(seed: bigint, first: bigint, count: number): Promise<Uint8Array>;
   /** The latent spikes that `generate` draws, 0 or 1, `[count, T, C]`. */
@@ -93,14 +109,18 @@ export class Generator {
   decode(latents: Uint8Array): Promise<Uint8Array>;
   /** `decode` of `encode`. */
   reconstruct(images: Uint8Array, seed: bigint, first?: bigint): Promise<Uint8Array>;
+  /** How often the channels of images u8 `[n, side, side, channels]` spike, `[n, C]`, of 65,536: what directions are made of. */
+  rates(images: Uint8Array, seed: bigint, first?: bigint): Promise<Uint16Array>;
   /** Images from `first` on, batch by batch; a slow consumer stops the device. */
   stream(seed: bigint, first?: bigint, options?: { batch?: number }): AsyncGenerator<Batch, void, void>;
   /**
-   * Draws images as tiles; the canvas gets their size, and must have no other context before (`webgpu` on a GPU, `2d` on the
-   * CPU). On a GPU no pixel passes through JavaScript.
+   * Draws images as tiles. A canvas gets their size, and must have no other context before (`webgpu` on a GPU, `2d` on the
+   * CPU). A texture must be of `generator.device`, of format `rgba8unorm` and usage `STORAGE_BINDING`, and large enough; it is
+   * drawn when the promise is kept, and what is submitted later on that device's queue sees it anyway. On a GPU no pixel passes
+   * through JavaScript.
    */
   drawTo(
-    canvas: HTMLCanvasElement | OffscreenCanvas,
+    target: HTMLCanvasElement | OffscreenCanvas | GPUTexture,
     seed: bigint,
     first: bigint,
     count: number,

@@ -124,6 +124,16 @@ export class Network {
     return this.#network.interpolate(...latents, big(seed, "seed"), whole(step, "step"), whole(steps, "steps"));
   }
 
+  direction(withIt, without) {
+    return this.#network.direction(typed(withIt, Uint16Array, "rates"), typed(without, Uint16Array, "rates"));
+  }
+
+  along(latents, direction, amount, seed, first = 0n) {
+    if (typeof amount !== "number") throw failure(`amount: expected a number, found ${shown(amount)}`);
+    const way = typed(direction, Int32Array, "a direction");
+    return this.#network.along(octets(latents, "latents"), way, amount, big(seed, "seed"), big(first, "first"));
+  }
+
   operations(seed, first, count) {
     return this.#network.operations(...these(seed, first, count));
   }
@@ -158,6 +168,10 @@ export class Generator {
     return this.#backend;
   }
 
+  get device() {
+    return this.#generator.device();
+  }
+
   async generate(seed, first, count) {
     return this.#generator.generate(...these(seed, first, count));
   }
@@ -188,6 +202,10 @@ export class Generator {
     return this.#generator.reconstruct(octets(images, "images"), big(seed, "seed"), big(first, "first"));
   }
 
+  async rates(images, seed, first = 0n) {
+    return this.#generator.rates(octets(images, "images"), big(seed, "seed"), big(first, "first"));
+  }
+
   async *stream(seed, first = 0n, { batch } = {}) {
     const size = batch === undefined ? undefined : whole(batch, "batch");
     const stream = this.#generator.stream(big(seed, "seed"), big(first, "first"), size);
@@ -198,15 +216,19 @@ export class Generator {
     }
   }
 
-  async drawTo(canvas, seed, first, count, { columns = Math.ceil(Math.sqrt(count)) } = {}) {
-    if (typeof canvas?.getContext !== "function") throw failure(`expected a canvas, found ${canvas?.constructor?.name ?? shown(canvas)}`);
+  async drawTo(target, seed, first, count, { columns = Math.ceil(Math.sqrt(count)) } = {}) {
+    const texture = typeof GPUTexture !== "undefined" && target instanceof GPUTexture;
+    if (!texture && typeof target?.getContext !== "function") {
+      throw failure(`expected a canvas or a GPUTexture, found ${target?.constructor?.name ?? shown(target)}`);
+    }
     const range = these(seed, first, count);
-    if (this.backend.name === "webgpu") return this.#generator.drawTo(canvas, ...range, whole(columns, "columns"));
+    if (this.backend.name === "webgpu") return this.#generator.drawTo(target, ...range, whole(columns, "columns"));
+    if (texture) throw failure("a GPUTexture needs the backend webgpu: this generator is on the CPU");
     if (count === 0) return;
     const images = await this.#generator.generate(...range);
     const picture = tiles(images, this.#architecture, columns);
-    [canvas.width, canvas.height] = [picture.width, picture.height];
-    const context = canvas.getContext("2d");
+    [target.width, target.height] = [picture.width, picture.height];
+    const context = target.getContext("2d");
     if (!context) throw failure("the canvas has another context than 2d");
     context.putImageData(picture, 0, 0);
   }
@@ -320,6 +342,11 @@ function whole(value, name) {
 
 function these(seed, first, count) {
   return [big(seed, "seed"), big(first, "first"), whole(count, "count")];
+}
+
+function typed(value, Type, name) {
+  if (value instanceof Type) return value;
+  throw failure(`expected ${name} as a ${Type.name}, found ${value?.constructor?.name ?? shown(value)}`);
 }
 
 function octets(value, name) {

@@ -1,6 +1,7 @@
 // Draw: what the network makes of a drawing, and the walk between two images.
 
 import { ask } from "./client.js";
+import { directPart } from "./direct.js";
 import { byId, field, put } from "./dom.js";
 import { tiles } from "./fsvae.js";
 
@@ -115,12 +116,15 @@ export function drawPart(page, status) {
     });
   });
 
+  const direct = directPart(page, status, drawing);
+
   clear();
   return {
     picture,
     opened() {
       walk = undefined;
       fresh = true;
+      direct.opened();
       byId("colour").closest("label").hidden = page.architecture.channels === 1;
       if (page.architecture.channels === 1) byId("colour").value = "#ffffff";
     },

@@ -50,6 +50,16 @@ async function kept(act) {
   }
 }
 
+/** Generated images, and then pictures, as the network's pixels. */
+async function pixels(seed, { indices, pictures }) {
+  const all = [];
+  for (const index of indices) all.push(await kept(() => generator.generate(seed, index, 1)));
+  for (const picture of pictures) all.push(network.fit(picture));
+  const joined = new Uint8Array(all.length * all[0].length);
+  all.forEach((image, n) => joined.set(image, n * image.length));
+  return joined;
+}
+
 const does = {
   async open({ name, bytes, backend }) {
     ({ build } = await init({ onProgress: (loaded, total) => say("loading", { thing: "the program", loaded, total }) }));
@@ -114,6 +124,20 @@ const does = {
   },
 
   verify: () => generator.verify({ seconds: 0, onProgress: (step) => say("verified", { step }) }),
+
+  /** What `fsvae direction` and `--along` do, for all amounts at once. */
+  async direct({ seed, base, amounts, ...sets }) {
+    const { timeSteps, latentChannels } = network.architecture;
+    const of = { with: await pixels(seed, sets.with), without: await pixels(seed, sets.without) };
+    const rates = {};
+    for (const set of ["with", "without"]) rates[set] = await kept(() => generator.rates(of[set], seed));
+    const direction = network.direction(rates.with, rates.without);
+    const { picture, index = 0n } = base;
+    const start = await kept(() => (picture ? generator.encode(network.fit(picture), seed) : generator.sample(seed, index, 1)));
+    const latents = new Uint8Array(amounts.length * timeSteps * latentChannels);
+    amounts.forEach((amount, n) => latents.set(network.along(start, direction, amount, seed, index), n * timeSteps * latentChannels));
+    return { ...of, images: await kept(() => generator.decode(latents)) };
+  },
 
   /** `frames` are the images after each time step. */
   gif: ({ frames, columns, scale }) => gif(frames.map((images) => tiles(images, network.architecture, columns)), scale),

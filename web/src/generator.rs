@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 
-use fsvae::{Images, Job, LayerSpikes, Outputs, Part};
+use fsvae::{Images, Job, LayerSpikes, Outputs, Part, Rates};
 use js_sys::{Array, Uint32Array};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -79,6 +79,12 @@ impl Generator {
         Ok(part.images.map(Images::into_bytes).unwrap_or_default())
     }
 
+    /// How often each channel spikes, `[n, C]`, of 65,536.
+    pub async fn rates(&self, pixels: Vec<u8>, seed: u64, first: u64) -> Result<Vec<u16>, JsValue> {
+        let part = self.finish(self.running().rates_job(pixels, seed, first)).await?;
+        Ok(Rates::of_part(part).map_err(js)?.as_slice().to_vec())
+    }
+
     /// Images from `first` on, without end; so many at once.
     pub fn stream(&self, seed: u64, first: u64, batch: Option<u32>) -> Result<Stream, JsValue> {
         let job = Job::prior(seed, first..).map_err(js)?;
@@ -87,17 +93,25 @@ impl Generator {
         Ok(Stream::new(self.running().start(job).map_err(js)?))
     }
 
-    /// Draws into a canvas of no other context, on a GPU.
+    /// The browser's own device, on which the application makes what is drawn into.
+    pub fn device(&self) -> JsValue {
+        let running = self.running();
+        let device = running.gpu().and_then(|gpu| gpu.device().as_webgpu());
+        device.map_or(JsValue::UNDEFINED, |device| device.clone().into())
+    }
+
+    /// Draws into a canvas of no other context, or into a texture of [`Generator::device`], on a GPU.
     #[wasm_bindgen(js_name = drawTo)]
     pub async fn draw_to(
         &self,
-        canvas: JsValue,
+        target: JsValue,
         seed: u64,
         first: u64,
         count: u32,
         columns: u32,
     ) -> Result<(), JsValue> {
-        crate::canvas::draw(&self.running(), canvas, seed, range(first, count)?, columns).await
+        let Some(range) = range(first, count)? else { return Ok(()) };
+        crate::canvas::draw(&self.running(), target, seed, range, columns).await
     }
 
     /// Goes on with a new device of the same choice.

@@ -1,7 +1,7 @@
 //! A network, and what is asked of it alone.
 
 use fsvae::image::RgbaImage;
-use fsvae::{Checkpoint, Latents};
+use fsvae::{Checkpoint, Direction, Latents, Rates};
 use js_sys::Array;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -72,6 +72,26 @@ impl Network {
     ) -> Result<Vec<u8>, JsValue> {
         let (a, b) = (self.latents(a)?, self.latents(b)?);
         Ok(Latents::interpolate(&a, &b, seed, step, steps).map_err(js)?.to_spikes())
+    }
+
+    /// By how much the channels' rates differ between pictures with something and without it, `[C]`, of 65,536.
+    pub fn direction(&self, with: Vec<u16>, without: Vec<u16>) -> Result<Vec<i32>, JsValue> {
+        let channels = self.network.architecture().latent_channels;
+        let [with, without] = [with, without].map(|rates| Rates::new(channels, rates).map_err(js));
+        Ok(Direction::between(&with?, &without?).map_err(js)?.as_slice().to_vec())
+    }
+
+    /// Latents that were moved along a direction.
+    pub fn along(
+        &self,
+        spikes: &[u8],
+        direction: Vec<i32>,
+        amount: f64,
+        seed: u64,
+        first: u64,
+    ) -> Result<Vec<u8>, JsValue> {
+        let direction = Direction::new(direction).map_err(js)?;
+        Ok(self.latents(spikes)?.along(&direction, amount, seed, first).map_err(js)?.to_spikes())
     }
 
     /// The additions of generating some images, layer by layer, and the multiply-adds of a dense network.

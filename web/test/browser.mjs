@@ -26,3 +26,21 @@ export async function open(browser, url, options = {}) {
   await page.goto(url);
   return { page, context, errors };
 }
+
+/** A page with the module, a model and a generator as globals. */
+export async function openWith(browser, url, backend, model = "faces") {
+  const opened = await open(browser, `${url}blank.html`);
+  await opened.page.evaluate(
+    async ([base, name, runs]) => {
+      const fsvae = await import(`${base}fsvae.js`);
+      await fsvae.default();
+      const bytes = await fsvae.download(`${base}models/${name}.safetensors`);
+      const network = await fsvae.Network.load(bytes, { name: `${name}.safetensors` });
+      const generator = await network.generator({ backend: runs });
+      const same = (a, b) => a.length === b.length && a.every((value, at) => value === b[at]);
+      Object.assign(globalThis, { fsvae, bytes, network, generator, same });
+    },
+    [url, model, backend],
+  );
+  return opened;
+}

@@ -23,26 +23,15 @@ after(() => server.close());
 /** Runs in the browser: rows that are not as the oracle says. */
 async function check({ base, simd, backend, file, rows }) {
   const { default: init, Network, digest } = await import(`${base}fsvae.js`);
+  const { picture } = await import(`${base}pictures.mjs`);
   const { build } = await init({ simd });
   const bytes = new Uint8Array(await (await fetch(`${base}${file}`)).arrayBuffer());
   const network = await Network.load(bytes);
   const generator = await network.generator({ backend });
-  const { side, channels } = network.architecture;
 
   async function input(name) {
     if (name.startsWith("sample")) return generator.generate(0n, BigInt(name.slice(6)), 1);
-    const image = new Uint8Array(side * side * channels);
-    const at = (x, y, c) => {
-      const square = (to) => (2 * to - side) ** 2;
-      if (name.startsWith("uniform")) return Number(name.slice(7));
-      if (name === "ramp") return 7 * x + 13 * y + 29 * c;
-      if (name === "disc") return square(x) + square(y) < Math.floor(side ** 2 / 2) ? 255 : 0;
-      if (name !== "noise") throw new Error(`no image ${name}`);
-      const mixed = (Math.imul(x, 374761393) + Math.imul(y, 668265263) + Math.imul(c, 2246822519) + 12345) | 0;
-      return Math.imul(mixed, 2654435761) >>> 24;
-    };
-    image.forEach((_, n) => (image[n] = at(Math.floor(n / channels) % side, Math.floor(n / channels / side), n % channels)));
-    return image;
+    return picture(name, network.architecture);
   }
 
   const wrong = [];

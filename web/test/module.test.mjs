@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { launch, open } from "./browser.mjs";
+import { launch, open, openWith } from "./browser.mjs";
 import { serve } from "./server.mjs";
 
 let server;
@@ -17,23 +17,7 @@ after(async () => {
   server.close();
 });
 
-/** A page with the module, the faces and a generator as globals. */
-async function start(browser, backend, model = "faces") {
-  const opened = await open(browser, `${server.url}blank.html`);
-  await opened.page.evaluate(
-    async ([base, name, runs]) => {
-      const fsvae = await import(`${base}fsvae.js`);
-      await fsvae.default();
-      const bytes = await fsvae.download(`${base}models/${name}.safetensors`);
-      const network = await fsvae.Network.load(bytes, { name: `${name}.safetensors` });
-      const generator = await network.generator({ backend: runs });
-      const same = (a, b) => a.length === b.length && a.every((value, at) => value === b[at]);
-      Object.assign(globalThis, { fsvae, bytes, network, generator, same });
-    },
-    [server.url, model, backend],
-  );
-  return opened;
-}
+const start = (browser, backend, model) => openWith(browser, server.url, backend, model);
 
 const both = (name, act) => {
   for (const backend of ["cpu", "webgpu"]) {
@@ -110,6 +94,56 @@ both("a canvas shows the images", async (page) => {
   assert.deepEqual(result, { seen: true, offscreen: true });
 });
 
+test("a texture of the generator's device shows the images", async () => {
+  const { page, context, errors } = await start(gpu, "webgpu");
+  const result = await page.evaluate(async () => {
+    const { device } = generator;
+    const { STORAGE_BINDING, COPY_SRC } = GPUTextureUsage;
+    const make = (of, size = [64, 40], format = "rgba8unorm", usage = STORAGE_BINDING | COPY_SRC) => of.createTexture({ size, format, usage });
+    const texture = make(device);
+    await generator.drawTo(texture, 7n, 0n, 6, { columns: 3 });
+    const buffer = device.createBuffer({ size: 256 * 40, usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ });
+    const encoder = device.createCommandEncoder();
+    encoder.copyTextureToBuffer({ texture }, { buffer, bytesPerRow: 256 }, [64, 40]);
+    device.queue.submit([encoder.finish()]);
+    await buffer.mapAsync(GPUMapMode.READ);
+    const bytes = new Uint8Array(buffer.getMappedRange());
+    const seen = [];
+    for (let n = 0; n < 6; n += 1) {
+      const image = [];
+      for (let y = 0; y < 16; y += 1) {
+        for (let x = 0; x < 16; x += 1) {
+          const at = 256 * (16 * Math.floor(n / 3) + y) + 4 * (16 * (n % 3) + x);
+          image.push(...bytes.subarray(at, at + 3));
+        }
+      }
+      seen.push(await fsvae.digest(Uint8Array.from(image)));
+    }
+    const images = await generator.generate(7n, 0n, 6);
+    const expected = await Promise.all(Array.from({ length: 6 }, (_, n) => fsvae.digest(images.slice(n * 768, (n + 1) * 768))));
+    const refused = async (of) => generator.drawTo(of, 7n, 0n, 6, { columns: 3 }).then(() => "no error", ({ code, message }) => `${code}: ${message}`);
+    const other = await (await navigator.gpu.requestAdapter()).requestDevice();
+    const lines = [
+      await refused(make(device, [47, 40])), await refused(make(device, [64, 40], "rgba16float")), await refused(make(device, [64, 40, 2])),
+      await refused(make(device, undefined, undefined, COPY_SRC)), await refused(make(other)),
+    ];
+    // And the device goes on.
+    await generator.drawTo(texture, 7n, 0n, 6, { columns: 3 });
+    const cpu = await network.generator({ backend: "cpu" });
+    lines.push(await cpu.drawTo(texture, 7n, 0n, 6).then(() => "no error", ({ code, message }) => `${code}: ${message}`));
+    return { seen, expected, device: device instanceof GPUDevice, none: cpu.device, lines };
+  });
+  assert.deepEqual(result.seen, result.expected);
+  assert.ok(result.device && result.none === undefined);
+  const expected = [
+    /^input: .*expected a texture of 48 x 32 texels at least, found 47 x 40$/, /^input: expected a texture of format rgba8unorm, 2d, one layer, found rgba16float/,
+    /^input: .* 2 layers$/, /^input: .*expected a texture of usage/, /^input: the device refused the texture; expected one of `generator\.device`: /, /^input: a GPUTexture needs the backend webgpu/,
+  ];
+  result.lines.forEach((line, at) => assert.match(line, expected[at]));
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
 both("the backend is verified", async (page) => {
   const { right, verdict, steps } = await page.evaluate(async () => {
     const steps = [];
@@ -158,7 +192,7 @@ test("what is wrong is said in a line", async () => {
     /^input: adapter: expected "high-performance" or "low-power", found "best"$/, /^failed: no GPU adapter found/,
     /^input: seed: expected a BigInt from 0n to 18446744073709551615n, found 7$/, /^input: seed: .* found -1n$/,
     /^input: 3 images from index 18446744073709551614 on pass 18446744073709551615$/, /^input: count: expected a whole number/,
-    /^input: no layer "decoder\.9" there: expected /, /^input: expected images of 768 bytes .* found 5 bytes$/, /^input: /, /^input: expected a canvas/,
+    /^input: no layer "decoder\.9" there: expected /, /^input: expected images of 768 bytes .* found 5 bytes$/, /^input: /, /^input: expected a canvas or a GPUTexture, found HTMLBodyElement$/,
   ];
   assert.equal(said.length, expected.length);
   said.forEach((line, at) => assert.match(line, expected[at]));

@@ -97,6 +97,14 @@ for (const [size, options] of SIZES) {
       const from = await picture(page, "#walk");
       await page.locator("#way").fill("24");
       assert.notEqual(await picture(page, "#walk"), from);
+      await page.locator("#with-drawing").click();
+      await page.locator("#direction-form button[type=submit]").click();
+      await page.locator("#directed[data-done]").waitFor();
+      assert.equal(await page.locator("#with-said").textContent(), "and 1 of your own");
+      const still = await picture(page, "#directed");
+      await page.locator("#amount").fill("24");
+      assert.equal(await page.locator("#amount-shown").textContent(), "3.00");
+      assert.notEqual(await picture(page, "#directed"), still);
       await sound(page, `draw ${name}`);
       await shoot(page, `draw-${name}`);
 
@@ -188,6 +196,44 @@ test("an image and a wall are saved as they form", async () => {
   await page.locator("#wall[data-done^=mnist]").waitFor();
   await saved("#save-wall-gif");
   assert.deepEqual(await off("#wall", 16), [0, 0]);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+/** What `fsvae generate --first 11 --along` makes at amounts of 0, 1.5 and -3, of `fsvae direction` and images 0, 1, 2, 5 against 9, 3. */
+const DIRECTED = [
+  "51c901c8cb0be570f8464c2992368e9594ff510579f5054b7386ee722ec27c1a",
+  "98625f5dea9f2338866202eed793817349cf1e356554b917136d004ed8dd9e3d",
+  "f85124e42b7286d601bd101edb6109b5965ee3b9f6e74470f9a0bd8320b5b6b5",
+];
+
+test("a direction is that of the command line", async () => {
+  const { page, context, errors } = await start({}, "#model=faces-esvae&count=4");
+  await page.locator("#tab-draw").click();
+  await page.locator("#remade[data-done]").waitFor();
+  await page.locator("#with-numbers").fill("0-2, 5");
+  await page.locator("#without-numbers").fill("9 3");
+  await page.locator("#go-image").fill("11");
+  await page.locator("#direction-form button[type=submit]").click();
+  await page.locator("#directed[data-done]").waitFor();
+  const digestAt = async (amount) => {
+    await page.locator("#amount").fill(String(12 + 4 * amount));
+    return page.locator("#directed").evaluate(async (canvas) => {
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      const { digest } = await import("./fsvae.js");
+      return digest(Uint8Array.from(data.filter((_, n) => n % 4 < 3)));
+    });
+  };
+  const found = [];
+  for (const amount of [0, 1.5, -3]) found.push(await digestAt(amount));
+  assert.deepEqual(found, DIRECTED);
+  assert.equal(await page.locator("#with-set").evaluate((canvas) => canvas.width), 4 * 16);
+  for (const [numbers, line] of [["3-1", /^With it: expected numbers of images such as 0-7, 12, found "3-1"$/], ["", /^With it: expected 1 to 256 images, found 0$/], ["0-256", /^With it: expected at most 256 images, found 0-256$/]]) {
+    await page.locator("#with-numbers").fill(numbers);
+    await page.locator("#direction-form button[type=submit]").click();
+    await page.locator("#trouble:not([hidden])").waitFor();
+    assert.match(await page.locator("#trouble").textContent(), line);
+  }
   assert.deepEqual(errors, []);
   await context.close();
 });
