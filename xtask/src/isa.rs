@@ -68,18 +68,8 @@ fn table(root: &Path, model: &str) -> Result<String, String> {
     }
     let folder_text = folder.to_str().ok_or("the target folder's name is not UTF-8")?;
     succeed(
-        &mut cargo(&[
-            "run",
-            "--quiet",
-            "--release",
-            "--locked",
-            "--",
-            "info",
-            model,
-            "--kernels",
-            folder_text,
-        ])
-        .stdout(std::process::Stdio::null()),
+        cargo(&["run", "--quiet", "--release", "--locked", "--", "info", model, "--kernels", folder_text])
+            .stdout(std::process::Stdio::null()),
     )?;
     let own = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut table = String::new();
