@@ -40,9 +40,9 @@ fn what_was_nearly_right_is_told_how_to_be() {
     std::fs::write(directory.path().join("f.png"), PNG).expect("written");
     let files = ["f.png", "tiny.safetensors"];
     for (arguments, parts) in [
-        ("generate --modle tiny.safetensors", &["'--modle'", "did you mean '--model'?"][..]),
-        ("genrate", &["'genrate'", "did you mean 'generate'?"]),
-        ("generate --backend gqu", &["'gqu'", "did you mean 'gpu'?"]),
+        ("generate --modle tiny.safetensors", &["'--modle'", "did you mean --model?"][..]),
+        ("genrate", &["'genrate'", "did you mean generate?"]),
+        ("generate --backend gqu", &["'gqu'", "did you mean gpu?"]),
         ("generate --batch 0", &["'0'", "expected a number from 1 to"]),
         ("bench --batch 1,0", &["'0'", "expected a number from 1 to"]),
         // A minus belongs to a number, here as where it may be.
