@@ -15,7 +15,7 @@ use crate::cli::say::{one_line, say};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The folder of files of `fsvae bench --json`; others are passed over
+    /// The folder of files of `fsvae bench --json`, all that end in .json; others are passed over
     #[arg(value_name = "DIR")]
     folder: PathBuf,
     /// Write the page into this file
@@ -61,7 +61,7 @@ impl Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let names = names(&arguments.folder)?;
-    let mut records = Vec::new();
+    let (mut records, mut bad) = (Vec::new(), 0);
     for file in &names {
         let Some(name) = file.strip_suffix(".json") else { continue };
         let path = arguments.folder.join(file);
@@ -73,12 +73,29 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 }
                 records.push(Record { name: name.into(), report });
             }
-            Err(problem) => say(format!("{}: {problem}", path.display())),
+            Err(problem) => {
+                say(format!("left out: {}: {problem}", path.display()));
+                bad += 1;
+            }
         }
     }
-    let page = page(&records, &names);
+    if records.is_empty() {
+        let folder = arguments.folder.display();
+        return Err(Failure::Input(format!(
+            "{folder}: the folder holds no file of `fsvae bench --json` that can be read"
+        )));
+    }
+    write(arguments, &records, &page(&records, &names))?;
+    match bad {
+        0 => Ok(()),
+        1 => Err(Failure::Partial("one file was left out, see above".into())),
+        bad => Err(Failure::Partial(format!("{bad} files were left out, see above"))),
+    }
+}
+
+fn write(arguments: &Arguments, records: &[Record], page: &str) -> Result<(), Failure> {
     if is_stdout(&arguments.out) {
-        return print(&page);
+        return print(page);
     }
     let inputs: Vec<PathBuf> =
         records.iter().map(|record| arguments.folder.join(format!("{}.json", record.name))).collect();
