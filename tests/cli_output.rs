@@ -517,13 +517,14 @@ fn a_file_each_takes_at_most_three_times_as_long_as_digests() {
 fn names_that_no_file_can_have_are_refused_at_once() {
     let directory = directory();
     let name = format!("{}.png", "n".repeat(252));
+    let film = format!("{}.gif", "n".repeat(252));
     let path = format!("{}a.png", "d/".repeat(2500));
     let numbered = format!("{{index}}{name}");
     for arguments in [
         ["generate", "--count", "1000000", "--out", &name],
         ["generate", "--count", "1000000", "--out", &path],
         ["generate", "--count", "1000000", "--out", &numbered],
-        ["generate", "--count", "2", "--animate", &name],
+        ["generate", "--count", "2", "--animate", &film],
         ["generate", "--count", "2", "--latents", &path],
         ["interpolate", "1", "2", "--out", &name],
     ] {
