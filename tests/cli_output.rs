@@ -276,7 +276,7 @@ fn pictures_and_latents_through_pipes() {
     let cut =
         piped(command(directory.path(), &["reconstruct", "-", "--input-format", "gray"]), &frames[..100]);
     assert_eq!(cut.status.code(), Some(2));
-    let line = "fsvae: -: expected frames of 64 bytes (gray, 8 x 8 pixels), found 1 and 36 bytes";
+    let line = "fsvae: -: expected frames of 64 bytes (gray, 8 x 8 pixels), found 1 frame and 36 bytes";
     assert_eq!(messages(&cut), [line]);
 
     let latents = stdout(&run(directory.path(), &[&["encode", "--out", "-"], &files[..]].concat()));

@@ -39,10 +39,10 @@ impl InputFormat {
         let (frames, rest) = (bytes.chunks_exact(frame), bytes.len() % frame);
         if bytes.is_empty() || rest != 0 {
             let name = self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+            let found = if frames.len() == 1 { "1 frame".into() } else { format!("{} frames", frames.len()) };
             return Err(Failure::Input(format!(
-                "{}: expected frames of {frame} bytes ({name}, {side} x {side} pixels), found {} frames and {rest} bytes",
+                "{}: expected frames of {frame} bytes ({name}, {side} x {side} pixels), found {found} and {rest} bytes",
                 path.display(),
-                frames.len(),
             )));
         }
         let side = side as u32;

@@ -61,7 +61,7 @@ impl Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let names = names(&arguments.folder)?;
-    let (mut records, mut bad) = (Vec::new(), 0);
+    let (mut records, mut unread) = (Vec::new(), Vec::new());
     for file in &names {
         let Some(name) = file.strip_suffix(".json") else { continue };
         let path = arguments.folder.join(file);
@@ -73,12 +73,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 }
                 records.push(Record { name: name.into(), report });
             }
-            Err(problem) => {
-                say(format!("left out: {}: {problem}", path.display()));
-                bad += 1;
-            }
+            Err(problem) => unread.push((name, format!("left out: {}: {problem}", path.display()))),
         }
     }
+    // What else belongs to a record, NAME-peers.json say, is none.
+    let belongs = |name: &str, record: &Record| {
+        name.strip_prefix(&record.name).is_some_and(|rest| rest.starts_with('-'))
+    };
+    unread.retain(|(name, _)| !records.iter().any(|record| belongs(name, record)));
+    unread.iter().for_each(|(_, problem)| say(problem));
     if records.is_empty() {
         let folder = arguments.folder.display();
         return Err(Failure::Input(format!(
@@ -86,7 +89,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         )));
     }
     write(arguments, &records, &page(&records, &names))?;
-    match bad {
+    match unread.len() {
         0 => Ok(()),
         1 => Err(Failure::Partial("one file was left out, see above".into())),
         bad => Err(Failure::Partial(format!("{bad} files were left out, see above"))),
