@@ -118,6 +118,8 @@ mod documents {
 pub use architecture::Architecture;
 pub use builder::{Builder, Choice};
 pub use checkpoint::Checkpoint;
+#[doc(hidden)]
+pub use checkpoint::recognize;
 pub use cpu::threads::threads;
 pub use cpu::vectors::{instruction_set, instruction_sets};
 pub use environment::check_environment;

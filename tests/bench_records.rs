@@ -214,15 +214,26 @@ fn an_index_has_what_can_be_believed() {
     std::fs::write(folder.join("b.json"), "{}").expect("written");
     let output = bench(directory.path(), &["index", "record"]);
     let page = text(&output.stdout);
-    assert!(output.status.success() && page.starts_with("# Records\n"), "{page}");
+    // All that can be read is there, and what cannot is a failure.
+    assert!(output.status.code() == Some(1) && page.starts_with("# Records\n"), "{page}");
     assert!(
         page.contains("\n| CPU | tiny | ") && page.contains("| a: [notes](a-notes.md), [samples](a.json) |"),
         "{page}"
     );
-    assert!(messages(&output)[0].contains("b.json: expected a file of"), "{:?}", messages(&output));
+    let lines = messages(&output);
+    assert!(lines[0].contains("b.json: expected a file of"), "{lines:?}");
+    assert!(lines[1].contains("one file was left out"), "{lines:?}");
     let output = bench(directory.path(), &["index", "record", "--out", "page.md"]);
-    assert!(output.status.success());
+    assert_eq!(output.status.code(), Some(1));
     assert_eq!(std::fs::read_to_string(directory.path().join("page.md")).expect("a page"), page);
+    std::fs::remove_file(folder.join("b.json")).expect("removed");
+    let output = bench(directory.path(), &["index", "record"]);
+    assert!(output.status.success() && text(&output.stdout) == page, "{:?}", messages(&output));
+    std::fs::create_dir(directory.path().join("none")).expect("a folder");
+    let output = bench(directory.path(), &["index", "none"]);
+    assert!(output.status.code() == Some(2) && output.stdout.is_empty());
+    assert!(messages(&output)[0].contains("none: the folder holds no file of `fsvae bench --json`"));
+    std::fs::remove_dir(directory.path().join("none")).expect("removed");
 
     let file = std::fs::read_to_string(folder.join("a.json")).expect("a file");
     std::fs::write(folder.join("a.json"), file.replace("\"tiny\"", "\"mnist\"")).expect("written");

@@ -38,7 +38,10 @@ fn stdout(output: &Output) -> String {
 fn what_was_nearly_right_is_told_how_to_be() {
     let directory = directory();
     std::fs::write(directory.path().join("f.png"), PNG).expect("written");
-    let files = ["f.png", "tiny.safetensors"];
+    std::fs::write(directory.path().join("lfs"), "version https://git-lfs.github.com/spec/v1\n")
+        .expect("written");
+    std::fs::write(directory.path().join("m.pth"), b"PK\x03\x04 and more").expect("written");
+    let files = ["f.png", "lfs", "m.pth", "tiny.safetensors"];
     for (arguments, parts) in [
         ("generate --modle tiny.safetensors", &["'--modle'", "did you mean --model?"][..]),
         ("genrate", &["'genrate'", "did you mean generate?"]),
@@ -51,6 +54,11 @@ fn what_was_nearly_right_is_told_how_to_be() {
         ("generate --seed -0x7", &["--seed"]),
         ("generate --first -1", &["'-1'", "expected a number from 0 to"]),
         ("decode f.png", &["f.png", "expected a safetensors file of latents, found a picture (PNG)"]),
+        ("decode lfs", &["lfs", "expected one of latents, found a Git LFS pointer", "git lfs pull"]),
+        ("decode m.pth", &["m.pth", "expected one of latents, found a zip archive", "--model takes"]),
+        ("decode tiny.safetensors", &["this holds no latents but a model, which --model takes"]),
+        ("generate --count 0x0", &["'0x0'", "expected a number from 1 to"]),
+        ("interpolate 1 2 --steps 1", &["'1'", "expected a number from 2 to"]),
         ("generate --rates f.png", &["f.png", "expected a safetensors file of rates, found a picture (PNG)"]),
     ] {
         let output = run(directory.path(), &[], &arguments.split(' ').collect::<Vec<_>>());
@@ -63,6 +71,13 @@ fn what_was_nearly_right_is_told_how_to_be() {
 fn arguments_that_cannot_be_are_refused_before_files_are_opened() {
     let directory = tempfile::tempdir().expect("a directory");
     let on_cpu = ["--adapter names a GPU"];
+    let once = ["standard input can be read once, found it for two inputs"];
+    for command in ["generate", "bench", "verify"] {
+        for name in ["", " "] {
+            let output = run(directory.path(), &[], &[command, "--adapter", name]);
+            assert_refused(&output, 2, &["--adapter", "expected a number or a text"], directory.path(), &[]);
+        }
+    }
     for (arguments, parts) in [
         ("generate --first 18446744073709551615 --count 2", &["past the last index"][..]),
         ("generate --out a{x}.png", &["a{x}.png", "`{x}`"]),
@@ -81,6 +96,14 @@ fn arguments_that_cannot_be_are_refused_before_files_are_opened() {
         ("bench --plot {x}.svg", &["`{x}`"]),
         ("bench --plot a.gif", &["expected the extension svg or png"]),
         ("bench --backend cpu --adapter 0", &on_cpu),
+        ("reconstruct - -", &once),
+        ("reconstruct a.png - /dev/stdin", &once),
+        ("reconstruct - --along -", &once),
+        ("encode - - --out z", &once),
+        ("decode - --along -", &once),
+        ("generate --rates - --along -", &once),
+        ("interpolate - -", &once),
+        ("direction - - --out d", &once),
     ] {
         let words: Vec<&str> = arguments.split(' ').chain(["--model", "missing.safetensors"]).collect();
         let output = run(directory.path(), &[], &words);
@@ -88,6 +111,8 @@ fn arguments_that_cannot_be_are_refused_before_files_are_opened() {
     }
     for (arguments, parts) in [
         ("verify --backend cpu --adapter 0", &on_cpu[..]),
+        ("bench compare - a.json -", &once),
+        ("bench check - -", &once),
         ("bench compare missing.json --plot a.gif", &["expected the extension svg or png"]),
         ("bench compare missing.json --plot {x}.png", &["`{x}`"]),
     ] {
@@ -120,6 +145,14 @@ fn values_of_variables_that_mean_nothing_are_named() {
         assert_eq!(stdout(&output), expected);
         let text = messages(&output).join("\n");
         assert!([&[variable], parts].concat().iter().all(|part| text.contains(part)), "{text}");
+    }
+    let digests_on_cpu = digests(&["--backend", "cpu"]);
+    for (shows, said) in [("maybe", true), ("yes", true), ("0", false), ("", false)] {
+        let output = run(directory.path(), &[("FSVAE_DRIVER_MESSAGES", shows)], &digests_on_cpu);
+        assert!(output.status.success());
+        let text = messages(&output).join("\n");
+        let expected = format!("FSVAE_DRIVER_MESSAGES is \"{shows}\", expected 0 or 1");
+        assert_eq!(text.contains(&expected), said, "{text}");
     }
     // What is empty is not set, and names are those of wgpu in any case.
     for (variable, value) in [
@@ -356,4 +389,15 @@ fn latents_are_of_one_model() {
     std::fs::write(&path, safetensors::serialize([("z", &z)], None).expect("bytes")).expect("written");
     assert_eq!(stdout(&decode("twin.safetensors", &[])), made);
     assert!(decode("other.safetensors", &[]).status.success());
+}
+
+#[test]
+fn every_number_may_be_hexadecimal() {
+    let directory = directory();
+    let with = |arguments: &[&str]| {
+        let start = ["generate", "--model", "tiny.safetensors", "--backend", "cpu", "--digests"];
+        stdout(&run(directory.path(), &[], &[&start, arguments].concat()))
+    };
+    let expected = with(&["--first", "5", "--count", "16", "--batch", "10"]);
+    assert_eq!(with(&["--first", "0x5", "--count", "0x10", "--batch", "0xa", "--scale", "0x2"]), expected);
 }

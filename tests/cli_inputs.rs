@@ -3,9 +3,9 @@
 mod common;
 
 use std::fs;
-use std::io::Cursor;
+use std::io::{Cursor, Write};
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use common::TINY;
 use common::command::{assert_refused, fsvae, messages};
@@ -26,6 +26,16 @@ fn reconstruct(directory: &Path, arguments: &[&str]) -> Output {
         .args(["reconstruct", "--backend", "cpu", "--model", "tiny.safetensors", "--json"])
         .args(arguments);
     program.output().expect("it runs")
+}
+
+/// [`reconstruct`] of what comes through a pipe.
+fn piped(directory: &Path, stream: &[u8]) -> Output {
+    let mut program = fsvae(directory);
+    program.args(["reconstruct", "--backend", "cpu", "--model", "tiny.safetensors", "--json", "-"]);
+    program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = program.spawn().expect("it runs");
+    child.stdin.take().expect("a pipe").write_all(stream).expect("written");
+    child.wait_with_output().expect("it ends")
 }
 
 /// The files that were read, in their order.
@@ -272,4 +282,116 @@ fn a_tga_that_was_written_is_read() {
         let output = run(&["reconstruct", name, "--digests"]);
         assert_eq!(output.stdout, png, "{name}: {:?}", messages(&output));
     }
+}
+
+/// What programs put between files and behind them costs no picture, whatever the format.
+#[test]
+fn no_picture_of_a_stream_is_lost() {
+    let directory = directory();
+    let path = directory.path();
+    let names: Vec<String> = (0..3).map(|at| format!("-, picture {at}")).collect();
+    let formats = [
+        ImageFormat::Png,
+        ImageFormat::Jpeg,
+        ImageFormat::Bmp,
+        ImageFormat::Pnm,
+        ImageFormat::WebP,
+        ImageFormat::Tiff,
+        ImageFormat::Gif,
+        ImageFormat::Qoi,
+    ];
+    let file = |format| encoded(&noise(), format);
+    for format in formats {
+        for filling in [&b""[..], b"\n", b"\0\0\0\0"] {
+            let stream = [file(format), filling.to_vec()].concat().repeat(3);
+            let output = piped(path, &stream);
+            assert_eq!(files(&output), names, "{format:?} {filling:?}");
+            assert!(output.status.success(), "{:?}", messages(&output));
+        }
+    }
+    let mixed = [file(ImageFormat::Png), file(ImageFormat::Jpeg), file(ImageFormat::Bmp)].concat();
+    assert_eq!(files(&piped(path, &mixed)), names);
+
+    // Anything else is named, and the rest is done.
+    let png = file(ImageFormat::Png);
+    let output = piped(path, &[&png[..], &png, b"\nEND"].concat());
+    assert_eq!((files(&output), output.status.code()), (names[..2].to_vec(), Some(1)));
+    let lines = messages(&output);
+    let place = 2 * png.len() + 1;
+    let expected =
+        format!("left out: -: after picture 1, at byte {place}: expected a picture, found `454e44`");
+    assert!(lines.iter().any(|line| line.contains(&expected)), "{lines:?}");
+    assert!(lines.last().is_some_and(|line| line.contains("one file was left out")), "{lines:?}");
+    // One picture is no exception.
+    let output = piped(path, &[&png[..], b"END"].concat());
+    assert_eq!((files(&output), output.status.code()), (vec!["-".to_owned()], Some(1)));
+}
+
+#[test]
+fn of_a_stream_that_is_cut_the_whole_pictures_are_done() {
+    let directory = directory();
+    let path = directory.path();
+    for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Bmp, ImageFormat::Pnm, ImageFormat::Tiff]
+    {
+        let file = encoded(&noise(), format);
+        let stream = [&file[..]; 4].concat();
+        let output = piped(path, &stream[..stream.len() - 200]);
+        let names: Vec<String> = (0..3).map(|at| format!("-, picture {at}")).collect();
+        assert_eq!((files(&output), output.status.code()), (names, Some(1)), "{format:?}");
+        let lines = messages(&output);
+        assert!(lines.iter().any(|line| line.contains("left out: -, picture 3: not an image")), "{lines:?}");
+    }
+    // Nothing of it can be read.
+    let output = piped(path, &encoded(&noise(), ImageFormat::Png)[..100]);
+    assert_refused(&output, 2, &["fsvae: -: not an image that can be read"], path, &["tiny.safetensors"]);
+}
+
+#[test]
+fn what_is_taken_for_a_picture_is_called_what_it_is() {
+    let directory = directory();
+    let path = directory.path();
+    let lfs = b"version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 34\n";
+    for (bytes, parts) in [
+        (&b""[..], &["this is an empty file"][..]),
+        (lfs, &["this is a Git LFS pointer", "git lfs pull"]),
+        (b"<!doctype html><html>", &["this is an HTML page", "download the file itself"]),
+        (b"PK\x03\x04 and more", &["this is a zip archive", "--model"]),
+        (b"hello", &["this is a text (`hello`)"]),
+        (&TINY.bytes(), &["this is a safetensors file"]),
+    ] {
+        fs::write(path.join("a.png"), bytes).expect("written");
+        let parts = [&["a.png: not an image that can be read: "], parts].concat();
+        assert_refused(&reconstruct(path, &["a.png"]), 2, &parts, path, &["a.png", "tiny.safetensors"]);
+        let ends = ["interpolate", "1", "a.png", "--backend", "cpu", "--model", "tiny.safetensors"];
+        if !bytes.starts_with(&TINY.bytes()[..8]) {
+            let output = fsvae(path).args(ends).output().expect("it runs");
+            assert_refused(&output, 2, &parts, path, &["a.png", "tiny.safetensors"]);
+        }
+    }
+}
+
+/// Each folder costs the same, however deep it is; and there is an end.
+#[cfg(unix)]
+#[test]
+fn deep_folders_take_no_time_and_have_an_end() {
+    let directory = directory();
+    let path = directory.path();
+    let deep = |levels: usize| format!("all/{}", "d/".repeat(levels));
+    save(path, &format!("{}in.png", deep(256)));
+    save(path, &format!("{}out.png", deep(1000)));
+    save(path, "all/z.png");
+    let started = std::time::Instant::now();
+    let output = reconstruct(path, &["all"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(files(&output), [format!("{}in.png", deep(256)), "all/z.png".into()]);
+    let lines = messages(&output);
+    assert!(
+        lines[0].contains("left out: all/d/d/") && lines[0].ends_with("more than 256 folders in each other"),
+        "{lines:?}"
+    );
+    assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
+    // Nothing else is in there.
+    let output = reconstruct(path, &[&deep(300)]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(messages(&output)[0].contains("more than 256 folders in each other"), "{:?}", messages(&output));
 }

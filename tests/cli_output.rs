@@ -155,6 +155,9 @@ fn numbers_in_names() {
         ("d/{index:03}.png", ["d/009.png", "d/010.png"]),
         ("d/{index}/{index:06}.png", ["d/9/000009.png", "d/10/000010.png"]),
         ("d/{{x}}{index:01}%%d.png", ["d/{x}9%d.png", "d/{x}10%d.png"]),
+        // An address of the web and a price, as browsers and people call files.
+        ("d/my%20digits{index}.png", ["d/my%20digits9.png", "d/my%20digits10.png"]),
+        ("d/50%discount{index}.png", ["d/50%discount9.png", "d/50%discount10.png"]),
     ] {
         stdout(&run(directory.path(), &["generate", "--first", "9", "--count", "2", "--out", pattern]));
         for (file, number) in files.iter().zip([9, 10]) {
@@ -273,7 +276,7 @@ fn pictures_and_latents_through_pipes() {
     let cut =
         piped(command(directory.path(), &["reconstruct", "-", "--input-format", "gray"]), &frames[..100]);
     assert_eq!(cut.status.code(), Some(2));
-    let line = "fsvae: -: expected frames of 64 bytes (gray, 8 x 8 pixels), found 1 and 36 bytes";
+    let line = "fsvae: -: expected frames of 64 bytes (gray, 8 x 8 pixels), found 1 frame and 36 bytes";
     assert_eq!(messages(&cut), [line]);
 
     let latents = stdout(&run(directory.path(), &[&["encode", "--out", "-"], &files[..]].concat()));
@@ -506,4 +509,49 @@ fn a_file_each_takes_at_most_three_times_as_long_as_digests() {
         println!("{round}: {files:?}, digests: {digests:?}");
         assert!(files < 3 * digests, "{round}: {files:?}, digests: {digests:?}");
     }
+}
+
+/// A place that no file can have is the argument's fault, and known before anything is computed.
+#[cfg(unix)]
+#[test]
+fn names_that_no_file_can_have_are_refused_at_once() {
+    let directory = directory();
+    let name = format!("{}.png", "n".repeat(252));
+    let film = format!("{}.gif", "n".repeat(252));
+    let path = format!("{}a.png", "d/".repeat(2500));
+    let numbered = format!("{{index}}{name}");
+    for arguments in [
+        ["generate", "--count", "1000000", "--out", &name],
+        ["generate", "--count", "1000000", "--out", &path],
+        ["generate", "--count", "1000000", "--out", &numbered],
+        ["generate", "--count", "2", "--animate", &film],
+        ["generate", "--count", "2", "--latents", &path],
+        ["interpolate", "1", "2", "--out", &name],
+    ] {
+        refused(directory.path(), &arguments, &["cannot write it", "too long"]);
+    }
+    for arguments in [&["man", &name][..], &["info", "tiny.safetensors", "--kernels", &name]] {
+        let output = fsvae(directory.path()).args(arguments).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+    }
+    let _listener = std::os::unix::net::UnixListener::bind(directory.path().join("s")).expect("a socket");
+    let output = run(directory.path(), &["generate", "--count", "1000000", "--out", "s", "--format", "png"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("s: is a socket"), "{output:?}");
+
+    let gone = tempfile::tempdir().expect("a directory");
+    let script = format!(
+        "rmdir \"$PWD\" && exec \"{}\" generate --count 100000 --out a.png",
+        env!("CARGO_BIN_EXE_fsvae")
+    );
+    let mut shell = Command::new("sh");
+    let output = shell
+        .args(["-c", &script])
+        .env("FSVAE_CACHE_DIR", "")
+        .current_dir(gone.path())
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("a.png: the working directory does not exist any more"), "{text}");
 }

@@ -191,9 +191,10 @@ fn what_does_not_fit_is_refused() {
     refused(
         "esvae",
         &["generate", "--along", "r"],
-        &["r: tensor `direction` is missing: this holds no direction"],
+        &["r: tensor `direction` is missing: this holds no direction but rates, which --rates takes"],
     );
-    refused("esvae", &["generate", "--rates", "d"], &["d: tensor `rates` is missing: this holds no rates"]);
+    let text = "d: tensor `rates` is missing: this holds no rates but a direction, which --along takes";
+    refused("esvae", &["generate", "--rates", "d"], &[text]);
     refused("esvae", &["decode", "r"], &["r: tensor `z` is missing: this holds no latents"]);
     refused("esvae", &["interpolate", "r", "1"], &["r: these are rates", "--rates"]);
     refused("esvae", &["generate", "--rates", "none"], &["none: cannot read it"]);

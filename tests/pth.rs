@@ -217,7 +217,7 @@ fn keys_of_training_checkpoints() {
 /// Every opcode but those a state_dict has is refused by its name, wherever it stands.
 #[test]
 fn opcodes() {
-    let known = b".(cRbQqrhjNJKMGX)t]ae}su\x80\x85\x86\x87\x88\x89\x8a";
+    let known = b".(cRbQqrhjNJKMGXBC)t]ae}su\x80\x81\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x90\x91\x92\x93\x94\x95\x96";
     let pth = tiny();
     for opcode in 0..=255 {
         let text = error(&pth.bytes_with(&[0x80, 2, b'}', opcode, 0, 0, 0, 0, 0]));
@@ -225,12 +225,15 @@ fn opcodes() {
         assert_eq!(text.contains(&by_name), !known.contains(&opcode) || opcode == 0x80, "{opcode}: {text}");
     }
     for (opcode, name) in
-        [(b'i', "INST"), (b'o', "OBJ"), (0x81, "NEWOBJ"), (0x93, "STACK_GLOBAL"), (0x82, "EXT1")]
+        [(b'i', "INST"), (b'o', "OBJ"), (b'P', "PERSID"), (0x97, "NEXT_BUFFER"), (0x82, "EXT1")]
     {
         let text = format!("opcode {name} (0x{opcode:02x})");
         refused(&pth.bytes_with(&[0x80, 2, opcode]), &[&text, "torch.save(net.state_dict()"]);
     }
-    refused(&pth.bytes_with(&[0x80, 4, b'}', b'.']), &["protocol 4, expected 2"]);
+    for protocol in [0, 1, 6, 255] {
+        let text = format!("protocol {protocol}, expected 2 to 5");
+        refused(&pth.bytes_with(&[0x80, protocol, b'}', b'.']), &[&text]);
+    }
 }
 
 #[test]
@@ -254,6 +257,107 @@ fn globals() {
             &pth.bytes_with(&whole),
             &["a whole module", &format!("`{name}`"), "torch.save(net.state_dict()"],
         );
+    }
+}
+
+/// What nobody needs to know beside the model, nothing of which is run, is passed over.
+#[test]
+fn foreign_objects_beside_the_model() {
+    let expected = images(&TINY.bytes());
+    let pth = tiny();
+    let scalar = |pickle: Pickle| {
+        let kind =
+            pickle.global("numpy.core.multiarray.scalar").global("numpy.dtype").text("f8").int(0).int(1);
+        let kind = kind.raw(b"\x87R(").int(3).text("<").raw(b"NNNtb");
+        kind.raw(b"C\x08\0\0\0\0\0\0\x08@\x86R")
+    };
+    let default = |pickle: Pickle| {
+        let made = pickle.global("collections.defaultdict").global("builtins.int").raw(b"\x85R(");
+        made.text("x").view(&pth.views[0]).text("y").raw(b"}u")
+    };
+    let with_arguments =
+        |pickle: Pickle| pickle.global("my.Options").raw(b")}").text("a").int(1).raw(b"s\x92");
+    let list = |pickle: Pickle| pickle.global("my.List").raw(b")\x81(NNeNa");
+    let set = |pickle: Pickle| pickle.raw(b"\x8f(NN\x90(N\x91\x86");
+    let complex = |pickle: Pickle| {
+        let storage = pickle.global("torch._utils._rebuild_tensor_v2").raw(b"((").text("storage");
+        let storage = storage.global("torch.ComplexFloatStorage").text("99").text("cpu").int(1).raw(b"tQ");
+        storage.int(0).ints(&[1]).ints(&[1]).raw(b"\x89").ordered_dict().raw(b"tR")
+    };
+    let parts: [(&str, &dyn Fn(Pickle) -> Pickle); 7] = [
+        ("a scalar", &scalar),
+        ("settings", &Pickle::namespace),
+        ("a dictionary of its own kind", &default),
+        ("arguments with names", &with_arguments),
+        ("a list of its own kind", &list),
+        ("sets", &set),
+        ("a tensor of another kind", &complex),
+    ];
+    for (name, part) in parts {
+        let before = part(Pickle::default().raw(b"}").text("first")).raw(b"s").text("weights");
+        let after = part(pth.state_dict(before).raw(b"s").text("last")).raw(b"s.").0;
+        let bytes = pth.bytes_with(&after);
+        let checkpoint = Checkpoint::from_bytes(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(checkpoint.key(), Some("weights"), "{name}");
+        assert!(images(&bytes) == expected, "{name}");
+    }
+    // Among the tensors it may be one of them.
+    let among = scalar(Pickle::default().raw(b"}").text("state_dict").raw(b"}").text("final_layer.1.bias"));
+    let among =
+        pth.views[1..].iter().fold(among.raw(b"s"), |all, view| all.text(&view.name).view(view).raw(b"s"));
+    let parts = ["tensor `final_layer.1.bias` is no tensor but made by `numpy.core.multiarray.scalar`"];
+    let bytes = pth.bytes_with(&among.raw(b"s.").0);
+    refused(&bytes, &[parts[0], "no code of a file is run", "weights_only=False", "if you trust the file"]);
+    // A dictionary inside of one cannot be found.
+    let inside =
+        pth.state_dict(Pickle::default().global("my.Trainer").raw(b")\x81}").text("net")).raw(b"sb.").0;
+    refused(&pth.bytes_with(&inside), &["a whole module (`my.Trainer`)", "weights_only=False"]);
+}
+
+/// The same dictionary as Python writes it in protocol 4 and 5: short texts, names on the stack, frames, a memo that
+/// counts by itself.
+#[test]
+fn later_protocols() {
+    let text = |text: &str| [&[0x8c, text.len() as u8], text.as_bytes(), b"\x94"].concat();
+    let global = |module: &str, name: &str| [&text(module)[..], &text(name), b"\x93\x94"].concat();
+    let pth = tiny();
+    let expected = images(&TINY.bytes());
+    for protocol in 2..=5 {
+        let mut pickle = vec![0x80, protocol, 0x95, 0, 1, 2, 3, 4, 5, 6, 7];
+        pickle.extend([&global("collections", "OrderedDict")[..], b")R\x94("].concat());
+        for view in &pth.views {
+            let Pickle(old) = Pickle(Vec::new()).view(view);
+            let name = b"ctorch._utils\n_rebuild_tensor_v2\n";
+            let new = old.strip_prefix(name).expect("a call");
+            let length = view.name.len() as u64;
+            pickle.extend([b"\x8d", &length.to_le_bytes()[..], view.name.as_bytes(), b"\x94"].concat());
+            pickle.extend([&global("torch._utils", "_rebuild_tensor_v2")[..], new, b"\x94"].concat());
+        }
+        pickle.extend(b"u}");
+        // Bytes of every kind, and a long number.
+        pickle.extend(text("_metadata"));
+        let one = 1_u64.to_le_bytes();
+        for (opcode, length) in
+            [(b'B', &one[..4]), (b'C', &one[..1]), (0x8e, &one), (0x96, &one), (0x8b, &one[..4])]
+        {
+            pickle.extend([&[opcode][..], length, b"a"].concat());
+        }
+        pickle.extend(b"\x86\x86\x86\x86sb.");
+        assert!(images(&pth.bytes_with(&pickle)) == expected, "{protocol}");
+    }
+    // The memo counts what is remembered.
+    let memo = [&[0x80, 4][..], b"N\x94}\x94h\x01h\x02."].concat();
+    refused(&pth.bytes_with(&memo), &["recalls what it did not remember"]);
+    for (name, pickle, part) in [
+        ("a name of a number", &b"K\x01K\x02\x93."[..], "names something by what is no text"),
+        ("a long text past the end", b"\x8d\xff\xff\xff\xff\xff\xff\xff\xffa", "cut off"),
+        ("long bytes past the end", b"\x96\xff\xff\xff\xff\xff\xff\xff\x7fa", "cut off"),
+        ("a long number past the end", b"\x8b\xff\xff\xff\xffa", "cut off"),
+        ("items of a dictionary", b"}(N\x90.", "adds to something other than a set"),
+        ("a class that is a text", b"X\0\0\0\0))\x92.", "no class"),
+    ] {
+        let text = error(&pth.bytes_with(&[&[0x80, 4], pickle].concat()));
+        assert!(text.contains(part), "{name}: expected \"{part}\" in: {text}");
     }
 }
 
@@ -377,7 +481,7 @@ proptest! {
     #[test]
     fn changed_pickles_are_answered(
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
-        opcodes in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(b".(cRbQqrhjNJKMGX)t]ae}su\x85\x86\x87\x8a".to_vec())), 0..6),
+        opcodes in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(b".(cRbQqrhjNJKMGXBC)t]ae}su\x81\x85\x86\x87\x8a\x8b\x8c\x8d\x8e\x8f\x90\x91\x92\x93\x94\x95\x96".to_vec())), 0..6),
     ) {
         let pth = Pth { keys: vec!["state_dict"], ..tiny() };
         let mut pickle = pth.pickle();
@@ -403,7 +507,7 @@ proptest! {
 
     /// Any program of the opcodes that are read.
     #[test]
-    fn programs_of_known_opcodes_are_answered(program in prop::collection::vec(prop::sample::select(b"((NNKh)tq\x85\x86]]ae}}sub".to_vec()), 0..400)) {
+    fn programs_of_known_opcodes_are_answered(program in prop::collection::vec(prop::sample::select(b"((NNKh)tq\x85\x86]]ae}}sub\x81\x8f\x90\x91\x92\x93\x94".to_vec()), 0..400)) {
         let error = Checkpoint::from_bytes(&tiny().bytes_with(&[&[0x80, 2], &program[..], b"."].concat())).expect_err("no model");
         prop_assert!(error.is_input());
     }

@@ -45,6 +45,10 @@ fn no_file_takes_more_memory_than_its_own_size() {
         ("numbers in a list", repeated(b"]", b"Na", LONG / 2)),
         ("one tuple in many", repeated(b"(NNNNNNNNtq\x01", b"h\x01\x85", LONG / 3)),
         ("axes", shapes.raw(b".").0),
+        ("a memo that counts", repeated(b"N", b"\x94", LONG)),
+        ("foreign objects", repeated(b"ca\nb\n", b")\x81", LONG / 2)),
+        ("foreign names", repeated(b"]", b"ca\nb\na", LONG / 6)),
+        ("sets", repeated(b"]", b"\x8fa", LONG / 2)),
     ] {
         let bytes = pth.bytes_with(&pickle);
         drop(pickle);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use fsvae::Latents;
 use fsvae::image::{DynamicImage, ImageFormat, RgbaImage};
-use fsvae_fuzz::common::torch::Pth;
+use fsvae_fuzz::common::torch::{Pickle, Pth};
 use fsvae_fuzz::common::{self, RandomModel};
 use fsvae_fuzz::{MODEL, SEPARATOR, TINY, doors, reports};
 use half::{bf16, f16};
@@ -104,6 +104,8 @@ fn checkpoints(folder: &Path) -> Result<(), Box<dyn Error>> {
     fs::write(folder.join("rgb.safetensors"), rgb.bytes())?;
     let pth = Pth::new(&rgb.tensors());
     fs::write(folder.join("rgb.pth"), pth.bytes())?;
+    let beside = pth.state_dict(Pickle::default().raw(b"}").text("args").namespace().raw(b"s").text("model"));
+    fs::write(folder.join("settings.pth"), pth.bytes_with(&beside.raw(b"s.").0))?;
     let training = Pth { keys: vec!["model", "state_dict"], parameters: true, ..pth };
     fs::write(folder.join("training.pth"), training.bytes())?;
     Ok(())

@@ -1,9 +1,16 @@
 //! Files that people take for checkpoints, called what they are.
 
+use super::container::HEAD;
 use super::names::shown;
 
 const CONVERT: &str = "give the model's weights as safetensors or as PyTorch's .pth";
 const UNPACK: &str = "unpack it and give the file inside";
+const LFS: &str = "fetch the file itself: `git lfs install`, then `git lfs pull`";
+const ANNEX: &str = "fetch the file itself: `git annex get`";
+const DOWNLOAD: &str = "download the file itself, by its \"raw\" or \"download\" link";
+const ANSWER: &str = "download the file itself: a server may have answered with an error";
+/// What helps whatever the file should have been.
+const ALWAYS: [&str; 5] = [UNPACK, LFS, ANNEX, DOWNLOAD, ANSWER];
 const PICTURE: &str =
     "`fsvae reconstruct` and `encode` take pictures; a checkpoint is safetensors or PyTorch's .pth";
 const SAVE_AGAIN: &str = "save it again with PyTorch 1.6 or later: python -c \"import torch; \
@@ -67,8 +74,31 @@ pub(super) fn identify(head: &[u8]) -> Option<(String, &'static str)> {
     text(head)
 }
 
+/// What a file is that no picture and no tensors of ours are read from, in words, and what to do if that does not depend
+/// on what it should have been.
+#[doc(hidden)]
+pub fn recognize(bytes: &[u8]) -> Option<String> {
+    if bytes.is_empty() {
+        return Some("an empty file".into());
+    }
+    if bytes.starts_with(b"PK\x03\x04") {
+        return Some("a zip archive, perhaps a model as PyTorch's .pth, which --model takes".into());
+    }
+    let (what, advice) = identify(&bytes[..bytes.len().min(HEAD)])?;
+    Some(if ALWAYS.contains(&advice) { format!("{what}; {advice}") } else { what })
+}
+
 /// What to do with a pickle that is more than tensors.
 pub(super) const SAVE_DICT: &str = "save the state_dict: torch.save(net.state_dict(), 'model.pth')";
+/// What to do with an object, by those who have the program and by those who have the file.
+pub(super) const SAVE_MODULE: &str = "save the state_dict: torch.save(net.state_dict(), 'model.pth'); or, if you trust \
+    the file, which runs the code in it: torch.save(torch.load('in.pth', map_location='cpu', weights_only=False)\
+    .state_dict(), 'out.pth')";
+/// What to do with a dictionary of more than tensors.
+pub(super) const SAVE_TENSORS: &str = "if you trust the file, which runs the code in it, save the tensors alone: \
+    python -c \"import torch; saved = torch.load('in.pth', map_location='cpu', weights_only=False); \
+    saved = saved.get('state_dict', saved); \
+    torch.save({name: value for name, value in saved.items() if torch.is_tensor(value)}, 'out.pth')\"";
 
 fn named(what: &str, advice: &'static str) -> Option<(String, &'static str)> {
     Some((what.to_owned(), advice))
@@ -92,26 +122,17 @@ fn text(head: &[u8]) -> Option<(String, &'static str)> {
     let lower = start.chars().take(256).collect::<String>().to_ascii_lowercase();
     let quoted: String = start.lines().next().unwrap_or_default().chars().take(40).collect();
     if lower.starts_with("version https://git-lfs.") || lower.starts_with("version https://hawser.") {
-        return named(
-            "a Git LFS pointer, not the file it points to",
-            "fetch the file itself: `git lfs install`, then `git lfs pull`",
-        );
+        return named("a Git LFS pointer, not the file it points to", LFS);
     }
     if lower.contains("/annex/objects/") {
-        return named(
-            "a git-annex pointer, not the file it points to",
-            "fetch the file itself: `git annex get`",
-        );
+        return named("a git-annex pointer, not the file it points to", ANNEX);
     }
     if ["<!doctype html", "<html", "<head", "<body"].iter().any(|tag| lower.starts_with(tag)) {
-        return named(
-            "an HTML page, perhaps of a sign-in or an error",
-            "download the file itself, by its \"raw\" or \"download\" link",
-        );
+        return named("an HTML page, perhaps of a sign-in or an error", DOWNLOAD);
     }
     if start.starts_with('<') {
         let what = format!("an XML or HTML text (`{}`)", shown(&quoted));
-        return Some((what, "download the file itself: a server may have answered with an error"));
+        return Some((what, ANSWER));
     }
     if start.starts_with(['{', '[']) {
         if text.contains("\"weight_map\"") {

@@ -20,6 +20,7 @@ use std::io::Read;
 use std::path::Path;
 
 use container::Container;
+pub use foreign::recognize;
 use names::shown;
 use safetensors::tensor::Dtype;
 pub(crate) use tensors::{Tensor, Tensors};
@@ -67,7 +68,8 @@ impl Checkpoint<'static> {
     /// - A `.pth` may be a training checkpoint: the state_dict is found below its keys (`state_dict`, `model`, ...,
     ///   [`Checkpoint::key`]), an optimizer's state beside it is passed over. Tensors may be parameters, share
     ///   storages and be views in any order of their axes.
-    /// - No code in a `.pth` runs: its pickle is read with a fixed list of opcodes and globals. A whole module, that is
+    /// - No code in a `.pth` runs: its pickle is read with a fixed list of opcodes and globals. Other objects beside the
+    ///   state_dict (settings, paths, NumPy's numbers) are passed over, within it they are refused. A whole module, that is
     ///   `torch.save(net, path)`, TorchScript, the format before PyTorch 1.6 and big-endian files are refused with what
     ///   to do instead.
     ///

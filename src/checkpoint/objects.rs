@@ -2,6 +2,8 @@
 
 use safetensors::tensor::Dtype;
 
+use super::names::shown;
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Value<'a> {
     /// None, a truth value, a float, a set: anything that is of no use here.
@@ -15,6 +17,21 @@ pub(super) enum Value<'a> {
     Tensor(usize),
     Storage(Storage<'a>),
     Global(Global),
+    /// Code that is not known here, or whatever it would have made: it is not run, and nobody knows what it is.
+    Foreign(Name<'a>),
+}
+
+/// The name of something in Python.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Name<'a> {
+    pub(super) module: &'a str,
+    pub(super) name: &'a str,
+}
+
+impl std::fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&shown(&format!("{}.{}", self.module, self.name)))
+    }
 }
 
 /// What may be called or named.
@@ -26,18 +43,23 @@ pub(super) enum Global {
     Opaque,
     RebuildTensor,
     RebuildParameter,
+    /// The same with attributes that somebody set.
+    RebuildParameterWithState,
     Storage(Dtype),
 }
 
 impl Global {
-    /// The only globals that are let in; every other is refused.
+    /// The only globals that mean something; every other is [`Value::Foreign`].
     pub(super) fn named(module: &str, name: &str) -> Option<Self> {
         Some(match (module, name) {
             ("collections", "OrderedDict") => Global::OrderedDict,
             ("torch", "Size") => Global::Size,
-            ("collections", "Counter") | ("__builtin__", "set") | ("torch", "device") => Global::Opaque,
+            ("collections", "Counter") | ("__builtin__" | "builtins", "set") | ("torch", "device") => {
+                Global::Opaque
+            }
             ("torch._utils", "_rebuild_tensor_v2") => Global::RebuildTensor,
             ("torch._utils", "_rebuild_parameter") => Global::RebuildParameter,
+            ("torch._utils", "_rebuild_parameter_with_state") => Global::RebuildParameterWithState,
             ("torch", "FloatStorage") => Global::Storage(Dtype::F32),
             ("torch", "HalfStorage") => Global::Storage(Dtype::F16),
             ("torch", "BFloat16Storage") => Global::Storage(Dtype::BF16),
@@ -78,7 +100,9 @@ pub(super) struct View<'a> {
 pub(super) struct Pickle<'a> {
     pub(super) top: Value<'a>,
     pub(super) tuples: Vec<Vec<Value<'a>>>,
-    /// Dictionaries and tensors under keys that are text; all other entries are passed over.
+    /// Dictionaries, tensors and what is foreign under keys that are text; all other entries are passed over.
     pub(super) dicts: Vec<Vec<(&'a str, Value<'a>)>>,
     pub(super) tensors: Vec<View<'a>>,
+    /// The first that was named.
+    pub(super) foreign: Option<Name<'a>>,
 }

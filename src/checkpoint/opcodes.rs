@@ -31,6 +31,24 @@ pub(super) const APPENDS: u8 = b'e';
 pub(super) const EMPTY_DICT: u8 = b'}';
 pub(super) const SETITEM: u8 = b's';
 pub(super) const SETITEMS: u8 = b'u';
+pub(super) const NEWOBJ: u8 = 0x81;
+pub(super) const LONG4: u8 = 0x8b;
+// From protocol 3 on.
+pub(super) const BINBYTES: u8 = b'B';
+pub(super) const SHORT_BINBYTES: u8 = b'C';
+// From protocol 4 on.
+pub(super) const SHORT_BINUNICODE: u8 = 0x8c;
+pub(super) const BINUNICODE8: u8 = 0x8d;
+pub(super) const BINBYTES8: u8 = 0x8e;
+pub(super) const EMPTY_SET: u8 = 0x8f;
+pub(super) const ADDITEMS: u8 = 0x90;
+pub(super) const FROZENSET: u8 = 0x91;
+pub(super) const NEWOBJ_EX: u8 = 0x92;
+pub(super) const STACK_GLOBAL: u8 = 0x93;
+pub(super) const MEMOIZE: u8 = 0x94;
+pub(super) const FRAME: u8 = 0x95;
+// From protocol 5 on.
+pub(super) const BYTEARRAY8: u8 = 0x96;
 
 /// The name of an opcode that is not read.
 pub(super) fn name(opcode: u8) -> &'static str {
@@ -47,30 +65,15 @@ pub(super) fn name(opcode: u8) -> &'static str {
         b'T' => "BINSTRING",
         b'U' => "SHORT_BINSTRING",
         b'V' => "UNICODE",
-        b'B' => "BINBYTES",
-        b'C' => "SHORT_BINBYTES",
         b'd' => "DICT",
         b'g' => "GET",
         b'i' => "INST",
         b'l' => "LIST",
         b'o' => "OBJ",
         b'p' => "PUT",
-        0x81 => "NEWOBJ",
         0x82 => "EXT1",
         0x83 => "EXT2",
         0x84 => "EXT4",
-        0x8b => "LONG4",
-        0x8c => "SHORT_BINUNICODE",
-        0x8d => "BINUNICODE8",
-        0x8e => "BINBYTES8",
-        0x8f => "EMPTY_SET",
-        0x90 => "ADDITEMS",
-        0x91 => "FROZENSET",
-        0x92 => "NEWOBJ_EX",
-        0x93 => "STACK_GLOBAL",
-        0x94 => "MEMOIZE",
-        0x95 => "FRAME",
-        0x96 => "BYTEARRAY8",
         0x97 => "NEXT_BUFFER",
         0x98 => "READONLY_BUFFER",
         _ => "unknown to Python",

@@ -1,16 +1,18 @@
-//! The pickle inside a file of `torch.save`, read without running anything: the opcodes that PyTorch's own
-//! `weights_only` reader knows and a tensor needs, a fixed list of globals that build tensors and plain data, and
-//! every other opcode and global refused by its name.
+//! The pickle inside a file of `torch.save`, read without running anything: the opcodes of protocols 2 to 5 that
+//! Python writes for data, and a fixed list of globals that build tensors and plain data. Every other opcode is refused
+//! by its name. Every other global, with all that is made of it, is passed over as one foreign value: beside the model a
+//! training checkpoint may hold settings, paths and NumPy's numbers.
 //!
 //! Only dictionaries, tuples and tensors become objects, kept in lists and named by their places, so that nothing is
 //! nested, nothing recurses and a dictionary that holds itself is harmless. Numbers and the items of lists are passed
 //! over. Strings and tensors stay where they are in the file.
 
+mod calls;
+
 use std::collections::BTreeMap;
 
 use super::foreign::SAVE_DICT;
-use super::names::shown;
-use super::objects::{Global, Pickle, Storage, Value, View};
+use super::objects::{Global, Name, Pickle, Value};
 use super::opcodes as op;
 use crate::error::CheckpointError;
 
@@ -25,18 +27,22 @@ pub(super) fn problem(text: impl Into<String>) -> CheckpointError {
 }
 
 pub(super) fn read(bytes: &[u8]) -> Result<Pickle<'_>, CheckpointError> {
-    let made = Pickle { top: Value::Plain, tuples: vec![Vec::new()], dicts: Vec::new(), tensors: Vec::new() };
+    let made = Pickle {
+        top: Value::Plain,
+        tuples: vec![Vec::new()],
+        dicts: Vec::new(),
+        tensors: Vec::new(),
+        foreign: None,
+    };
     let mut machine =
         Machine { bytes, at: 0, stack: Vec::new(), marks: Vec::new(), memo: BTreeMap::new(), kept: 0, made };
     if machine.take::<1>()? != [op::PROTO] {
         return Err(problem("its data.pkl is no pickle"));
     }
     match machine.take::<1>()? {
-        [2] => {}
+        [2..=5] => {}
         [other] => {
-            return Err(problem(format!(
-                "its pickle has protocol {other}, expected 2, which torch.save writes unless told otherwise; {SAVE_DICT}"
-            )));
+            return Err(problem(format!("its pickle has protocol {other}, expected 2 to 5; {SAVE_DICT}")));
         }
     }
     while machine.step()? {}
@@ -73,17 +79,31 @@ impl<'a> Machine<'a> {
                 let value = u16::from_le_bytes(self.take()?);
                 self.push(Value::Int(value.into()))?;
             }
-            op::LONG1 => self.long()?,
+            op::LONG1 => {
+                let [length] = self.take()?;
+                self.long(length.into())?;
+            }
+            op::LONG4 => {
+                let length = u32::from_le_bytes(self.take()?);
+                self.long(length.into())?;
+            }
             op::BINFLOAT => {
                 self.take::<8>()?;
                 self.push(Value::Plain)?;
             }
-            op::BINUNICODE => {
-                let length = u32::from_le_bytes(self.take()?);
-                let bytes = self.slice(usize::try_from(length).unwrap_or(usize::MAX))?;
+            op::SHORT_BINUNICODE | op::BINUNICODE | op::BINUNICODE8 => {
+                let bytes = self.counted(opcode)?;
                 let text = std::str::from_utf8(bytes)
                     .map_err(|_| problem(format!("the text at byte {at} of its pickle is not UTF-8")))?;
                 self.push(Value::Text(text))?;
+            }
+            op::SHORT_BINBYTES | op::BINBYTES | op::BINBYTES8 | op::BYTEARRAY8 => {
+                self.counted(opcode)?;
+                self.push(Value::Plain)?;
+            }
+            // How much is to be read at once.
+            op::FRAME => {
+                self.take::<8>()?;
             }
             op::MARK => {
                 self.keep_on_stack(self.marks.len())?;
@@ -103,6 +123,19 @@ impl<'a> Machine<'a> {
                 let count = self.above_mark()?;
                 self.append(count)?;
             }
+            op::EMPTY_SET => self.push(Value::Plain)?,
+            op::ADDITEMS => {
+                let count = self.above_mark()?;
+                self.pop_many(count)?;
+                if !matches!(self.stack.last(), Some(Value::Plain | Value::Foreign(_))) {
+                    return Err(self.malformed("adds to something other than a set"));
+                }
+            }
+            op::FROZENSET => {
+                let count = self.above_mark()?;
+                self.pop_many(count)?;
+                self.push(Value::Plain)?;
+            }
             op::EMPTY_DICT => self.new_dict()?,
             op::SETITEM => self.set_items(2)?,
             op::SETITEMS => {
@@ -117,6 +150,10 @@ impl<'a> Machine<'a> {
                 let place = u32::from_le_bytes(self.take()?);
                 self.remember(place)?;
             }
+            op::MEMOIZE => {
+                let place = u32::try_from(self.memo.len()).unwrap_or(u32::MAX);
+                self.remember(place)?;
+            }
             op::BINGET => {
                 let [place] = self.take()?;
                 self.recall(place.into())?;
@@ -125,13 +162,31 @@ impl<'a> Machine<'a> {
                 let place = u32::from_le_bytes(self.take()?);
                 self.recall(place)?;
             }
-            op::GLOBAL => self.global()?,
-            op::REDUCE => self.reduce()?,
+            op::GLOBAL => {
+                let (module, name) = (self.line()?, self.line()?);
+                self.global(Name { module, name })?;
+            }
+            op::STACK_GLOBAL => {
+                let (name, module) = (self.pop()?, self.pop()?);
+                let (Value::Text(module), Value::Text(name)) = (module, name) else {
+                    return Err(self.malformed("names something by what is no text"));
+                };
+                self.global(Name { module, name })?;
+            }
+            op::REDUCE | op::NEWOBJ => self.call()?,
+            op::NEWOBJ_EX => {
+                // Arguments with names; nothing that is known here takes any.
+                let (_, _, class) = (self.pop()?, self.pop()?, self.pop()?);
+                let Value::Foreign(name) = class else {
+                    return Err(self.malformed("makes something of what is no class"));
+                };
+                self.push(Value::Foreign(name))?;
+            }
             op::BINPERSID => self.storage()?,
             op::BUILD => {
-                // Attributes of a state_dict: versions of its modules.
+                // Attributes of a state_dict: versions of its modules; and all that makes up a foreign object.
                 self.pop()?;
-                if !matches!(self.stack.last(), Some(Value::Dict(_))) {
+                if !matches!(self.stack.last(), Some(Value::Dict(_) | Value::Foreign(_))) {
                     return Err(self.malformed("sets attributes of something other than a dictionary"));
                 }
             }
@@ -164,6 +219,16 @@ impl<'a> Machine<'a> {
     fn take<const N: usize>(&mut self) -> Result<[u8; N], CheckpointError> {
         let slice = self.slice(N)?;
         Ok(std::array::from_fn(|i| slice[i]))
+    }
+
+    /// What stands behind its own length.
+    fn counted(&mut self, opcode: u8) -> Result<&'a [u8], CheckpointError> {
+        let length = match opcode {
+            op::SHORT_BINUNICODE | op::SHORT_BINBYTES => u64::from(self.take::<1>()?[0]),
+            op::BINUNICODE | op::BINBYTES => u32::from_le_bytes(self.take()?).into(),
+            _ => u64::from_le_bytes(self.take()?),
+        };
+        self.slice(usize::try_from(length).unwrap_or(usize::MAX))
     }
 
     fn keep(&mut self, values: usize) -> Result<(), CheckpointError> {
@@ -208,9 +273,8 @@ impl<'a> Machine<'a> {
         Ok(self.stack.len() - mark)
     }
 
-    fn long(&mut self) -> Result<(), CheckpointError> {
-        let [length] = self.take()?;
-        let bytes = self.slice(length.into())?;
+    fn long(&mut self, length: u64) -> Result<(), CheckpointError> {
+        let bytes = self.slice(usize::try_from(length).unwrap_or(usize::MAX))?;
         if bytes.len() > 8 {
             return self.push(Value::Plain);
         }
@@ -229,7 +293,7 @@ impl<'a> Machine<'a> {
     fn append(&mut self, count: usize) -> Result<(), CheckpointError> {
         self.pop_many(count)?;
         match self.stack.last() {
-            Some(Value::List) => Ok(()),
+            Some(Value::List | Value::Foreign(_)) => Ok(()),
             _ => Err(self.malformed("appends to something other than a list")),
         }
     }
@@ -242,15 +306,18 @@ impl<'a> Machine<'a> {
 
     fn set_items(&mut self, count: usize) -> Result<(), CheckpointError> {
         let items = self.pop_many(count)?;
-        let Some(&Value::Dict(dict)) = self.stack.last() else {
-            return Err(self.malformed("sets items of something other than a dictionary"));
-        };
         let (pairs, rest) = items.as_chunks::<2>();
         if !rest.is_empty() {
             return Err(self.malformed("sets a key without a value"));
         }
+        let dict = match self.stack.last() {
+            Some(&Value::Dict(dict)) => dict,
+            Some(Value::Foreign(_)) => return Ok(()),
+            _ => return Err(self.malformed("sets items of something other than a dictionary")),
+        };
         for pair in pairs {
-            if let [Value::Text(key), value @ (Value::Dict(_) | Value::Tensor(_))] = *pair {
+            if let [Value::Text(key), value @ (Value::Dict(_) | Value::Tensor(_) | Value::Foreign(_))] = *pair
+            {
                 self.keep(1)?;
                 self.made.dicts[dict].push((key, value));
             }
@@ -270,23 +337,12 @@ impl<'a> Machine<'a> {
         self.push(value.ok_or_else(|| self.malformed("recalls what it did not remember"))?)
     }
 
-    fn global(&mut self) -> Result<(), CheckpointError> {
-        let module = self.line()?;
-        let name = self.line()?;
-        if let Some(global) = Global::named(module, name) {
+    fn global(&mut self, name: Name<'a>) -> Result<(), CheckpointError> {
+        if let Some(global) = Global::named(name.module, name.name) {
             return self.push(Value::Global(global));
         }
-        let what = shown(&format!("{module}.{name}"));
-        let whole = self.stack.is_empty() && self.marks.is_empty();
-        Err(problem(if whole {
-            format!(
-                "it holds a whole module (`{what}`), which is code, and no code of a file is run; {SAVE_DICT}"
-            )
-        } else {
-            format!(
-                "its pickle asks for `{what}`, which is code or not plain data, and no code of a file is run; {SAVE_DICT}"
-            )
-        }))
+        self.made.foreign.get_or_insert(name);
+        self.push(Value::Foreign(name))
     }
 
     fn line(&mut self) -> Result<&'a str, CheckpointError> {
@@ -295,58 +351,5 @@ impl<'a> Machine<'a> {
             rest.iter().position(|&byte| byte == b'\n').ok_or_else(|| problem("its pickle is cut off"))?;
         let line = self.slice(length + 1)?;
         std::str::from_utf8(&line[..length]).map_err(|_| self.malformed("names what is not UTF-8"))
-    }
-
-    fn reduce(&mut self) -> Result<(), CheckpointError> {
-        let arguments = self.pop()?;
-        let function = self.pop()?;
-        let (Value::Global(function), Value::Tuple(arguments)) = (function, arguments) else {
-            return Err(self.malformed("calls something that is no function"));
-        };
-        match (function, &self.made.tuples[arguments][..]) {
-            (Global::OrderedDict, []) => self.new_dict(),
-            (Global::Size, [sizes @ Value::Tuple(_)]) => {
-                let sizes = *sizes;
-                self.push(sizes)
-            }
-            (Global::Opaque, _) => self.push(Value::Plain),
-            (
-                Global::RebuildTensor,
-                &[
-                    Value::Storage(storage),
-                    Value::Int(offset),
-                    Value::Tuple(sizes),
-                    Value::Tuple(strides),
-                    Value::Plain,
-                    Value::Dict(_) | Value::Plain,
-                ],
-            ) => {
-                self.keep(1)?;
-                self.made.tensors.push(View { storage, offset, sizes, strides });
-                self.push(Value::Tensor(self.made.tensors.len() - 1))
-            }
-            (
-                Global::RebuildParameter,
-                &[tensor @ Value::Tensor(_), Value::Plain, Value::Dict(_) | Value::Plain],
-            ) => self.push(tensor),
-            (function, _) => {
-                Err(self.malformed(&format!("calls {function:?} with arguments that it does not take")))
-            }
-        }
-    }
-
-    /// A persistent id of PyTorch: `("storage", type, key, device, elements)`.
-    fn storage(&mut self) -> Result<(), CheckpointError> {
-        let Value::Tuple(id) = self.pop()? else { return Err(self.malformed("names no storage")) };
-        match self.made.tuples[id][..] {
-            [
-                Value::Text("storage"),
-                Value::Global(Global::Storage(dtype)),
-                Value::Text(key),
-                Value::Text(_),
-                Value::Int(elements),
-            ] => self.push(Value::Storage(Storage { dtype, key, elements })),
-            _ => Err(self.malformed("names no storage")),
-        }
     }
 }

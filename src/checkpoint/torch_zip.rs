@@ -8,7 +8,7 @@ use std::ops::Range;
 use rawzip::{CompressionMethod, ZipArchive, ZipArchiveEntryWayfinder, ZipSliceArchive};
 
 use super::checksum::crc32;
-use super::foreign::{FROM_NUMPY, SAVE_DICT};
+use super::foreign::{FROM_NUMPY, SAVE_DICT, SAVE_MODULE, SAVE_TENSORS};
 use super::names::{is_model, rank, shown};
 use super::objects::{Pickle, Value, View};
 use super::pickle::{self, problem};
@@ -32,8 +32,17 @@ pub(super) fn read(file: &[u8]) -> Result<(Tensors, Option<String>), CheckpointE
     let mut tensors = Tensors::new();
     let (mut storages, mut claimed) = (BTreeMap::new(), 0_usize);
     for &(name, value) in &pickle.dicts[dict] {
-        let Value::Tensor(tensor) = value else { continue };
         let in_tensor = |what: String| problem(format!("tensor `{}` {what}", shown(name)));
+        let tensor = match value {
+            Value::Tensor(tensor) => tensor,
+            Value::Foreign(what) => {
+                return Err(in_tensor(format!(
+                    "is no tensor but made by `{what}`, which is code or not plain data, and no code of a file is run; \
+                     {SAVE_TENSORS}"
+                )));
+            }
+            _ => continue,
+        };
         let view = pickle.tensors[tensor];
         let storage = match storages.entry(view.storage.key) {
             Entry::Occupied(known) => known.into_mut(),
@@ -165,8 +174,14 @@ fn other_archive<'a>(mut names: impl Iterator<Item = &'a [u8]>) -> CheckpointErr
 
 /// The dictionary that is the model's, and the keys that lead to it.
 fn state_dict<'a>(pickle: &Pickle<'a>) -> Result<(usize, Vec<&'a str>), CheckpointError> {
-    let Value::Dict(top) = pickle.top else {
-        return Err(problem(format!("it holds no dictionary of tensors with names; {SAVE_DICT}")));
+    let top = match pickle.top {
+        Value::Dict(top) => top,
+        Value::Foreign(what) => {
+            return Err(problem(format!(
+                "it holds a whole module (`{what}`), which is code, and no code of a file is run; {SAVE_MODULE}"
+            )));
+        }
+        _ => return Err(nothing(pickle)),
     };
     // The nearest first; a dictionary may hold itself.
     let mut found = vec![(top, Vec::new())];
@@ -195,7 +210,7 @@ fn state_dict<'a>(pickle: &Pickle<'a>) -> Result<(usize, Vec<&'a str>), Checkpoi
         found.retain(|(dict, _)| is_model(names(*dict)));
     }
     let Some(best) = found.iter().map(|(_, keys)| rank(keys)).min() else {
-        return Err(problem(format!("it holds no dictionary of tensors with names; {SAVE_DICT}")));
+        return Err(nothing(pickle));
     };
     // Nothing is sorted: that alone would be 5 KB of what browsers load.
     found.retain(|(_, keys)| rank(keys) == best);
@@ -204,6 +219,17 @@ fn state_dict<'a>(pickle: &Pickle<'a>) -> Result<(usize, Vec<&'a str>), Checkpoi
         return Err(CheckpointError::Several(format!("`{}` and `{}`", name(one), name(other))));
     }
     Ok(found.swap_remove(0))
+}
+
+/// There is no dictionary of tensors; a foreign object may have held it.
+fn nothing(pickle: &Pickle) -> CheckpointError {
+    problem(match pickle.foreign {
+        None => format!("it holds no dictionary of tensors with names; {SAVE_DICT}"),
+        Some(what) => format!(
+            "it holds no dictionary of tensors with names, and its pickle asks for `{what}`, which is code or not plain \
+             data, and no code of a file is run; {SAVE_MODULE}"
+        ),
+    })
 }
 
 /// A view's place in the file, whose `storage` has these bytes. The error says what the tensor does.

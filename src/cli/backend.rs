@@ -29,7 +29,7 @@ pub(super) struct Arguments {
     #[arg(long, value_enum, default_value_t = Backend::Auto)]
     backend: Backend,
     /// Use this GPU adapter: its number in `fsvae devices`, or a part of its name or PCI address
-    #[arg(long, value_name = "N|TEXT")]
+    #[arg(long, value_name = "N|TEXT", value_parser = usage::some_text)]
     adapter: Option<String>,
     /// How many images are computed at once; decides speed and memory, never pixels [default: 256 on a GPU, 64 on the
     /// CPU and software adapters]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::input::read_once;
 use super::output::{Files, FormatArgument, Output, Pattern, Placeholder};
 use super::report::{images, print_digests};
 use super::say::say;
@@ -34,6 +35,7 @@ pub(super) struct Arguments {
 impl Arguments {
     pub(super) fn check(&self) -> Result<(), Failure> {
         self.backend.check()?;
+        read_once(std::iter::once(self.latents.as_path()).chain(self.along.file()))?;
         self.out.as_ref().map_or(Ok(()), |out| Pattern::check(out, Some(Placeholder::Index)))
     }
 }

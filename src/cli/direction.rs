@@ -31,6 +31,7 @@ pub(super) struct Arguments {
 impl Arguments {
     pub(super) fn check(&self) -> Result<(), Failure> {
         self.backend.check()?;
+        input::read_once([self.with.as_path(), &self.without])?;
         Pattern::check(&self.out, None)
     }
 }

@@ -32,6 +32,7 @@ pub(super) struct Arguments {
 impl Arguments {
     pub(super) fn check(&self) -> Result<(), Failure> {
         self.backend.check()?;
+        input::read_once(self.inputs.given())?;
         Pattern::check(&self.out, None)
     }
 }

@@ -1,13 +1,15 @@
 //! The pictures of a folder and of all folders in it.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use fsvae::image::{ImageFormat, guess_format};
 
 use super::Failure;
 
+/// A folder in a folder and so on: deeper than any that a person made.
+const DEEPEST: usize = 256;
 /// Links that cross each other make many paths of few folders.
 const MOST_LINKS: usize = 10_000;
 /// Formats of photos that are not read. Such a file is no chaff beside the pictures: it is missed.
@@ -29,14 +31,17 @@ pub(super) struct Found {
 impl Found {
     /// Adds what is in a folder. Hidden files and folders are not looked at, nor is what macOS adds to archives.
     pub(super) fn add(&mut self, folder: &Path) -> Result<(), Failure> {
-        let before = (self.pictures.len(), self.others.len());
+        let before = (self.pictures.len(), self.others.len(), self.unreadable.len());
         let unreadable = |problem| Failure::Input(unreadable(folder, &problem));
-        let place = folder.canonicalize().map_err(unreadable)?;
+        let place = Place::of(folder).map_err(unreadable)?;
         let names = names(folder).map_err(unreadable)?;
         self.walk(folder, &names, &mut vec![(place, folder.into())])?;
         if self.pictures.len() == before.0 {
             let others = &self.others[before.1..];
             let holds = match others {
+                _ if self.unreadable.len() > before.2 => {
+                    return Err(Failure::Input(self.unreadable.swap_remove(before.2)));
+                }
                 [] => "the folder holds no files".into(),
                 others => format!("the folder holds no pictures, {}", list(others)),
             };
@@ -50,18 +55,22 @@ impl Found {
         (!self.others.is_empty()).then(|| format!("passed over {}", list(&self.others)))
     }
 
-    /// `inside` has the folders that lead here: where each really is, and how it was called.
+    /// `inside` has the folders that lead here: which each really is, and how it was called.
     fn walk(
         &mut self,
         folder: &Path,
         names: &[PathBuf],
-        inside: &mut Vec<(PathBuf, PathBuf)>,
+        inside: &mut Vec<(Place, PathBuf)>,
     ) -> Result<(), Failure> {
         for name in names {
             let path = folder.join(name);
             match fs::metadata(&path) {
                 Ok(kind) if kind.is_dir() => self.enter(path, inside)?,
                 Ok(kind) if !kind.is_file() => self.others.push(path),
+                // A path of thousands of characters.
+                Err(problem) if problem.kind() == ErrorKind::InvalidFilename => {
+                    self.unreadable.push(unreadable(&path, &problem));
+                }
                 // A link that leads nowhere is a picture that cannot be read, if it is called like one.
                 _ if is_picture(&path) => self.pictures.push(path),
                 _ => self.others.push(path),
@@ -70,9 +79,13 @@ impl Found {
         Ok(())
     }
 
-    fn enter(&mut self, path: PathBuf, inside: &mut Vec<(PathBuf, PathBuf)>) -> Result<(), Failure> {
+    fn enter(&mut self, path: PathBuf, inside: &mut Vec<(Place, PathBuf)>) -> Result<(), Failure> {
+        if inside.len() > DEEPEST {
+            self.unreadable.push(format!("{}: more than {DEEPEST} folders in each other", path.display()));
+            return Ok(());
+        }
         let refused = |problem: String| Err(Failure::Input(format!("{}: {problem}", path.display())));
-        let (place, names) = match path.canonicalize().and_then(|place| Ok((place, names(&path)?))) {
+        let (place, names) = match Place::of(&path).and_then(|place| Ok((place, names(&path)?))) {
             Ok(found) => found,
             Err(problem) => {
                 self.unreadable.push(unreadable(&path, &problem));
@@ -90,6 +103,24 @@ impl Found {
         self.walk(&path, &names, inside)?;
         inside.pop();
         Ok(())
+    }
+}
+
+/// Which folder a path leads to.
+#[derive(PartialEq, Eq)]
+struct Place(#[cfg(unix)] (u64, u64), #[cfg(not(unix))] PathBuf);
+
+impl Place {
+    #[cfg(unix)]
+    fn of(path: &Path) -> std::io::Result<Self> {
+        use std::os::unix::fs::MetadataExt;
+        let metadata = fs::metadata(path)?;
+        Ok(Place((metadata.dev(), metadata.ino())))
+    }
+
+    #[cfg(not(unix))]
+    fn of(path: &Path) -> std::io::Result<Self> {
+        path.canonicalize().map(Place)
     }
 }
 

@@ -1,4 +1,6 @@
-//! Several pictures in one stream, as ffmpeg and others write them: raw frames, or PNG or JPEG files one after the other.
+//! Several pictures in one stream, as ffmpeg and others write them: raw frames, or files one after the other.
+
+mod ends;
 
 use std::path::Path;
 
@@ -6,13 +8,14 @@ use clap::ValueEnum;
 use fsvae::Architecture;
 use fsvae::image::{DynamicImage, GrayImage, RgbImage};
 
+use self::ends::{Start, start};
 use super::Failure;
 
 /// What the bytes of an input are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum InputFormat {
-    /// Pictures of any format; on standard input and from pipes also PNG or JPEG files one after the other (ffmpeg -f
-    /// image2pipe)
+    /// Pictures of any format; on standard input and from pipes also files one after the other (ffmpeg -f image2pipe), of
+    /// any format but TGA and plain PNM
     #[default]
     #[value(alias = "png-stream", alias = "image2pipe")]
     Pictures,
@@ -36,10 +39,10 @@ impl InputFormat {
         let (frames, rest) = (bytes.chunks_exact(frame), bytes.len() % frame);
         if bytes.is_empty() || rest != 0 {
             let name = self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+            let found = if frames.len() == 1 { "1 frame".into() } else { format!("{} frames", frames.len()) };
             return Err(Failure::Input(format!(
-                "{}: expected frames of {frame} bytes ({name}, {side} x {side} pixels), found {} and {rest} bytes",
+                "{}: expected frames of {frame} bytes ({name}, {side} x {side} pixels), found {found} and {rest} bytes",
                 path.display(),
-                frames.len(),
             )));
         }
         let side = side as u32;
@@ -51,103 +54,139 @@ impl InputFormat {
     }
 }
 
-const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
-const JPEG: &[u8] = &[0xff, 0xd8, 0xff];
-
-/// The files of a stream; all of it, if it is not of PNG and JPEG files alone.
-pub(super) fn split(bytes: &[u8]) -> Vec<&[u8]> {
-    let (mut files, mut rest) = (Vec::new(), bytes);
-    while !rest.is_empty() {
-        let end = if rest.starts_with(PNG) {
-            end_of_png(rest)
-        } else if rest.starts_with(JPEG) {
-            end_of_jpeg(rest)
-        } else {
-            return vec![bytes];
-        };
-        // Of a file that is cut the decoder will say so.
-        let (file, others) = rest.split_at(end.unwrap_or(rest.len()));
-        files.push(file);
-        rest = others;
-    }
-    if files.is_empty() { vec![bytes] } else { files }
+/// What a stream holds.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Stream<'a> {
+    /// One file after the other.
+    pub(super) pictures: Vec<&'a [u8]>,
+    /// What is left, in words, where neither a picture nor an end is.
+    pub(super) rest: Option<String>,
 }
 
-/// Chunks of length, type, data and checksum, up to IEND.
-fn end_of_png(bytes: &[u8]) -> Option<usize> {
-    let mut at = PNG.len();
+/// The files of a stream. White space and zeros behind a file are nothing, as programs fill up and end their output. What
+/// begins with no picture is one file: what is wrong with it the decoder will say.
+pub(super) fn split(bytes: &[u8]) -> Stream<'_> {
+    let (mut pictures, mut at) = (Vec::new(), 0);
     loop {
-        let head = bytes.get(at..at.checked_add(8)?)?;
-        let (length, kind) = head.split_at(4);
-        at = at.checked_add(12)?.checked_add(u32::from_be_bytes(length.try_into().ok()?) as usize)?;
-        if kind == b"IEND" {
-            return (at <= bytes.len()).then_some(at);
-        }
-    }
-}
-
-/// Segments that say how long they are, and after each start of a scan bytes up to the next marker.
-fn end_of_jpeg(bytes: &[u8]) -> Option<usize> {
-    let mut at = 2;
-    loop {
-        let [0xff, marker] = *bytes.get(at..at + 2)? else { return None };
-        match marker {
-            0xff => at += 1, // fill
-            0xd9 => return Some(at + 2),
-            0x01 | 0xd0..=0xd8 => at += 2,
-            _ => {
-                let length = bytes.get(at + 2..at + 4)?;
-                at += 2 + usize::from(u16::from_be_bytes(length.try_into().ok()?));
-                if marker == 0xda {
-                    // 0 makes a byte of 255 data, and markers of restarts belong to it.
-                    let is_marker =
-                        |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 0xd0..=0xd7 | 0xff);
-                    at += bytes.get(at..)?.windows(2).position(is_marker)?;
-                }
+        let rest = &bytes[at..];
+        match start(rest) {
+            Start::Picture(length) => {
+                pictures.push(&rest[..length]);
+                at += length;
+            }
+            Start::Open => {
+                pictures.push(rest);
+                break;
+            }
+            Start::Unknown if pictures.is_empty() => {
+                pictures.push(rest);
+                break;
+            }
+            Start::Unknown => {
+                let found: String = rest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+                let after = pictures.len() - 1;
+                let rest =
+                    format!("after picture {after}, at byte {at}: expected a picture, found `{found}`");
+                return Stream { pictures, rest: Some(rest) };
             }
         }
+        let filling = |byte: &&u8| **byte == 0 || byte.is_ascii_whitespace();
+        at += bytes[at..].iter().take_while(filling).count();
+        if at == bytes.len() {
+            break;
+        }
     }
+    Stream { pictures, rest: None }
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Cursor;
 
-    use fsvae::image::{ImageFormat, Luma};
+    use fsvae::image::ImageFormat;
 
     use super::*;
 
+    /// Every format that says where it ends.
+    const FORMATS: [ImageFormat; 8] = [
+        ImageFormat::Png,
+        ImageFormat::Jpeg,
+        ImageFormat::Bmp,
+        ImageFormat::Pnm,
+        ImageFormat::WebP,
+        ImageFormat::Gif,
+        ImageFormat::Qoi,
+        ImageFormat::Tiff,
+    ];
+
     fn encoded(n: u8, format: ImageFormat) -> Vec<u8> {
         let mut bytes = Cursor::new(Vec::new());
-        let picture = GrayImage::from_fn(40, 30, |x, y| Luma([(x * y) as u8 ^ n]));
+        let picture = RgbImage::from_fn(41, 30, |x, y| fsvae::image::Rgb([(x * y) as u8 ^ n, n, x as u8]));
         picture.write_to(&mut bytes, format).expect("encoded");
         bytes.into_inner()
     }
 
+    fn pictures(stream: &[u8]) -> Vec<&[u8]> {
+        let found = split(stream);
+        assert_eq!(found.rest, None);
+        found.pictures
+    }
+
     #[test]
     fn streams_are_split_where_files_end() {
-        for format in [ImageFormat::Png, ImageFormat::Jpeg] {
+        for format in FORMATS {
             let files = [encoded(0, format), encoded(9, format), encoded(200, format)];
             let stream = files.concat();
-            assert_eq!(split(&stream), files);
+            assert_eq!(pictures(&stream), files, "{format:?}");
             // The last is cut: it is still one of three.
-            assert_eq!(split(&stream[..stream.len() - 5]).len(), 3);
-            assert_eq!(split(&files[0]), [&files[0]]);
-            // What follows is no picture: the decoder sees it all.
-            let trailed = [&files[0][..], b"and more"].concat();
-            assert_eq!(split(&trailed), [&trailed]);
+            assert_eq!(split(&stream[..stream.len() - 5]).pictures.len(), 3, "{format:?}");
+            assert_eq!(pictures(&files[0]), [&files[0]], "{format:?}");
+            for filling in [&b"\n"[..], b"\r\n", b"\0\0\0\0", b" "] {
+                assert_eq!(pictures(&files.join(filling)), files, "{format:?}");
+                assert_eq!(pictures(&[&stream[..], filling].concat()), files, "{format:?}");
+            }
+            let trailed = [&stream[..], b"\nand more"].concat();
+            let Stream { pictures, rest } = split(&trailed);
+            assert_eq!(pictures, files, "{format:?}");
+            let place = stream.len() + 1;
+            let expected = format!("after picture 2, at byte {place}: expected a picture, found `616e6420`");
+            assert_eq!(rest, Some(expected));
         }
-        assert_eq!(split(b""), [b""]);
-        assert_eq!(split(b"GIF89a"), [b"GIF89a"]);
+        assert_eq!(pictures(b""), [b""]);
+        assert_eq!(pictures(b"GIF89a"), [b"GIF89a"]);
+        assert_eq!(pictures(b"\0\0\x02"), [b"\0\0\x02"]);
+    }
+
+    #[test]
+    fn files_of_many_kinds_follow_each_other() {
+        let files = FORMATS.map(|format| encoded(7, format));
+        assert_eq!(pictures(&files.concat()), files);
+        let maps: [&[u8]; 5] = [
+            b"P4\n# wide\n9 2\n\xff\x80\0\0",
+            b"P5 2 2 255\n\n\n\n\n",
+            b"P5 1 1 65535\nP5",
+            b"P6\n1 1\n#x\n255\nabc",
+            b"P7\nWIDTH 2\nHEIGHT 1\nDEPTH 2\nMAXVAL 255\nTUPLTYPE GRAYSCALE_ALPHA\nENDHDR\nabcd",
+        ];
+        assert_eq!(pictures(&maps.concat()), maps);
     }
 
     /// Nothing that a stream may hold is read past its end.
     #[test]
     fn every_cut_is_taken() {
-        for format in [ImageFormat::Png, ImageFormat::Jpeg] {
+        for format in FORMATS {
             let file = encoded(0, format);
             for length in 0..file.len() {
-                assert_eq!(split(&file[..length]).concat(), &file[..length]);
+                let found = split(&file[..length]);
+                assert_eq!(found.pictures[0], &file[..length], "{format:?}");
+            }
+            // Lengths that are none.
+            for at in 0..file.len().min(400) {
+                for value in [0, 0x7f, 0xff] {
+                    let mut wrong = file.clone();
+                    wrong[at] = value;
+                    assert!(!split(&wrong).pictures.is_empty());
+                }
             }
         }
     }

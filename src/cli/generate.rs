@@ -6,6 +6,7 @@ use fsvae::image::DynamicImage;
 use fsvae::{Generator, Job, Latents, Outputs};
 
 use super::animation::{Animation, Shape};
+use super::input::read_once;
 use super::output::{Files, FormatArgument, Output, Pattern, Placeholder, grid_count, grid_shape, is_stdout};
 use super::report::{images, print_digests, progress};
 use super::say::say;
@@ -20,7 +21,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "I", default_value_t = 0, value_parser = super::model::number)]
     first: u64,
     /// How many images
-    #[arg(long, value_name = "K", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "K", default_value_t = 64, value_parser = super::usage::at_least::<1>)]
     count: u64,
     #[command(flatten)]
     backend: backend::Arguments,
@@ -57,6 +58,7 @@ impl Arguments {
     pub(super) fn check(&self) -> Result<(), Failure> {
         self.last()?;
         self.backend.check()?;
+        read_once(self.rates.as_deref().into_iter().chain(self.along.file()))?;
         let paths = [
             (&self.animate, Some(Placeholder::Step)),
             (&self.latents, None),

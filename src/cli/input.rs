@@ -6,11 +6,14 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use fsvae::{Architecture, read_picture};
+use fsvae::image::guess_format;
+use fsvae::{Architecture, read_picture, recognize};
 
 use super::Failure;
 use super::folder::Found;
-use super::frames::{InputFormat, split};
+use super::frames::{InputFormat, Stream, split};
+use super::latents_file::is_safetensors;
+use super::output::is_stdin;
 use super::say::say;
 
 /// Bytes of an image or latents file.
@@ -66,7 +69,12 @@ impl Arguments {
         Arguments { images: vec![path.into()], first: 0, input_format: InputFormat::Pictures }
     }
 
-    /// Reads everything. A file that is not an image is named and left out, unless it is the only one.
+    /// The paths as they were given.
+    pub(super) fn given(&self) -> impl Iterator<Item = &Path> {
+        self.images.iter().map(PathBuf::as_path)
+    }
+
+    /// Reads everything. What is not an image is named and left out, unless it is alone.
     pub(super) fn read(&self, architecture: &Architecture) -> Result<Inputs, Failure> {
         let mut found = Found::default();
         for path in &self.images {
@@ -76,38 +84,37 @@ impl Arguments {
                 found.pictures.push(path.clone());
             }
         }
-        let alone = found.pictures.len() + found.unreadable.len() == 1;
+        let one_file = found.pictures.len() + found.unreadable.len() == 1;
         found.passed_over().iter().for_each(say);
         found.unreadable.iter().for_each(|folder| say(format!("left out: {folder}")));
         let bad = found.unreadable.len();
         let mut inputs = Inputs { names: Vec::new(), pixels: Vec::new(), bad, files: Vec::new() };
         let mut resized = None;
+        let side = architecture.image_side() as u32;
         for file in &found.pictures {
-            match read_all(file, self.input_format, architecture) {
-                Ok(pictures) => {
-                    let several = pictures.len() > 1;
-                    for (at, Picture { pixels, size }) in pictures.into_iter().enumerate() {
-                        let side = architecture.image_side() as u32;
+            let pictures = read_all(file, self.input_format, architecture);
+            let pictures = pictures.unwrap_or_else(|failure| vec![Err(failure)]);
+            let alone = one_file && pictures.len() == 1;
+            for picture in pictures {
+                match picture {
+                    Ok((name, Picture { pixels, size })) => {
                         if size != (side, side) {
                             resized.get_or_insert((file, size, 0)).2 += 1;
                         }
-                        let which = if several { format!(", picture {at}") } else { String::new() };
-                        inputs.names.push(format!("{}{which}", file.display()));
+                        inputs.names.push(name);
                         inputs.pixels.extend(pixels);
                     }
-                }
-                Err(failure) if alone => return Err(failure),
-                Err(failure) => {
-                    say(format!("left out: {failure}"));
-                    inputs.bad += 1;
+                    Err(failure) if alone => return Err(failure),
+                    Err(failure) => {
+                        say(format!("left out: {failure}"));
+                        inputs.bad += 1;
+                    }
                 }
             }
         }
         if inputs.names.is_empty() {
-            return Err(Failure::Input(format!(
-                "none of {} files is an image that can be read",
-                found.pictures.len()
-            )));
+            let tried = inputs.bad;
+            return Err(Failure::Input(format!("none of {tried} files is an image that can be read")));
         }
         let count = inputs.names.len() as u64;
         if self.first.checked_add(count - 1).is_none() {
@@ -125,6 +132,17 @@ impl Arguments {
         }
         inputs.files = found.pictures;
         Ok(inputs)
+    }
+}
+
+/// Refuses standard input for two things: whoever comes second would find it empty.
+pub(super) fn read_once<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Result<(), Failure> {
+    match paths.into_iter().filter(|path| is_stdin(path)).nth(1) {
+        Some(second) => {
+            let second = second.display();
+            Err(Failure::Input(format!("{second}: standard input can be read once, found it for two inputs")))
+        }
+        None => Ok(()),
     }
 }
 
@@ -153,20 +171,36 @@ pub(super) struct Picture {
     pub(super) size: (u32, u32),
 }
 
-/// The pictures of a file or stream.
-fn read_all(path: &Path, format: InputFormat, architecture: &Architecture) -> Result<Vec<Picture>, Failure> {
+/// The pictures of a file or stream, each with its name, and what in it is none.
+fn read_all(
+    path: &Path,
+    format: InputFormat,
+    architecture: &Architecture,
+) -> Result<Vec<Result<(String, Picture), Failure>>, Failure> {
     let bytes = read_file(path)?;
+    let name = path.display().to_string();
+    let numbered = |at: usize| format!("{name}, picture {at}");
     if format != InputFormat::Pictures {
         let side = architecture.image_side() as u32;
         let frames = format.raw(path, &bytes, architecture)?;
-        return Ok(frames
-            .iter()
-            .map(|frame| Picture { pixels: architecture.fit(frame), size: (side, side) })
-            .collect());
+        let several = frames.len() > 1;
+        let named = frames.iter().enumerate().map(|(at, frame)| {
+            let name = if several { numbered(at) } else { name.clone() };
+            Ok((name, Picture { pixels: architecture.fit(frame), size: (side, side) }))
+        });
+        return Ok(named.collect());
     }
     // A file is one picture; some cameras put others behind it, which are not meant.
-    let files = if path.is_file() { vec![&bytes[..]] } else { split(&bytes) };
-    files.into_iter().map(|bytes| decode(bytes, path.display(), architecture)).collect()
+    let Stream { pictures, rest } =
+        if path.is_file() { Stream { pictures: vec![&bytes], rest: None } } else { split(&bytes) };
+    let several = pictures.len() > 1;
+    let decoded = pictures.into_iter().enumerate().map(|(at, bytes)| {
+        let name = if several { numbered(at) } else { name.clone() };
+        let picture = decode(bytes, &name, architecture)?;
+        Ok((name, picture))
+    });
+    let rest = rest.map(|rest| Err(Failure::Input(format!("{name}: {rest}"))));
+    Ok(decoded.chain(rest).collect())
 }
 
 /// A picture from its bytes. What format they are in is told by them alone; `name` is for messages.
@@ -176,9 +210,20 @@ pub(super) fn decode(
     architecture: &Architecture,
 ) -> Result<Picture, Failure> {
     let picture = read_picture(bytes).map_err(|error| {
-        let text = error.to_string();
-        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let problem = not_a_picture(bytes).unwrap_or_else(|| error.to_string());
+        let words = problem.split_whitespace().collect::<Vec<_>>().join(" ");
         Failure::Input(format!("{name}: not an image that can be read: {words}"))
     })?;
     Ok(Picture { pixels: architecture.fit(&picture), size: (picture.width(), picture.height()) })
+}
+
+/// What bytes are that no decoder knows.
+fn not_a_picture(bytes: &[u8]) -> Option<String> {
+    if guess_format(bytes).is_ok() {
+        return None;
+    }
+    if is_safetensors(bytes) {
+        return Some("this is a safetensors file".into());
+    }
+    recognize(bytes).map(|what| format!("this is {what}"))
 }

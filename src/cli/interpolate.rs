@@ -20,7 +20,7 @@ pub(super) struct Arguments {
     #[arg(value_name = "B")]
     to: String,
     /// How many images, both ends included
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u64).range(2..))]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = super::usage::at_least::<2>)]
     steps: u64,
     #[command(flatten)]
     model: model::Arguments,
@@ -105,6 +105,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 impl Arguments {
     pub(super) fn check(&self) -> Result<(), Failure> {
         self.backend.check()?;
+        input::read_once(self.inputs())?;
         Pattern::check(&self.out, Some(Placeholder::Step))
     }
 

@@ -201,6 +201,11 @@ fn run() -> ExitCode {
         Err(error) => return usage::refuse(error),
     };
     signals::listen();
+    let shows = std::env::var_os("FSVAE_DRIVER_MESSAGES").unwrap_or_default();
+    if !["", "0", "1"].iter().any(|known| shows == *known) {
+        let shows = shows.display();
+        say::say(format!("FSVAE_DRIVER_MESSAGES is \"{shows}\", expected 0 or 1; it is taken as 1"));
+    }
     match arguments.command.check().and_then(|()| arguments.command.run()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.tell(),

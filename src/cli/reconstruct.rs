@@ -57,6 +57,7 @@ struct Line {
 impl Arguments {
     pub(super) fn check(&self) -> Result<(), Failure> {
         self.backend.check()?;
+        input::read_once(self.inputs.given().chain(self.along.file()))?;
         self.out.as_ref().map_or(Ok(()), |out| Pattern::check(out, Some(Placeholder::Index)))
     }
 }

@@ -6,6 +6,7 @@ use fsvae::image::{DynamicImage, ImageBuffer, Pixel};
 
 use super::Failure;
 use super::formats::Format;
+use super::model::number;
 use super::output::{Size, is_stdout};
 
 const LARGEST: u32 = 256;
@@ -56,7 +57,10 @@ impl Scale {
 }
 
 pub(super) fn parse(text: &str) -> Result<Scale, String> {
-    let scale = text.parse::<u32>().ok().filter(|scale| (1..=LARGEST).contains(scale));
+    let scale = number(text)
+        .ok()
+        .and_then(|scale| u32::try_from(scale).ok())
+        .filter(|scale| (1..=LARGEST).contains(scale));
     scale.map(Scale).ok_or_else(|| format!("expected a number from 1 to {LARGEST}"))
 }
 

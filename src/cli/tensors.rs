@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
 use std::path::Path;
 
+use fsvae::recognize;
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensorError, SafeTensors};
 use serde_json::Value;
 
 use super::Failure;
+use super::latents_file::is_safetensors;
 use super::maker::metadata;
 use super::model::Identity;
 use super::output::Target;
@@ -63,12 +65,17 @@ impl Kind {
                     format.extensions_str().first().map_or_else(String::new, |name| name.to_uppercase());
                 named(format!("expected a safetensors file of {what}, found a picture ({name})"))
             }
-            Err(_) => named(format!("not a valid safetensors file: {error}")),
+            Err(_) => match recognize(bytes).filter(|_| !is_safetensors(bytes)) {
+                Some(found) => {
+                    named(format!("not a valid safetensors file: expected one of {what}, found {found}"))
+                }
+                None => named(format!("not a valid safetensors file: {error}")),
+            },
         };
         let file = SafeTensors::deserialize(bytes).map_err(container)?;
-        let view = file
-            .tensor(tensor)
-            .map_err(|_| named(format!("tensor `{tensor}` is missing: this holds no {what}")))?;
+        let view = file.tensor(tensor).map_err(|_| {
+            named(format!("tensor `{tensor}` is missing: this holds no {what}{}", instead(&file)))
+        })?;
         if view.dtype() != *dtype {
             let found = view.dtype();
             return Err(named(format!("tensor `{tensor}`: expected dtype {dtype:?}, found {found:?}")));
@@ -87,6 +94,20 @@ impl Kind {
     pub(super) fn value(&self, path: &Path, problem: &dyn Display) -> Failure {
         Failure::Input(format!("{}: tensor `{}`: {problem}", path.display(), self.tensor))
     }
+}
+
+/// Tensors of files that are easily taken for each other, what they are, and who takes them.
+const KINDS: [(&str, &str); 4] = [
+    ("z", "latents, which `fsvae decode` takes"),
+    ("rates", "rates, which --rates takes"),
+    ("direction", "a direction, which --along takes"),
+    ("membrane_output_layer.coef", "a model, which --model takes"),
+];
+
+/// What a file holds instead, if that is known.
+fn instead(file: &SafeTensors<'_>) -> String {
+    let found = KINDS.iter().find(|(tensor, _)| file.tensor(tensor).is_ok());
+    found.map_or_else(String::new, |(_, what)| format!(" but {what}"))
 }
 
 /// Whether bytes are a safetensors file with such a tensor.

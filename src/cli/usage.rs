@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches};
 
+use super::model::number;
 use super::say::{one_line, say, say_all};
 use super::{Arguments, Failure};
 
@@ -57,9 +58,21 @@ fn suggestion(error: &clap::Error) -> Option<String> {
     })
 }
 
-/// A number that is not 0.
+/// A number that is not 0, as all numbers decimal or hexadecimal.
 pub(super) fn positive(text: &str) -> Result<NonZeroUsize, String> {
-    text.parse().map_err(|_| format!("expected a number from 1 to {}", usize::MAX))
+    let number = number(text).ok().and_then(|number| usize::try_from(number).ok());
+    number.and_then(NonZeroUsize::new).ok_or_else(|| format!("expected a number from 1 to {}", usize::MAX))
+}
+
+/// A number that is not too small.
+pub(super) fn at_least<const LEAST: u64>(text: &str) -> Result<u64, String> {
+    let found = number(text).ok().filter(|&number| number >= LEAST);
+    found.ok_or_else(|| format!("expected a number from {LEAST} to {}", u64::MAX))
+}
+
+/// A text to look for: an empty one would be found everywhere.
+pub(super) fn some_text(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() { Err("expected a number or a text".into()) } else { Ok(text.to_owned()) }
 }
 
 /// Reads a command line. A value may begin with a minus: that it is out of range is what there is to say of it.

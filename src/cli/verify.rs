@@ -41,7 +41,7 @@ pub(super) struct Arguments {
     #[arg(long, value_enum, default_value_t = Backends::All)]
     backend: Backends,
     /// Only this adapter, by its number in `fsvae devices`, or those whose name or PCI address contains this text
-    #[arg(long, value_name = "N|TEXT")]
+    #[arg(long, value_name = "N|TEXT", value_parser = super::usage::some_text)]
     adapter: Option<String>,
     /// How long to go on, all backends together; one round of each is always finished [default: 20 seconds]
     #[arg(long, value_name = "N", value_parser = minutes)]

@@ -64,6 +64,11 @@ impl Pickle {
         self.global("collections.OrderedDict").raw(b")R")
     }
 
+    /// An object that only its program can make.
+    pub fn namespace(self) -> Self {
+        self.global("argparse.Namespace").raw(b")\x81}").text("lr").int(1).raw(b"sb")
+    }
+
     pub fn view(self, view: &View) -> Self {
         self.global("torch._utils._rebuild_tensor_v2").arguments(view).raw(b"R")
     }

@@ -1,9 +1,14 @@
 """fsvae reads what torch.save writes: the digests are those of the safetensors twin, or the refusal says what to do."""
 import argparse
 import copy
+import datetime
+import enum
+import functools
+import pathlib
 import subprocess
-from collections import OrderedDict
+from collections import Counter, OrderedDict, defaultdict, deque
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -13,6 +18,10 @@ from command_line import FSVAE, needs_fsvae
 from fsvae.training import network
 
 pytestmark = needs_fsvae
+
+
+class Colour(enum.Enum):
+    RED = 1
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +140,25 @@ def test_views(net, twin, tmp_path):
     same(tmp_path, state | {"prior.initial_input": torch.zeros(1, 1, 1).expand(1, 8, 1)}, digests)
 
 
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_protocols_and_objects_beside_the_model(net, twin, tmp_path, protocol):
+    state, digests = net.state_dict(), twin(net.state_dict())
+    same(tmp_path, state, digests, pickle_protocol=protocol)
+    beside = {"best": np.float64(3), "losses": [np.float32(0.5)] * 3000, "args": argparse.Namespace(lr=1, out=["a"], net={"x": 1}),
+              "history": np.arange(6.0).reshape(2, 3), "names": np.array(["a", "b"]), "path": pathlib.PurePosixPath("runs/1"),
+              "counts": Counter("abc"), "by": defaultdict(list, a=[1]), "queue": deque([1, 2]), "kind": Colour.RED, "z": 1j,
+              "when": datetime.datetime(2024, 1, 2), "bytes": b"abc", "buffer": bytearray(b"abc"), "frozen": frozenset([1]),
+              "random": np.random.RandomState(1).get_state(), "complex": torch.zeros(2, dtype=torch.complex64),
+              "part": functools.partial(int, base=2), "long": 2**3000, "text": "x" * 300, "unsigned": torch.zeros(2, dtype=torch.uint16)}
+    for name, value in beside.items():
+        same(tmp_path, {name: value, "state_dict": state, "last": value}, digests, "under the key `state_dict`", pickle_protocol=protocol)
+    same(tmp_path, {**beside, "model": state}, digests, "under the key `model`", pickle_protocol=protocol)
+    tagged = copy.deepcopy(net)
+    for parameter in tagged.parameters():
+        parameter.tag = "mine"
+    same(tmp_path, OrderedDict(tagged.named_parameters()) | OrderedDict(tagged.named_buffers()), digests, pickle_protocol=protocol)
+
+
 class Scripted(nn.Module):
     def __init__(self):
         super().__init__()
@@ -150,8 +178,8 @@ def test_what_is_refused(net, tmp_path, monkeypatch):
     refused(saved(state, _use_new_zipfile_serialization=False), "PyTorch file of the old format", "save it again with PyTorch 1.6")
     refused(saved(net), "a whole module (`fsvae.training.network.FSVAE`)", "save the state_dict: torch.save(net.state_dict()")
     refused(saved({"epoch": 3, "model": net}), "`fsvae.training.network.FSVAE`", "no code of a file is run", "save the state_dict")
-    refused(saved({"model": state, "args": argparse.Namespace(lr=1)}), "`argparse.Namespace`", "save the state_dict")
-    refused(saved(state, pickle_protocol=4), "protocol 4, expected 2")
+    refused(saved(state | {"args": argparse.Namespace(lr=1)}), "tensor `args` is no tensor but made by `argparse.Namespace`",
+            "if you trust the file", "weights_only=False")
     refused(saved(state["prior.layers.0.weight"]), "no dictionary of tensors with names")
     refused(saved(copy.deepcopy(net).double().state_dict()), "expected dtype F32, F16 or BF16, found F64")
     torch.jit.script(Scripted()).save(tmp_path / "script.pt")

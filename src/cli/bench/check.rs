@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use fsvae::bench::schema::Report;
 
 use crate::cli::Failure;
-use crate::cli::input::read_file;
+use crate::cli::input::{read_file, read_once};
 use crate::cli::report::print;
 use crate::cli::say::one_line;
 
@@ -14,6 +14,12 @@ pub(super) struct Arguments {
     /// Files of `fsvae bench --json`, or - for standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
+}
+
+impl Arguments {
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        read_once(self.files.iter().map(PathBuf::as_path))
+    }
 }
 
 /// A line a file; the exit code says the worst that there was.

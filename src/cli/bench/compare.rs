@@ -8,7 +8,7 @@ use fsvae::bench::{Summary, digits, median, si, time};
 use super::plot::{Bar, Chart, Output};
 use super::text::columns;
 use crate::cli::Failure;
-use crate::cli::input::read_file;
+use crate::cli::input::{read_file, read_once};
 use crate::cli::output::Files;
 use crate::cli::report::print;
 use crate::cli::say::one_line;
@@ -26,6 +26,7 @@ pub(super) struct Arguments {
 
 impl Arguments {
     pub(super) fn check(&self) -> Result<(), Failure> {
+        read_once(self.files.iter().map(PathBuf::as_path))?;
         self.plot.as_deref().map_or(Ok(()), Output::check)
     }
 }

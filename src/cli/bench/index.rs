@@ -15,7 +15,7 @@ use crate::cli::say::{one_line, say};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The folder of files of `fsvae bench --json`; others are passed over
+    /// The folder of files of `fsvae bench --json`, all that end in .json; others are passed over
     #[arg(value_name = "DIR")]
     folder: PathBuf,
     /// Write the page into this file
@@ -61,7 +61,7 @@ impl Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let names = names(&arguments.folder)?;
-    let mut records = Vec::new();
+    let (mut records, mut unread) = (Vec::new(), Vec::new());
     for file in &names {
         let Some(name) = file.strip_suffix(".json") else { continue };
         let path = arguments.folder.join(file);
@@ -73,12 +73,32 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 }
                 records.push(Record { name: name.into(), report });
             }
-            Err(problem) => say(format!("{}: {problem}", path.display())),
+            Err(problem) => unread.push((name, format!("left out: {}: {problem}", path.display()))),
         }
     }
-    let page = page(&records, &names);
+    // What else belongs to a record, NAME-peers.json say, is none.
+    let belongs = |name: &str, record: &Record| {
+        name.strip_prefix(&record.name).is_some_and(|rest| rest.starts_with('-'))
+    };
+    unread.retain(|(name, _)| !records.iter().any(|record| belongs(name, record)));
+    unread.iter().for_each(|(_, problem)| say(problem));
+    if records.is_empty() {
+        let folder = arguments.folder.display();
+        return Err(Failure::Input(format!(
+            "{folder}: the folder holds no file of `fsvae bench --json` that can be read"
+        )));
+    }
+    write(arguments, &records, &page(&records, &names))?;
+    match unread.len() {
+        0 => Ok(()),
+        1 => Err(Failure::Partial("one file was left out, see above".into())),
+        bad => Err(Failure::Partial(format!("{bad} files were left out, see above"))),
+    }
+}
+
+fn write(arguments: &Arguments, records: &[Record], page: &str) -> Result<(), Failure> {
     if is_stdout(&arguments.out) {
-        return print(&page);
+        return print(page);
     }
     let inputs: Vec<PathBuf> =
         records.iter().map(|record| arguments.folder.join(format!("{}.json", record.name))).collect();

@@ -69,7 +69,7 @@ pub(super) struct Arguments {
     #[arg(long, value_enum, default_value_t = Backends::All)]
     backend: Backends,
     /// Only this adapter, by its number in `fsvae devices`, or those whose name or PCI address contains this text
-    #[arg(long, value_name = "N|TEXT")]
+    #[arg(long, value_name = "N|TEXT", value_parser = usage::some_text)]
     adapter: Option<String>,
     /// Batches to measure, such as 1,64,256 [default: 1,4,16,... up to the best]
     #[arg(long, value_name = "B,B,...", value_delimiter = ',', value_parser = usage::positive)]
@@ -104,7 +104,7 @@ impl Arguments {
     pub(super) fn check(&self) -> Result<(), Failure> {
         match &self.action {
             Some(Action::Compare(arguments)) => return arguments.check(),
-            Some(Action::Check(_)) => return Ok(()),
+            Some(Action::Check(arguments)) => return arguments.check(),
             Some(Action::Index(arguments)) => return arguments.check(),
             None => {}
         }

@@ -7,13 +7,14 @@ mod place;
 mod target;
 mod temporary;
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use fsvae::Grid;
 
 pub(super) use files::{Files, Numbered};
 pub(super) use pattern::{Pattern, Placeholder};
-pub(super) use place::is_stdout;
+pub(super) use place::{is_stdin, is_stdout};
 pub(super) use target::Target;
 pub(super) use temporary::remove_leftovers;
 
@@ -28,7 +29,15 @@ const LARGEST_GRID: usize = 1 << 30;
 pub(super) type Size = (usize, usize, usize);
 
 fn failure(path: &Path, source: std::io::Error) -> Failure {
-    Failure::Write { place: format!("{}: cannot write it", path.display()), source }
+    write_failure(format!("{}: cannot write it", path.display()), source)
+}
+
+/// A name that no file system takes is the argument's fault.
+fn write_failure(place: String, source: std::io::Error) -> Failure {
+    match source.kind() {
+        ErrorKind::InvalidFilename => Failure::Input(format!("{place}: {source}")),
+        _ => Failure::Write { place, source },
+    }
 }
 
 /// Makes a folder for files of a command's own names, if it is not there.
@@ -36,10 +45,8 @@ pub(super) fn make_folder(path: &Path) -> Result<(), Failure> {
     if path.exists() && !path.is_dir() {
         return Err(Failure::Input(format!("{}: expected a folder, found a file", path.display())));
     }
-    std::fs::create_dir_all(path).map_err(|source| {
-        let place = format!("{}: cannot make the folder", path.display());
-        Failure::Write { place, source }
-    })
+    std::fs::create_dir_all(path)
+        .map_err(|source| write_failure(format!("{}: cannot make the folder", path.display()), source))
 }
 
 /// `--format`, the same for all commands that write pictures.

@@ -142,10 +142,16 @@ fn width(field: &str, name: &str) -> Option<usize> {
     digits.parse().ok().filter(|&width| plain && (1..=WIDEST).contains(&width))
 }
 
-/// The length of what follows the % of a number in C's `printf`.
+/// The length of what follows the % of a number in C's `printf`, as programs that write many files take it: `%05d`, or
+/// `%d` at the end of a word. `%20d` is a space and a letter in an address of the web, and `50%discount` a price.
 fn printf(units: &[Unit]) -> Option<usize> {
     let digits = units.iter().take_while(|&&unit| ascii(unit).is_ascii_digit()).count();
-    units.get(digits).is_some_and(|&unit| b"diu".contains(&ascii(unit))).then_some(digits + 1)
+    let is_number = units.get(digits).is_some_and(|&unit| b"diu".contains(&ascii(unit)));
+    let is_meant = match digits {
+        0 => !units.get(1).is_some_and(|&unit| ascii(unit).is_ascii_alphabetic()),
+        _ => ascii(units[0]) == b'0',
+    };
+    (is_number && is_meant).then_some(digits + 1)
 }
 
 /// The unit as ASCII; 255, which is no character of ASCII, for all else.
@@ -198,6 +204,9 @@ mod tests {
             ("a%%05d%%d.png", "a%05d%d.png"),
             ("100%.png", "100%.png"),
             ("a%%b%20b.png", "a%%b%20b.png"),
+            ("my%20digits.png", "my%20digits.png"),
+            ("50%discount-{index}.png", "50%discount-42.png"),
+            ("100%using%20it.png", "100%using%20it.png"),
         ] {
             assert_eq!(path(text, 42), Path::new(expected), "{text}");
         }
@@ -220,6 +229,8 @@ mod tests {
             ("a-%05d.png", "`%05d`"),
             ("a-%d.png", "`%d`"),
             ("%i", "`%i`"),
+            ("a-%05dpx.png", "`%05d`"),
+            ("%d_%d.png", "`%d`"),
         ] {
             let error = Pattern::new(Path::new(text), Some(Placeholder::Index)).expect_err(text);
             assert_eq!(error.code(), 2);

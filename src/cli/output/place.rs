@@ -46,7 +46,10 @@ impl Place {
                 Ok(metadata) => metadata,
                 Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => {
                     let directory = directory(&place);
-                    return if !directory.is_dir() {
+                    return if place.is_relative() && std::env::current_dir().is_err() {
+                        let text = "the working directory does not exist any more";
+                        Err(Failure::Input(format!("{}: {text}", path.display())))
+                    } else if !directory.is_dir() {
                         let text = format!("the directory {} does not exist", directory.display());
                         Err(Failure::Input(format!("{}: {text}", path.display())))
                     } else if ends_in_separator {
@@ -64,12 +67,31 @@ impl Place {
                 return Err(is_directory());
             } else if metadata.is_file() {
                 return Ok(Place::File(place, Some(metadata)));
+            } else if is_socket(&metadata) {
+                let text = "is a socket, expected a file, a pipe or a device";
+                return Err(Failure::Input(format!("{}: {text}", path.display())));
             } else {
                 return Ok(Place::Special(path.into()));
             }
         }
         Err(Failure::Input(format!("{}: its links lead to each other", path.display())))
     }
+}
+
+/// No socket can be opened as a file.
+#[cfg(unix)]
+fn is_socket(metadata: &Metadata) -> bool {
+    std::os::unix::fs::FileTypeExt::is_socket(&metadata.file_type())
+}
+
+#[cfg(not(unix))]
+fn is_socket(_: &Metadata) -> bool {
+    false
+}
+
+/// Whether a path to read from is standard input, by its usual names.
+pub(in crate::cli) fn is_stdin(path: &Path) -> bool {
+    ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"].iter().any(|name| path == Path::new(name))
 }
 
 /// Whether a path is standard output, by whatever name.

@@ -14,7 +14,7 @@ fn walk<'b>(block: &'b Block, found: &mut Vec<&'b Statement>) {
         match statement {
             Statement::Block(block) => walk(block, found),
             Statement::If { accept, reject, .. } => {
-                [accept, reject].into_iter().for_each(|block| walk(block, found))
+                [accept, reject].into_iter().for_each(|block| walk(block, found));
             }
             Statement::Switch { cases, .. } => cases.iter().for_each(|case| walk(&case.body, found)),
             Statement::Loop { body, continuing, .. } => {
