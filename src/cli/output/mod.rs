@@ -1,6 +1,8 @@
 //! Files: everything that can be wrong with a path is found before any image is made, and a file is
 //! written beside its place, then renamed, so that there is never half of one.
 
+#[cfg(unix)]
+mod doomed;
 mod files;
 mod pattern;
 mod place;
@@ -11,6 +13,8 @@ use std::path::Path;
 
 use fsvae::Grid;
 
+#[cfg(unix)]
+pub(super) use doomed::unlink_temporaries;
 pub(super) use files::{Files, Numbered};
 pub(super) use pattern::{Pattern, Placeholder};
 pub(super) use place::is_stdout;
@@ -36,7 +40,7 @@ pub(super) fn make_folder(path: &Path) -> Result<(), Failure> {
     if path.exists() && !path.is_dir() {
         return Err(Failure::Input(format!("{}: expected a folder, found a file", path.display())));
     }
-    std::fs::create_dir_all(path).map_err(|source| {
+    temporary::make_directories(path).map_err(|source| {
         let place = format!("{}: cannot make the folder", path.display());
         Failure::Write { place, source }
     })
