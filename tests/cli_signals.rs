@@ -190,13 +190,16 @@ fn bench_keeps_what_it_has_measured_in_a_crash_too() {
     let directory = directory();
     // Long enough to be found at work.
     let batches = (1..=60).map(|batch| batch.to_string()).collect::<Vec<_>>().join(",");
-    let mut bench = command(directory.path(), &["bench", "--thorough", "--batch", &batches, "--json", "b.json"]);
+    let mut bench =
+        command(directory.path(), &["bench", "--thorough", "--batch", &batches, "--json", "b.json"]);
     let mut child = bench.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
     let (file, start) = (directory.path().join("b.json"), Instant::now());
     while !file.exists() && start.elapsed() < Duration::from_secs(100) {
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert!(Command::new("kill").args(["-s", "ABRT", &child.id().to_string()]).status().expect("kill").success());
+    assert!(
+        Command::new("kill").args(["-s", "ABRT", &child.id().to_string()]).status().expect("kill").success()
+    );
     assert_eq!(child.wait().expect("it ends").signal(), Some(libc::SIGABRT));
     is_interrupted(&std::fs::read(&file).expect("a file"));
     let found = [2, 8, 30, 100].into_iter().find_map(|seconds| {

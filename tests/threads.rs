@@ -241,7 +241,16 @@ fn the_command_works_with_the_threads_that_it_has_addresses_for() {
         let limit = limit.map_or_else(|| "unlimited".into(), |limit| (program + limit).to_string());
         let mut command = std::process::Command::new("bash");
         command.args(["-c", "ulimit -v $0 && exec \"$@\"", &limit, env!("CARGO_BIN_EXE_fsvae")]);
-        command.args(["generate", "--model", "tiny.safetensors", "--backend", "cpu", "--count", "100", "--digests"]);
+        command.args([
+            "generate",
+            "--model",
+            "tiny.safetensors",
+            "--backend",
+            "cpu",
+            "--count",
+            "100",
+            "--digests",
+        ]);
         command.current_dir(directory.path()).env("RAYON_NUM_THREADS", threads).env("FSVAE_CACHE_DIR", "");
         command.env_remove("FSVAE_DRIVER_MESSAGES").output().expect("it runs")
     };

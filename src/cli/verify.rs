@@ -179,7 +179,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         results.push(result);
         // A driver may end the program at any time: then not all is right.
-        if let (true, Ok(json)) = (arguments.json, serde_json::to_vec_pretty(&Document::new(&results, false))) {
+        if let (true, Ok(json)) = (arguments.json, serde_json::to_vec_pretty(&Document::new(&results, false)))
+        {
             crash::set_last_words([&json[..], b"\n"].concat());
         }
     }
