@@ -39,7 +39,7 @@ pub(super) use handler::listen;
 mod handler {
     use std::sync::OnceLock;
 
-    use rustix::time::Timespec;
+    use rustix::event::Timespec;
     use signal_hook::consts::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV};
     use signal_hook::low_level::emulate_default_handler;
 
