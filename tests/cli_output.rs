@@ -313,7 +313,7 @@ fn a_nonblocking_standard_output_is_waited_for() {
         let mut child = slow.stdout(writer).stderr(Stdio::piped()).spawn().expect("it runs");
         // It has the other end.
         drop(slow);
-        let (mut found, mut part) = (Vec::new(), [0; 1 << 14]);
+        let (mut found, mut part) = (Vec::<u8>::new(), [0_u8; 1 << 14]);
         std::thread::sleep(std::time::Duration::from_millis(500));
         while let Ok(read @ 1..) = reader.read(&mut part) {
             found.extend(&part[..read]);
