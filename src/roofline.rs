@@ -2,10 +2,12 @@
 //! that the speed of a layer can be held against.
 
 use std::hint::black_box;
+use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::cpu::parallel::on_threads;
+use crate::cpu::room::threads_that_fit;
 use crate::cpu::vectors::{Processor, Vectors, Work};
 pub use crate::gpu::roofline::measure as gpu;
 
@@ -61,7 +63,7 @@ pub(crate) fn rate<E>(
 
 /// Measures the CPU, on all its threads; every rate is taken from runs of about `target`.
 pub fn cpu(target: Duration) -> Peaks {
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    let threads = threads_that_fit(std::thread::available_parallelism().map_or(1, NonZeroUsize::get));
     let arithmetic = |factor: u32| {
         let processor = Processor::get();
         // Calls are of 4096 rounds, so that the calls do not count.

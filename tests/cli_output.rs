@@ -301,6 +301,65 @@ fn pictures_and_latents_through_pipes() {
     assert_eq!(listing(directory.path()), files);
 }
 
+/// Some programs share such pipes with those that they start: Node and ssh, for example.
+#[test]
+#[cfg(unix)]
+fn a_nonblocking_standard_output_is_waited_for() {
+    use std::io::Read;
+    let directory = directory();
+    for what in [&["--digests"][..], &["--out", "-", "--format", "gray"]] {
+        let arguments = [&["generate", "--count", "4000"], what].concat();
+        let expected = stdout(&run(directory.path(), &arguments));
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        rustix::fs::fcntl_setfl(&writer, rustix::fs::OFlags::NONBLOCK).expect("nonblocking");
+        let mut slow = command(directory.path(), &arguments);
+        let mut child = slow.stdout(writer).stderr(Stdio::piped()).spawn().expect("it runs");
+        // It has the other end.
+        drop(slow);
+        let (mut found, mut part) = (Vec::<u8>::new(), [0_u8; 1 << 14]);
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        while let Ok(read @ 1..) = reader.read(&mut part) {
+            found.extend(&part[..read]);
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        assert!(child.wait().expect("it ends").success(), "{what:?}");
+        assert!(found == expected, "{what:?}: {} of {} bytes", found.len(), expected.len());
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_standard_output_that_is_closed_is_a_failure() {
+    let directory = directory();
+    let shell = |redirected: &str, arguments: &[&str]| {
+        let mut command = Command::new("bash");
+        command.args(["-c", &format!("exec \"$0\" \"$@\" {redirected}"), env!("CARGO_BIN_EXE_fsvae")]);
+        command.args(arguments).current_dir(directory.path()).env("FSVAE_CACHE_DIR", "");
+        command.env_remove("FSVAE_DRIVER_MESSAGES").output().expect("it runs")
+    };
+    let tiny = ["generate", "--model", "tiny.safetensors", "--backend", "cpu", "--count", "2"];
+    let with = |more: &[&'static str]| [&tiny[..], more].concat();
+    for arguments in [
+        with(&["--latents", "-"]),
+        with(&["--digests"]),
+        with(&["--out", "/dev/stdout", "--format", "png"]),
+        vec!["info", "tiny.safetensors"],
+        vec!["--help"],
+        vec!["completions", "bash"],
+    ] {
+        let closed = shell(">&-", &arguments);
+        let files = ["rgb.safetensors", "tiny.safetensors"];
+        assert_refused(&closed, 1, &["fsvae: standard output is closed"], directory.path(), &files);
+        // As Python's subprocess.DEVNULL and others open it, and as shells do.
+        for given in ["1<>/dev/null", ">/dev/null"] {
+            let output = shell(given, &arguments);
+            assert!(output.status.success(), "{given} {arguments:?}: {:?}", messages(&output));
+        }
+    }
+    let output = shell(">&-", &with(&["--out", "x.png"]));
+    assert!(output.status.success(), "nothing goes there: {:?}", messages(&output));
+}
+
 /// The recipes of the README, where ffmpeg is.
 #[test]
 #[cfg(unix)]

@@ -32,7 +32,7 @@ fn command(directory: &Path, arguments: &[&str]) -> Command {
 fn interrupt(mut command: Command, after: Duration, signal: &str) -> Output {
     // Shells start what runs in the background with SIGINT ignored, these tests, too; programs inherit that.
     let heard = || {
-        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT] {
             // SAFETY: may be called between fork and exec (POSIX: async-signal-safe).
             unsafe { libc::signal(signal, libc::SIG_DFL) };
         }
@@ -48,6 +48,11 @@ fn interrupt(mut command: Command, after: Duration, signal: &str) -> Output {
     let output = child.wait_with_output().expect("it ends");
     assert!(start.elapsed() < Duration::from_secs(20), "it took {:?}", start.elapsed());
     output
+}
+
+/// The names in a directory, but for what the system keeps of a crash.
+fn left(directory: &Path) -> Vec<String> {
+    entries(directory).into_iter().filter(|name| !name.starts_with("core")).collect()
 }
 
 #[test]
@@ -81,6 +86,132 @@ fn signals_leave_nothing_behind() {
     command.current_dir(directory.path()).stdout(Stdio::null());
     let output = interrupt(command, Duration::from_millis(150), "HUP");
     assert_eq!(output.status.code(), Some(0), "{:?}", messages(&output));
+}
+
+#[test]
+fn other_signals_leave_nothing_behind_either() {
+    let others = [
+        ("QUIT", libc::SIGQUIT),
+        ("XCPU", libc::SIGXCPU),
+        ("ALRM", libc::SIGALRM),
+        ("USR1", libc::SIGUSR1),
+        ("USR2", libc::SIGUSR2),
+    ];
+    for (signal, number) in others {
+        let directory = directory();
+        let arguments = ["generate", "--out", "big.png", "--count", "4000000"];
+        let output = interrupt(command(directory.path(), &arguments), Duration::from_millis(700), signal);
+        assert_eq!(output.status.signal(), Some(number), "{:?}", messages(&output));
+        assert_eq!(messages(&output), [""; 0], "SIG{signal}");
+        assert_eq!(left(directory.path()), [MODEL], "SIG{signal}");
+    }
+}
+
+/// The signal is what ends it, whatever fails while folders vanish.
+#[test]
+fn folders_with_numbers_are_not_left_empty() {
+    for after in 0..24 {
+        let directory = directory();
+        let arguments = ["generate", "--count", "4000000", "--out", "d{index}/a.png"];
+        let after = Duration::from_millis(120 + 23 * after);
+        let output = interrupt(command(directory.path(), &arguments), after, "TERM");
+        assert_eq!(output.status.signal(), Some(15), "after {after:?}: {:?}", messages(&output));
+        assert_eq!(messages(&output), [""; 0], "after {after:?}");
+        for name in entries(directory.path()).into_iter().filter(|name| name != MODEL) {
+            let folder = directory.path().join(&name);
+            assert_eq!(entries(&folder), ["a.png"], "after {after:?}: {name}");
+            assert!(image::open(folder.join("a.png")).is_ok(), "after {after:?}: {name}");
+        }
+    }
+}
+
+#[test]
+fn a_limit_of_file_sizes_is_an_error_of_writing() {
+    let directory = directory();
+    let limited = |script: &str| {
+        let script = format!("ulimit -f 2; {script}");
+        let mut command = Command::new("bash");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_fsvae"), "--model", MODEL, "--backend", "cpu"]);
+        command.current_dir(directory.path()).env("FSVAE_CACHE_DIR", "").env_remove("FSVAE_DRIVER_MESSAGES");
+        command.output().expect("it runs")
+    };
+    let output = limited("exec \"$0\" generate \"$@\" --count 4000 --out a.png");
+    let line = "fsvae: a.png: cannot write it: File too large (os error 27)";
+    assert_eq!((output.status.code(), messages(&output)), (Some(1), vec![line.to_owned()]));
+    assert_eq!(entries(directory.path()), [MODEL]);
+    let output = limited("exec \"$0\" generate \"$@\" --count 4000 --digests > digests");
+    let line = "fsvae: standard output: File too large (os error 27)";
+    assert_eq!((output.status.code(), messages(&output)), (Some(1), vec![line.to_owned()]));
+}
+
+/// What drivers do when they give up, and what ends a program without memory.
+#[test]
+fn an_end_from_inside_is_said_and_leaves_nothing_behind() {
+    let signals = [
+        ("ABRT", libc::SIGABRT),
+        ("SEGV", libc::SIGSEGV),
+        ("BUS", libc::SIGBUS),
+        ("ILL", libc::SIGILL),
+        ("FPE", libc::SIGFPE),
+    ];
+    for (signal, number) in signals {
+        let directory = directory();
+        let arguments = ["generate", "--out", "big.png", "--count", "4000000"];
+        let output = interrupt(command(directory.path(), &arguments), Duration::from_millis(700), signal);
+        assert_eq!(output.status.signal(), Some(number), "{:?}", messages(&output));
+        let line = format!(
+            "fsvae: the program was ended from inside (signal {number}): a driver, or no memory; \
+             FSVAE_DRIVER_MESSAGES=1 shows what it said, --backend cpu does without GPUs"
+        );
+        assert_eq!(messages(&output), [line]);
+        assert_eq!(left(directory.path()), [MODEL], "SIG{signal}");
+    }
+    // A line that nobody can take is not waited for.
+    let (_reader, full) = std::io::pipe().expect("a pipe");
+    let mut filler = full.try_clone().expect("a copy");
+    std::thread::spawn(move || while std::io::Write::write_all(&mut filler, &[b'.'; 1 << 12]).is_ok() {});
+    let directory = directory();
+    let mut command = command(directory.path(), &["generate", "--out", "big.png", "--count", "4000000"]);
+    let mut child = command.stdout(Stdio::null()).stderr(full).spawn().expect("it runs");
+    std::thread::sleep(Duration::from_millis(700));
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", "ABRT", &id]).status().expect("kill").success());
+    let start = Instant::now();
+    assert_eq!(child.wait().expect("it ends").signal(), Some(libc::SIGABRT));
+    assert!(start.elapsed() < Duration::from_secs(20), "it took {:?}", start.elapsed());
+}
+
+/// As far as it is known when a driver ends the program: in a file at once, and on standard output with the last words.
+#[test]
+fn bench_keeps_what_it_has_measured_in_a_crash_too() {
+    let is_interrupted = |bytes: &[u8]| {
+        let json: serde_json::Value = serde_json::from_slice(bytes).expect("JSON");
+        let result = &json["results"][0];
+        assert_eq!((&result["backend"], &result["status"]), (&"CPU".into(), &"interrupted".into()), "{json}");
+        assert!(result["cold_start_ns"].as_u64().is_some_and(|time| time > 0), "{json}");
+    };
+    let directory = directory();
+    // Long enough to be found at work.
+    let batches = (1..=60).map(|batch| batch.to_string()).collect::<Vec<_>>().join(",");
+    let mut bench =
+        command(directory.path(), &["bench", "--thorough", "--batch", &batches, "--json", "b.json"]);
+    let mut child = bench.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+    let (file, start) = (directory.path().join("b.json"), Instant::now());
+    while !file.exists() && start.elapsed() < Duration::from_secs(100) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(
+        Command::new("kill").args(["-s", "ABRT", &child.id().to_string()]).status().expect("kill").success()
+    );
+    assert_eq!(child.wait().expect("it ends").signal(), Some(libc::SIGABRT));
+    is_interrupted(&std::fs::read(&file).expect("a file"));
+    let found = [2, 8, 30, 100].into_iter().find_map(|seconds| {
+        let bench = command(directory.path(), &["bench", "--thorough", "--batch", &batches, "--json", "-"]);
+        let output = interrupt(bench, Duration::from_secs(seconds), "SEGV");
+        assert_eq!(output.status.signal(), Some(libc::SIGSEGV));
+        (!output.stdout.is_empty()).then_some(output.stdout)
+    });
+    is_interrupted(&found.expect("what was measured"));
 }
 
 #[test]

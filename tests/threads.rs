@@ -228,3 +228,45 @@ fn the_command_works_with_the_threads_that_it_gets() {
         assert_eq!(output.stdout, expected.stdout, "{threads} threads");
     }
 }
+
+/// `ulimit -v`, as shared machines have it, and more threads than any machine has room for.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_command_works_with_the_threads_that_it_has_addresses_for() {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("tiny.safetensors"), TINY.bytes()).expect("a file");
+    let generate = |limit: Option<u64>, threads: &str| {
+        // The program itself lies in memory, too, with its models.
+        let program = std::fs::metadata(env!("CARGO_BIN_EXE_fsvae")).expect("it is there").len() >> 10;
+        let limit = limit.map_or_else(|| "unlimited".into(), |limit| (program + limit).to_string());
+        let mut command = std::process::Command::new("bash");
+        command.args(["-c", "ulimit -v $0 && exec \"$@\"", &limit, env!("CARGO_BIN_EXE_fsvae")]);
+        command.args([
+            "generate",
+            "--model",
+            "tiny.safetensors",
+            "--backend",
+            "cpu",
+            "--count",
+            "100",
+            "--digests",
+        ]);
+        command.current_dir(directory.path()).env("RAYON_NUM_THREADS", threads).env("FSVAE_CACHE_DIR", "");
+        command.env_remove("FSVAE_DRIVER_MESSAGES").output().expect("it runs")
+    };
+    let expected = generate(None, "1");
+    assert!(expected.status.success(), "{expected:?}");
+    for (limit, threads) in [
+        (Some(120_000), "8"),
+        (Some(500_000), "8"),
+        (Some(340_000), "128"),
+        (Some(1_900_000), "4000"),
+        (None, "20000"),
+        (None, "99999999"),
+    ] {
+        let output = generate(limit, threads);
+        assert_eq!(output.status.code(), Some(0), "{limit:?} {threads} threads: {output:?}");
+        assert_eq!(output.stderr, b"", "{threads} threads: {}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.stdout, expected.stdout, "{threads} threads");
+    }
+}

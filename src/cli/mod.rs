@@ -8,7 +8,9 @@ mod animation;
 mod backend;
 mod bench;
 mod completions;
+mod crash;
 mod decode;
+mod descriptor;
 mod devices;
 mod direction;
 mod encode;
@@ -36,6 +38,7 @@ mod scale;
 mod signals;
 mod spikes;
 mod standard_error;
+mod standard_output;
 mod tensors;
 mod tuning;
 mod usage;
@@ -148,6 +151,9 @@ enum Failure {
     /// The reader of standard output has seen enough.
     #[error("standard output was closed")]
     Closed,
+    /// The program was started without one.
+    #[error("standard output is closed")]
+    NoOutput,
 }
 
 impl Failure {
@@ -171,13 +177,14 @@ impl Failure {
             Failure::Closed => 0,
             Failure::Library(error) => 1 + u8::from(error.is_input()),
             Failure::Input(_) => 2,
-            Failure::Partial(_) | Failure::Write { .. } | Failure::Encode { .. } => 1,
+            Failure::Partial(_) | Failure::Write { .. } | Failure::Encode { .. } | Failure::NoOutput => 1,
         }
     }
 }
 
 pub(crate) fn main() -> ExitCode {
     standard_error::take();
+    crash::listen();
     std::panic::set_hook(Box::new(|panic| {
         if fsvae::is_reading_a_picture() {
             return;
@@ -192,6 +199,7 @@ pub(crate) fn main() -> ExitCode {
     }));
     let code = run();
     say::finish();
+    signals::park_if_ending();
     code
 }
 
@@ -208,6 +216,10 @@ fn run() -> ExitCode {
     }
     match arguments.command.check().and_then(|()| arguments.command.run()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.tell(),
+        Err(failure) => {
+            // What was taken away for the end is missing now, which is nobody's business.
+            signals::park_if_ending();
+            failure.tell()
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! What all commands print: results, and progress while there are none.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 
 pub(super) use fsvae::bench::digest;
 
 pub(super) use super::progress::progress;
-use super::{Failure, say};
+use super::{Failure, say, standard_output};
 
 pub(super) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
@@ -27,17 +27,15 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
     if std::io::stdout().is_terminal() {
         say::end_bars();
     }
-    let mut stdout = std::io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::stdout)
+    standard_output::write(text.as_bytes())
 }
 
 /// The same with more to come: a bar is shown again below.
 pub(super) fn print_row(text: &str) -> Result<(), Failure> {
-    let mut stdout = std::io::stdout().lock();
-    if stdout.is_terminal() {
+    if std::io::stdout().is_terminal() {
         say::hide_bar();
     }
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::stdout)
+    standard_output::write(text.as_bytes())
 }
 
 /// A value as JSON.

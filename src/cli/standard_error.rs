@@ -5,10 +5,15 @@
 //! On Unix, file descriptor 2 is `/dev/null` from the first line of `main` on, and a copy of what it was is kept. That is
 //! a matter of two system calls before there is a second thread: no environment variable is set behind the back of one,
 //! and it holds for every driver, whatever it writes and when. What it costs: the last words of a driver that ends the
-//! whole process are not seen. `FSVAE_DRIVER_MESSAGES=1` shows everything, and so do the variables with which drivers
+//! whole process are not seen; [`crash`](super::crash) says that it did. `FSVAE_DRIVER_MESSAGES=1` shows everything, and so do the variables with which drivers
 //! are debugged.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
+#[cfg(unix)]
+use std::os::fd::{AsFd, BorrowedFd};
+
+#[cfg(unix)]
+use super::descriptor::write_all;
 
 /// What a person sets who wants to read a driver's messages.
 const DEBUGGING: [&str; 6] =
@@ -46,13 +51,25 @@ pub(super) fn take() {
     let _ = kept::take();
 }
 
-/// Gives `work` the writer.
-pub(super) fn with<T>(work: impl FnOnce(&mut dyn Write) -> T) -> T {
-    #[cfg(unix)]
-    if let Some(mut kept) = kept::KEPT.get() {
-        return work(&mut kept);
+/// What standard error was, where it was taken away. It is async-signal-safe.
+#[cfg(unix)]
+pub(super) fn kept() -> Option<BorrowedFd<'static>> {
+    kept::KEPT.get().map(AsFd::as_fd)
+}
+
+/// Writes all of it.
+#[cfg(unix)]
+pub(super) fn write(bytes: &[u8]) -> std::io::Result<()> {
+    match kept() {
+        Some(kept) => write_all(kept, bytes),
+        None => write_all(std::io::stderr().lock(), bytes),
     }
-    work(&mut std::io::stderr())
+}
+
+/// Writes all of it.
+#[cfg(not(unix))]
+pub(super) fn write(bytes: &[u8]) -> std::io::Result<()> {
+    std::io::Write::write_all(&mut std::io::stderr(), bytes)
 }
 
 /// True where a bar can be drawn.

@@ -1,7 +1,7 @@
 //! What clap has to say: help as it is, errors as one line like all others.
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
@@ -10,13 +10,12 @@ use clap::{CommandFactory, FromArgMatches};
 
 use super::model::number;
 use super::say::{one_line, say, say_all};
-use super::{Arguments, Failure};
+use super::{Arguments, Failure, standard_output};
 
 pub(super) fn refuse(error: clap::Error) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            let printed = error.print().and_then(|()| std::io::stdout().flush()).map_err(Failure::stdout);
-            return printed.map_or_else(|failure| failure.tell(), |()| ExitCode::SUCCESS);
+            return print(&error).map_or_else(|failure| failure.tell(), |()| ExitCode::SUCCESS);
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
             say_all(error.to_string());
@@ -24,6 +23,14 @@ pub(super) fn refuse(error: clap::Error) -> ExitCode {
         _ => say(line(error)),
     }
     ExitCode::from(2)
+}
+
+/// Help. On a terminal it may have colours, which is for clap to know.
+fn print(help: &clap::Error) -> Result<(), Failure> {
+    if std::io::stdout().is_terminal() {
+        return help.print().and_then(|()| std::io::stdout().flush()).map_err(Failure::stdout);
+    }
+    standard_output::write(help.to_string().as_bytes())
 }
 
 /// The first paragraph as one line. An argument may hold empty lines, too, so they are taken out of it before.

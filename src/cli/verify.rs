@@ -8,11 +8,11 @@ use fsvae::verify::{Fault, Finding, Nature, Options, Report, Step, Verification,
 use fsvae::{Gpu, gpu};
 use serde::Serialize;
 
-use super::Failure;
 use super::backend::check_adapter;
 use super::bench::place::{Backends, places};
 use super::report::{print, print_json};
 use super::say::say;
+use super::{Failure, crash};
 
 /// All backends together, unless --minutes says otherwise. A round is always finished.
 const DEFAULT: Duration = Duration::from_secs(20);
@@ -63,13 +63,19 @@ fn minutes(text: &str) -> Result<Duration, String> {
 }
 
 #[derive(Debug, Serialize)]
-struct Document {
+struct Document<'a> {
     schema: &'static str,
     version: u32,
     /// Version of this crate.
     fsvae: &'static str,
     right: bool,
-    results: Vec<Verified>,
+    results: &'a [Verified],
+}
+
+impl<'a> Document<'a> {
+    fn new(results: &'a [Verified], right: bool) -> Self {
+        Document { schema: "fsvae-verify", version: 1, fsvae: env!("CARGO_PKG_VERSION"), right, results }
+    }
 }
 
 /// One backend.
@@ -172,11 +178,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             print(&text(&result))?;
         }
         results.push(result);
+        // A driver may end the program at any time: then not all is right.
+        if let (true, Ok(json)) = (arguments.json, serde_json::to_vec_pretty(&Document::new(&results, false)))
+        {
+            crash::set_last_words([&json[..], b"\n"].concat());
+        }
     }
     let conclusion = conclude(&results);
     if arguments.json {
-        let (schema, fsvae, right) = ("fsvae-verify", env!("CARGO_PKG_VERSION"), conclusion.is_ok());
-        print_json(&Document { schema, version: 1, fsvae, right, results })?;
+        crash::forget_last_words();
+        print_json(&Document::new(&results, conclusion.is_ok()))?;
     }
     conclusion
 }

@@ -14,6 +14,8 @@ pub(crate) mod parallel;
 mod pool;
 pub(crate) mod rates;
 pub(crate) mod readout;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) mod room;
 pub(crate) mod sample;
 mod sampler;
 pub(crate) mod spikes;

@@ -10,8 +10,12 @@ use std::thread;
 
 use rayon::{ThreadBuilder, ThreadPool, ThreadPoolBuilder};
 
+use super::room::threads_that_fit;
 use super::threads::threads;
 use crate::floats::in_default_state;
+
+/// Bytes of a thread's stack. The kernels do with 16 KiB, as measured with the bundled models; rayon needs some of its own.
+const STACK: usize = 256 << 10;
 
 static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
 
@@ -40,13 +44,14 @@ pub(super) fn inside() -> bool {
 /// A pool of `wanted` threads or as many as can be had. The threads come first and the pool is made to measure: rayon
 /// gives up when one of its threads cannot start, and those before it take a while to end.
 fn start(wanted: usize) -> Option<ThreadPool> {
+    let wanted = threads_that_fit(wanted.min(rayon::max_num_threads()));
     if wanted < 2 {
         return None;
     }
     let (offer, offers) = mpsc::channel::<ThreadBuilder>();
     let offers = Arc::new(Mutex::new(offers));
     let (arrive, arrivals) = mpsc::channel();
-    for n in 0..wanted.min(rayon::max_num_threads()) {
+    for n in 0..wanted {
         let (offers, arrive) = (offers.clone(), arrive.clone());
         let run = move || {
             let _ = arrive.send(());
@@ -57,7 +62,7 @@ fn start(wanted: usize) -> Option<ThreadPool> {
                 in_default_state(|| place.run());
             }
         };
-        if thread::Builder::new().name(format!("fsvae-{n}")).spawn(run).is_err() {
+        if thread::Builder::new().name(format!("fsvae-{n}")).stack_size(STACK).spawn(run).is_err() {
             break;
         }
     }

@@ -55,6 +55,7 @@ pub fn memory(network: &Network) -> Memory {
 }
 
 #[cfg(all(test, feature = "bundled"))]
+#[allow(clippy::print_stderr, reason = "what is skipped is said")]
 mod tests {
     use std::num::NonZeroUsize;
 

@@ -1,7 +1,6 @@
 //! What has been measured until now, which is not lost when the program is told to end.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use fsvae::bench::Place;
 use fsvae::bench::schema::{Adapter, Measured, Outcome, Partial, Report};
@@ -9,10 +8,7 @@ use fsvae::bench::schema::{Adapter, Measured, Outcome, Partial, Report};
 use super::{plot, table};
 use crate::cli::output::Target;
 use crate::cli::report::print;
-use crate::cli::{Failure, say, signals};
-
-/// Longer than a signal needs to end the program.
-const LONG: Duration = Duration::from_secs(10);
+use crate::cli::{Failure, crash, say, signals};
 
 /// Where a report goes.
 #[derive(Default)]
@@ -34,6 +30,28 @@ struct State {
     report: Option<(Report, Places)>,
     /// The backend that is being measured.
     running: Option<Running>,
+}
+
+impl State {
+    /// The report as it is now, if there is anything in it.
+    fn known(&self) -> Option<Report> {
+        let mut report = self.report.as_ref()?.0.clone();
+        if let Some(Running { backend, adapter, partial: Some(partial) }) = &self.running {
+            let outcome = Outcome::Interrupted(partial.clone());
+            report.results.push(Measured { backend: backend.clone(), adapter: adapter.clone(), outcome });
+        }
+        (!report.results.is_empty()).then_some(report)
+    }
+
+    /// Has it written: a driver may end the program at any time.
+    fn keep(&self) {
+        let target = self.report.as_ref().and_then(|(_, places)| places.json.as_ref());
+        if let (Some(target), Some(report)) = (target, self.known())
+            && let Ok(json) = report.to_json()
+        {
+            target.keep(json);
+        }
+    }
 }
 
 struct Running {
@@ -65,9 +83,11 @@ impl Keeper {
 
     /// Notes what is known of that backend.
     pub(super) fn so_far(&self, known: &Partial) {
-        if let Some(running) = &mut self.state().running {
+        let mut state = self.state();
+        if let Some(running) = &mut state.running {
             running.partial = Some(known.clone());
         }
+        state.keep();
     }
 
     /// A backend is done.
@@ -77,6 +97,7 @@ impl Keeper {
         if let Some((report, _)) = &mut state.report {
             report.results.push(measured);
         }
+        state.keep();
     }
 
     /// Prints and writes the whole report.
@@ -84,7 +105,7 @@ impl Keeper {
         signals::forget_wish();
         let Some((report, places)) = self.state().report.take() else {
             // Told to end just now: another thread has delivered it, and ends the program.
-            std::thread::sleep(LONG);
+            signals::park_if_ending();
             return Err(Failure::Partial("interrupted".into()));
         };
         write(&report, places)?;
@@ -94,13 +115,8 @@ impl Keeper {
     /// Prints and writes what there is, if that is anything.
     fn deliver_interrupted(&self) {
         let mut state = self.state();
-        let Some((mut report, places)) = state.report.take() else { return };
-        if let Some(Running { backend, adapter, partial: Some(partial) }) = state.running.take() {
-            report.results.push(Measured { backend, adapter, outcome: Outcome::Interrupted(partial) });
-        }
-        if report.results.is_empty() {
-            return;
-        }
+        let known = state.known();
+        let (Some(report), Some((_, places))) = (known, state.report.take()) else { return };
         match write(&report, places) {
             Ok(()) => say::say("interrupted: this is what was measured until now"),
             Err(failure) => say::say(failure.to_string()),
@@ -109,6 +125,7 @@ impl Keeper {
 }
 
 fn write(report: &Report, places: Places) -> Result<(), Failure> {
+    crash::forget_last_words();
     if let Some(target) = places.json {
         target.write(&report.to_json().map_err(Failure::stdout)?)?;
     }

@@ -9,7 +9,7 @@ use super::pattern::Pattern;
 use super::place::{Identity, Place, directory};
 use super::target::Target;
 use super::temporary::{Temporary, make_directories};
-use crate::cli::Failure;
+use crate::cli::{Failure, standard_output};
 
 /// So many files of a pattern are looked at before anything is computed; the others when their turn comes.
 const LOOKED_AT: usize = 1 << 20;
@@ -32,6 +32,7 @@ impl Files {
 
     /// Standard output is for one thing only.
     pub(in crate::cli) fn stdout(&mut self, what: impl Into<String>) -> Result<(), Failure> {
+        standard_output::check()?;
         let what = what.into();
         match &self.stdout {
             Some(other) if *other == what => {

@@ -1,6 +1,8 @@
 //! Files: everything that can be wrong with a path is found before any image is made, and a file is
 //! written beside its place, then renamed, so that there is never half of one.
 
+#[cfg(unix)]
+mod doomed;
 mod files;
 mod pattern;
 mod place;
@@ -12,6 +14,8 @@ use std::path::Path;
 
 use fsvae::Grid;
 
+#[cfg(unix)]
+pub(super) use doomed::unlink_temporaries;
 pub(super) use files::{Files, Numbered};
 pub(super) use pattern::{Pattern, Placeholder};
 pub(super) use place::{is_stdin, is_stdout};
@@ -45,7 +49,7 @@ pub(super) fn make_folder(path: &Path) -> Result<(), Failure> {
     if path.exists() && !path.is_dir() {
         return Err(Failure::Input(format!("{}: expected a folder, found a file", path.display())));
     }
-    std::fs::create_dir_all(path)
+    temporary::make_directories(path)
         .map_err(|source| write_failure(format!("{}: cannot make the folder", path.display()), source))
 }
 

@@ -10,7 +10,7 @@ use super::failure;
 use super::place::{Place, check_writable, directory};
 use super::temporary::Temporary;
 use crate::cli::formats::Format;
-use crate::cli::{Failure, standard_error};
+use crate::cli::{Failure, crash, standard_error, standard_output};
 
 /// A place that can be written to, as far as one can know before. Bytes are appended; [`Target::finish`] puts them into
 /// their place, and without it the place is as it was.
@@ -84,16 +84,26 @@ impl Target {
     /// Appends. On standard output and into special files it goes at once.
     pub(in crate::cli) fn append(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let written = match &mut self.sink {
-            Sink::Stdout => {
-                let mut stdout = io::stdout().lock();
-                return stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(Failure::stdout);
-            }
+            Sink::Stdout => return standard_output::write(bytes),
             // Drivers have been given another one.
-            Sink::Stderr => standard_error::with(|stderr| stderr.write_all(bytes)),
+            Sink::Stderr => standard_error::write(bytes),
             Sink::Special { path, file } => open_special(path, file).and_then(|file| file.write_all(bytes)),
             Sink::File(beside) => beside.temporary.file().and_then(|file| file.write_all(bytes)),
         };
         written.map_err(|source| failure(&self.path, source))
+    }
+
+    /// Has these bytes should the program end before anything else is written: a file has them at once, and standard output
+    /// if a driver ends the program. What cannot be written is said when it is written for good.
+    pub(in crate::cli) fn keep(&self, bytes: Vec<u8>) {
+        match &self.sink {
+            Sink::Stdout => crash::set_last_words(bytes),
+            Sink::Stderr | Sink::Special { .. } => {}
+            Sink::File(beside) => {
+                let now = Place::of(&beside.place).and_then(|place| Target::new(&self.path, place, false));
+                let _ = now.and_then(|now| now.write(&bytes));
+            }
+        }
     }
 
     /// Puts what was appended into its place.

@@ -8,11 +8,20 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tempfile::NamedTempFile;
 
-/// What is to vanish if the program ends now: temporary files, and directories as long as they are empty.
+#[cfg(unix)]
+use super::doomed::Doomed;
+
+/// What is to vanish if the program ends now: temporary files, and directories as long as they are empty. All paths are
+/// absolute, so that from the last to the first what is in a directory comes before it.
 static LEFTOVERS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 fn leftovers() -> MutexGuard<'static, BTreeSet<PathBuf>> {
     LEFTOVERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The working directory is the program's own, and does not change.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.into())
 }
 
 /// Removes what is not finished. For the end of the program: no temporary file is made from here on, so that none is
@@ -32,6 +41,8 @@ pub(in crate::cli) fn remove_leftovers() {
 pub(super) struct Temporary {
     file: Option<NamedTempFile>,
     path: PathBuf,
+    #[cfg(unix)]
+    _doomed: Doomed,
 }
 
 impl Temporary {
@@ -44,10 +55,14 @@ impl Temporary {
         let mut leftovers = leftovers();
         // tempfile wraps its errors to name its random file, which tells nobody anything.
         let file = builder.tempfile_in(directory).map_err(|error| io::Error::from(error.kind()))?;
-        // The working directory is the program's own, and does not change.
-        let path = file.path().to_owned();
+        let path = absolute(file.path());
         leftovers.insert(path.clone());
-        Ok(Temporary { file: Some(file), path })
+        Ok(Temporary {
+            #[cfg(unix)]
+            _doomed: Doomed::new(&path),
+            file: Some(file),
+            path,
+        })
     }
 
     pub(super) fn file(&mut self) -> io::Result<&mut File> {
@@ -82,7 +97,7 @@ pub(super) fn make_directories(path: &Path) -> io::Result<()> {
     let mut leftovers = leftovers();
     match std::fs::create_dir(path) {
         Ok(()) => {
-            leftovers.insert(path.into());
+            leftovers.insert(absolute(path));
             Ok(())
         }
         // Another program was faster.
