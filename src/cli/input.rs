@@ -171,12 +171,15 @@ pub(super) struct Picture {
     pub(super) size: (u32, u32),
 }
 
-/// The pictures of a file or stream, each with its name, and what in it is none.
+/// A picture of a file or stream with its name, or why it is none.
+type Named = Result<(String, Picture), Failure>;
+
+/// The pictures of a file or stream.
 fn read_all(
     path: &Path,
     format: InputFormat,
     architecture: &Architecture,
-) -> Result<Vec<Result<(String, Picture), Failure>>, Failure> {
+) -> Result<Vec<Named>, Failure> {
     let bytes = read_file(path)?;
     let name = path.display().to_string();
     let numbered = |at: usize| format!("{name}, picture {at}");
