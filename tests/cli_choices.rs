@@ -51,7 +51,7 @@ fn what_was_nearly_right_is_told_how_to_be() {
         // A minus belongs to a number, here as where it may be.
         ("verify --minutes -1", &["'-1'", "--minutes", "expected"]),
         ("generate --count -1", &["'-1'", "--count"]),
-        ("generate --seed -0x7", &["--seed"]),
+        ("generate --seed -7", &["'-7'", "expected a number from 0 to"]),
         ("generate --first -1", &["'-1'", "expected a number from 0 to"]),
         ("decode f.png", &["f.png", "expected a safetensors file of latents, found a picture (PNG)"]),
         ("decode lfs", &["lfs", "expected one of latents, found a Git LFS pointer", "git lfs pull"]),

@@ -153,7 +153,7 @@ fn desk() -> tempfile::TempDir {
     };
     make(&["generate", "--count", "3", "--out", "photos/{index}.png"]);
     make(&["generate", "--first", "9", "--count", "1", "--out", "drawing.png"]);
-    for name in ["old.json", "new.json", "theirs.json"] {
+    for name in ["old.json", "new.json", "theirs.json", "benches/record/2026-01-02-theirs.json"] {
         make(&["bench", "--quick", "--batch", "1", "--json", name]);
     }
     desk
@@ -173,7 +173,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Programs that stand in for those that a page calls: `fsvae` and `cargo run` are the command under test; what else
-/// `cargo`, `pip`, `python` and the Python package's programs are asked for is written down, to be looked at.
+/// `cargo`, `pip`, `maturin`, `python` and the Python package's programs are asked for is written down, to be looked at.
 fn shims(folder: &Path) -> PathBuf {
     let bin = folder.join(".bin");
     fs::create_dir(&bin).expect("a folder");
@@ -191,6 +191,8 @@ fn shims(folder: &Path) -> PathBuf {
         ("cargo", cargo.into()),
         ("pip", "echo \"pip $*\" >> .asked".into()),
         ("python", "echo \"python $*\" >> .asked".into()),
+        ("maturin", "echo \"maturin $*\" >> .asked".into()),
+        ("rustup", "echo \"rustup $*\" >> .asked".into()),
         ("node", "echo \"node $*\" >> .asked".into()),
         ("git", "echo \"git $*\" >> .asked".into()),
         ("bash", "case \"$1\" in *.sh|.ci/run|fuzz/*) echo \"bash $*\" >> .asked;; *) exec /bin/bash \"$@\";; esac".into()),
@@ -283,7 +285,8 @@ fn can_be_asked(page: &str, line: &str) {
         );
     }
     match words[..] {
-        ["cargo" | "git", ..] => {}
+        ["cargo" | "git" | "rustup", ..] => {}
+        ["maturin", ..] => exists(named("-m").expect("a manifest")),
         ["pip", "install", "-r", file, ..] | ["bash", file, ..] => exists(file),
         ["pip", "install", ..] => {}
         ["node", program, ..] => exists(program),

@@ -211,7 +211,7 @@ fn live_presents_while_images_are_made() {
             .collect();
         // Frames; of their times the median, 95, ..., 99, ... and 100 %; images a second.
         let [frames, median, _, most, _, nearly_all, slowest, images] = numbers[..] else { panic!("{line}") };
-        assert!(frames >= 2.0 && median > 0.0, "{line}");
+        assert!(frames >= 1.0 && median > 0.0, "{line}");
         assert!(median <= most && most <= nearly_all && nearly_all <= slowest, "{line}");
         assert!(images == 0.0 || *phase != PHASES[0], "{line}");
     }

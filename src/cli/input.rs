@@ -175,11 +175,7 @@ pub(super) struct Picture {
 type Named = Result<(String, Picture), Failure>;
 
 /// The pictures of a file or stream.
-fn read_all(
-    path: &Path,
-    format: InputFormat,
-    architecture: &Architecture,
-) -> Result<Vec<Named>, Failure> {
+fn read_all(path: &Path, format: InputFormat, architecture: &Architecture) -> Result<Vec<Named>, Failure> {
     let bytes = read_file(path)?;
     let name = path.display().to_string();
     let numbered = |at: usize| format!("{name}, picture {at}");

@@ -175,64 +175,6 @@ fn applications(
     (device, queue, heard)
 }
 
-/// Where no buffer can be made for want of memory, that is one error, and an application that lends its device hears
-/// nothing of it. In a process of its own, whose address space gets an end.
-#[cfg(target_os = "linux")]
-#[test]
-fn a_shortage_of_memory_is_one_error() {
-    use std::process::Command;
-
-    const TEST: &str = "gpu::scarcity::a_shortage_of_memory_is_one_error";
-    const MARK: &str = "FSVAE_TEST_SHORTAGE";
-    if std::env::var_os(MARK).is_none() {
-        if !Command::new("prlimit").arg("--version").output().is_ok_and(|output| output.status.success()) {
-            eprintln!("prlimit is not installed: no shortage of memory");
-            return;
-        }
-        let program = std::env::current_exe().expect("a test");
-        let output = Command::new(program)
-            .args(["--exact", TEST, "--nocapture"])
-            .env(MARK, "1")
-            .output()
-            .expect("it runs");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{}: {said}", output.status);
-        eprint!("{said}");
-        return;
-    }
-
-    let is_lavapipe =
-        |info: &wgpu::AdapterInfo| info.backend == wgpu::Backend::Vulkan && info.name.contains("llvmpipe");
-    let adapters = pollster::block_on(adapters());
-    let Some(adapter) = adapters.iter().find(|adapter| is_lavapipe(&adapter.get_info())) else {
-        eprintln!("lavapipe is not present: no shortage of memory");
-        return;
-    };
-    let network = network();
-    let (device, queue, heard) = applications(adapter, adapter.limits());
-    let gpu = Gpu::from_wgpu(device, queue);
-    let small = generator(&gpu, &network).expect("a generator");
-    let images = small.generate(7, 0..2).expect("images");
-
-    let limit = |bytes: &str| {
-        let (pid, space) = (format!("--pid={}", std::process::id()), format!("--as={bytes}:"));
-        assert!(Command::new("prlimit").args([pid, space]).status().expect("it runs").success());
-    };
-    let pages = std::fs::read_to_string("/proc/self/statm").expect("numbers");
-    let pages: u64 = pages.split(' ').next().and_then(|pages| pages.parse().ok()).expect("a number");
-    // Less than the maps of a large batch take, and enough for everything else.
-    limit(&((pages << 12) + (160 << 20)).to_string());
-    let large = Generator::builder(&network).batch(1000.try_into().expect("not 0"));
-    let made = pollster::block_on(large.gpu(&gpu)).map(|generator| generator.batch());
-    limit("unlimited");
-    let error = made.expect_err("no memory");
-    is_clean(&error, &gpu, 0);
-    assert!(error.to_string().contains("memory"), "{error}");
-    assert_eq!(*heard.lock().expect("a lock"), [""; 0]);
-    assert_eq!(small.generate(7, 0..2).expect("images"), images);
-    eprintln!("{error}");
-}
-
 /// A device that is lost refuses, if it answers at all.
 #[test]
 fn a_map_that_fails_is_an_error_and_not_a_hang() {

@@ -24,7 +24,11 @@ pub(crate) struct App {
 }
 
 pub(crate) fn apps(network: &Network) -> Vec<App> {
-    let open = |adapter: &wgpu::Adapter| {
+    adapters().iter().map(|adapter| App::open(adapter, network)).collect()
+}
+
+impl App {
+    pub(crate) fn open(adapter: &wgpu::Adapter, network: &Network) -> Self {
         let base = wgpu::Limits::downlevel_defaults().or_worse_values_from(&adapter.limits());
         let descriptor = wgpu::DeviceDescriptor {
             required_limits: base.or_better_values_from(&gpu::required_limits(network)),
@@ -39,11 +43,8 @@ pub(crate) fn apps(network: &Network) -> Vec<App> {
             heard.fetch_add(1, Ordering::SeqCst);
         }));
         App { name: gpu::describe(&adapter.get_info()), device, queue, errors }
-    };
-    adapters().iter().map(open).collect()
-}
+    }
 
-impl App {
     pub(crate) fn generator(&self, network: &Network) -> Generator {
         let builder = Generator::builder(network).batch(BATCH.try_into().expect("not 0"));
         pollster::block_on(builder.gpu(&self.lend())).expect("a generator")
