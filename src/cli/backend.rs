@@ -22,6 +22,17 @@ enum Backend {
     Cpu,
 }
 
+impl Backend {
+    /// An adapter is a GPU.
+    fn choice(self, adapter: Option<&str>) -> Choice<'_> {
+        match self {
+            Backend::Cpu => Choice::Cpu,
+            Backend::Auto if adapter.is_none() => Choice::Auto,
+            Backend::Auto | Backend::Gpu => Choice::Gpu(adapter),
+        }
+    }
+}
+
 #[derive(Debug, clap::Args)]
 #[group(skip)] // many commands have several structs of this name
 pub(super) struct Arguments {
@@ -77,14 +88,6 @@ impl Arguments {
         check_adapter(self.backend == Backend::Cpu, self.adapter.as_deref())
     }
 
-    fn choice(&self) -> Choice<'_> {
-        match self.backend {
-            Backend::Cpu => Choice::Cpu,
-            Backend::Auto if self.adapter.is_none() => Choice::Auto,
-            Backend::Auto | Backend::Gpu => Choice::Gpu(self.adapter.as_deref()),
-        }
-    }
-
     /// `count` is how many images will be asked for: no more room is made.
     pub(super) fn generator(&self, network: &Network, count: u64) -> Result<Running, Failure> {
         let most = usize::try_from(count).ok().and_then(NonZeroUsize::new).unwrap_or(NonZeroUsize::MAX);
@@ -96,7 +99,8 @@ impl Arguments {
             }
             say(error.to_string());
         }
-        match self.choice() {
+        let choice = self.backend.choice(self.adapter.as_deref());
+        match choice {
             Choice::Cpu => Ok(on_cpu(builder)),
             Choice::Auto => {
                 let adapters = pollster::block_on(gpu::adapters());

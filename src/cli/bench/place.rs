@@ -17,13 +17,20 @@ pub(in crate::cli) enum Backends {
     Cpu,
 }
 
+impl Backends {
+    /// An adapter is a GPU; `None` is everything.
+    fn choice(self, adapter: Option<&str>) -> Option<Choice<'_>> {
+        match self {
+            Backends::All => adapter.map(|name| Choice::Gpu(Some(name))),
+            Backends::Gpu => Some(Choice::Gpu(adapter)),
+            Backends::Cpu => Some(Choice::Cpu),
+        }
+    }
+}
+
 /// Those that were asked for: the adapter of this number, or those whose names contain a text, and no others.
 pub(in crate::cli) fn places(backends: Backends, name: Option<&str>) -> Result<Vec<Place>, Failure> {
-    let choice = match backends {
-        Backends::All => name.map(|name| Choice::Gpu(Some(name))),
-        Backends::Gpu => Some(Choice::Gpu(name)),
-        Backends::Cpu => Some(Choice::Cpu),
-    };
+    let choice = backends.choice(name);
     if let (None, Err(error)) = (choice, gpu::check_environment()) {
         say(error.to_string());
     }
