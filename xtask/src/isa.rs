@@ -15,6 +15,9 @@ use crate::{Outcome, cargo, succeed};
 const FAMILIES: [&str; 2] = ["navi21", "gfx1100"];
 /// Bundled models: those with kernels of their own.
 const MODELS: [&str; 2] = ["mnist", "faces-esvae"];
+/// Of numbers: the driver's [`STATISTICS`], and what is counted in its listing.
+const COLUMNS: [&str; 8] =
+    ["VGPRs", "spilled", "LDS", "waves", "instructions", "latency", "throughput⁻¹", "inner loop"];
 const DRIVER: &str = "/usr/share/vulkan/icd.d/radeon_icd.x86_64.json";
 /// Says to a child of this program what it is for: the kernels' folder.
 const CHILD: &str = "FSVAE_ISA_KERNELS";
@@ -100,8 +103,7 @@ fn table(root: &Path, model: &str) -> Result<String, String> {
 }
 
 fn columns() -> String {
-    let names = ["VGPRs", "spilled", "LDS", "waves", "instructions", "latency", "throughput⁻¹", "inner loop"];
-    format!("{:8} {:40}{}", "family", "kernel", names.map(|name| format!("{name:>13}")).concat())
+    format!("{:8} {:40}{}", "family", "kernel", COLUMNS.map(|name| format!("{name:>13}")).concat())
 }
 
 /// In a child of [`table`]: the rows of one family. `None` in the program itself.
@@ -162,8 +164,6 @@ fn differences(was: &str, now: &str) -> Vec<String> {
         };
         table.lines().skip(2).filter_map(row).collect()
     }
-    let names = columns();
-    let names: Vec<&str> = names.split("  ").map(str::trim).filter(|name| !name.is_empty()).skip(2).collect();
     let (was, now) = (rows(was), rows(now));
     let mut found = Vec::new();
     for (name, before) in &was {
@@ -171,7 +171,7 @@ fn differences(was: &str, now: &str) -> Vec<String> {
             found.push(format!("{name} is gone"));
             continue;
         };
-        for ((column, &before), &after) in names.iter().zip(before).zip(after) {
+        for ((column, &before), &after) in COLUMNS.iter().zip(before).zip(after) {
             if before.abs_diff(after) > 2.max(before / 20) {
                 found.push(format!("{name}: {column} was {before}, is {after}"));
             }
