@@ -3,9 +3,9 @@
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
-use fsvae::bench::schema::{self, Machine, Model, Report};
 use fsvae::Choice;
-use fsvae::bench::{self, Bench, Event, Plan};
+use fsvae::bench::schema::{self, Machine, Model, Report};
+use fsvae::bench::{Bench, Event, Plan, places};
 use pollster::block_on;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -50,7 +50,7 @@ pub(crate) fn bench(
             ("gpu", name) => Some(Choice::Gpu(name)),
             (_, name) => name.map(|name| Choice::Gpu(Some(name))),
         };
-        let places = block_on(bench::places(choice))?;
+        let places = block_on(places(choice))?;
         let mut bench = Bench::new(&of, &model.sha256, plan);
         let mut report = Report {
             schema: schema::SCHEMA.into(),
