@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# fuzz/run.sh SECONDS [TARGET...]: writes the corpora, then fuzzes each target so long (all of them, two at a time).
+# fuzz/run.sh SECONDS [TARGET...]: writes the corpora, then fuzzes each target so long (all of them, two at a time);
+# fuzz/run.sh build: does neither.
 # Stable Rust will do: libFuzzer comes with a crate, and the compiler's coverage pass needs no other toolchain.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -11,6 +12,7 @@ pass="$pass -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-cove
 export RUSTFLAGS="--cfg fuzzing $pass" RAYON_NUM_THREADS=1
 # With a target named, the flags do not reach build scripts and macros.
 cargo build --release --locked --target "$host"
+[ "$seconds" != build ] || exit 0
 bin=${CARGO_TARGET_DIR:-target}/$host/release
 mkdir -p corpus artifacts
 "$bin/corpus" corpus

@@ -100,7 +100,7 @@ pub mod integer_machine {}
 
 /// The command line is the program's, which begins in `src/main.rs`; of the library it is a part only where it is fuzzed.
 #[cfg(all(fuzzing, feature = "cli"))]
-#[allow(dead_code, clippy::missing_errors_doc, reason = "the program runs the rest")]
+#[allow(dead_code, unreachable_patterns, clippy::missing_errors_doc, reason = "the program runs the rest")]
 #[doc(hidden)]
 pub mod cli;
 #[cfg(all(fuzzing, feature = "cli"))]
