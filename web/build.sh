@@ -27,7 +27,7 @@ mkdir -p dist/models
 SECONDS=0
 for build in simd plain simd-verify plain-verify; do
     # Small, but for what the layers are made of: their short loops are unrolled, and inlined.
-    rustflags='"-Cllvm-args=-unroll-threshold=150 -unroll-runtime=false -unroll-allow-partial=false -inline-threshold=40"'
+    rustflags='"-Cllvm-args=-unroll-threshold=150 -unroll-runtime=false -unroll-allow-partial=false -inline-threshold=25"'
     [ ${build%-verify} = plain ] || rustflags+=', "-Ctarget-feature=+simd128"'
     flags=(--config "target.wasm32-unknown-unknown.rustflags=[$rustflags]")
     [ ${build%-verify} = $build ] || flags+=(--features verify)
