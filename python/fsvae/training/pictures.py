@@ -11,8 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from . import pixels as of_one
-from .errors import InputError, one_line
+if __package__:
+    from . import pixels as of_one
+    from .errors import InputError, one_line
+else:  # Imported from its folder, by who wants to read pictures and has not installed the package.
+    import pixels as of_one  # type: ignore[import-not-found, no-redef]
+    from errors import InputError, one_line  # type: ignore[import-not-found, no-redef]
 
 SUFFIXES = {
     ".png",
