@@ -3,10 +3,10 @@
 // Joined in front: nothing.
 
 struct Run {
-    seed: vec2<u32>,  // low, high
-    first: vec2<u32>, // index of the batch's first image: low, high
-    place: u32,       // number of the batch's first image among all that are presented
-    side: u32,        // height and width of a presented image
+    seed: vec2<u32>,   // low, high
+    first: vec2<u32>,  // index of the batch's first image: low, high
+    place: u32,        // number of the batch's first image among all that are presented
+    side: u32,         // height and width of a presented image
     ticket: vec2<u32>, // of the batch: low, high; 0 for a recording
 }
 

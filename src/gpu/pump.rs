@@ -155,12 +155,12 @@ impl Pump {
         self.end.has_come()
     }
 
-    /// False for a device of the application, which polls it.
+    /// False for a device of the application, which has to poll it. In browsers nobody has to.
     pub(crate) fn is_ours(&self) -> bool {
         #[cfg(not(target_arch = "wasm32"))]
         return self.native.owned;
         #[cfg(target_arch = "wasm32")]
-        return false;
+        return true;
     }
 
     /// Waits for a callback of `submission`, or of all that was submitted; true if it succeeded.
