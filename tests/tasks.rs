@@ -7,8 +7,7 @@ use std::num::NonZeroUsize;
 use std::task::Poll;
 
 use common::{GREY, RandomModel, gpus, is_slow};
-use fsvae::gpu::{Origin, Target};
-use fsvae::{Error, Generator, Job, Latents, Network, Outputs, Part, wgpu};
+use fsvae::{Error, Generator, Job, Latents, Network, Outputs, Part};
 
 const RGB: RandomModel = RandomModel { rng: 52, channels: 3, layers: 3, steps: 17, latent: 8, ..GREY };
 
@@ -221,44 +220,6 @@ fn batches_in_parts_do_not_disturb_each_other() {
                     pollster::block_on(generator.timings(77, 9)).expect("times, or none");
                 }
             });
-        });
-    }
-}
-
-/// The application may submit what it recorded at any time, between the parts of a batch, too. Such a batch is made again.
-#[test]
-fn a_recording_between_the_parts_of_a_batch_costs_time_only() {
-    let network = RGB.network();
-    let expected = Generator::builder(&network).cpu().generate(SEED, 0..3).expect("images");
-    for gpu in gpus(&network) {
-        let builder = Generator::builder(&network).budget(std::time::Duration::ZERO);
-        let generator = pollster::block_on(builder.gpu(&gpu)).expect("a generator");
-        let buffer = gpu.device().create_buffer(&wgpu::BufferDescriptor {
-            label: Some("app"),
-            size: 1 << 16,
-            usage: wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        let target = Target::Pixels { buffer: &buffer, offset: 0 };
-        let origin = Origin::prior(SEED + 1, 50..52).expect("a range");
-        let rounds = if is_slow(&gpu) { 1 } else { 5 };
-        let done = std::sync::atomic::AtomicBool::new(false);
-        std::thread::scope(|threads| {
-            threads.spawn(|| {
-                while !done.load(std::sync::atomic::Ordering::SeqCst) {
-                    let (commands, _) = generator.commands(origin, &[target]).expect("recorded");
-                    gpu.queue().submit([commands]);
-                    std::thread::sleep(std::time::Duration::from_millis(1));
-                }
-            });
-            for _ in 0..rounds {
-                let found = generator.generate(SEED, 0..3);
-                if !found.as_ref().is_ok_and(|found| *found == expected) {
-                    done.store(true, std::sync::atomic::Ordering::SeqCst);
-                }
-                assert_eq!(found.expect("images"), expected, "{}", gpu.name());
-            }
-            done.store(true, std::sync::atomic::Ordering::SeqCst);
         });
     }
 }

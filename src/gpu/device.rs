@@ -41,6 +41,9 @@ pub struct Gpu {
     /// What a test lets be made before something fails.
     #[cfg(test)]
     pub(crate) ration: super::testing::Ration,
+    /// What a test does between the parts of a batch.
+    #[cfg(test)]
+    pub(crate) between: super::testing::Between,
     /// Whether a test has buffers refuse to be mapped.
     #[cfg(test)]
     pub(crate) refusal: Arc<std::sync::atomic::AtomicBool>,
@@ -100,6 +103,8 @@ impl Gpu {
             #[cfg(test)]
             ration: Default::default(),
             #[cfg(test)]
+            between: Default::default(),
+            #[cfg(test)]
             refusal: Default::default(),
         })
     }
@@ -123,6 +128,8 @@ impl Gpu {
             planted: Default::default(),
             #[cfg(test)]
             ration: Default::default(),
+            #[cfg(test)]
+            between: Default::default(),
             #[cfg(test)]
             refusal: Default::default(),
         }

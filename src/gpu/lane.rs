@@ -208,6 +208,8 @@ impl GpuLane {
                 [first @ .., last] if in_parts => {
                     first.iter().for_each(|part| {
                         submit(part);
+                        #[cfg(test)]
+                        gpu.between.act();
                     });
                     submit(last)
                 }
@@ -347,3 +349,6 @@ fn in_fours(words: &[u32], channels: usize) -> Vec<u32> {
     }
     padded
 }
+
+#[cfg(all(test, feature = "bundled"))]
+mod tests;

@@ -56,6 +56,27 @@ impl std::fmt::Debug for Planted {
     }
 }
 
+/// Something to be done after each part of a batch that is submitted layer by layer, but for the last.
+#[derive(Clone, Default)]
+pub(crate) struct Between(Option<Arc<dyn Fn() + Send + Sync>>);
+
+impl Between {
+    #[cfg(feature = "bundled")]
+    pub(crate) fn new(act: impl Fn() + Send + Sync + 'static) -> Self {
+        Between(Some(Arc::new(act)))
+    }
+
+    pub(crate) fn act(&self) {
+        self.0.iter().for_each(|act| act());
+    }
+}
+
+impl std::fmt::Debug for Between {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Between").field(&self.0.is_some()).finish()
+    }
+}
+
 /// How many buffers and pipelines can be made before one fails. Clones of a device share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Ration(Arc<AtomicUsize>);
