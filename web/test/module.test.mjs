@@ -1,21 +1,9 @@
 // The module as applications use it: streams, spikes, canvases, errors, devices that are lost, verification.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { launch, open, openWith } from "./browser.mjs";
-import { serve } from "./server.mjs";
-
-let server;
-let cpu;
-let gpu;
-before(async () => {
-  server = await serve();
-  [cpu, gpu] = [await launch(), await launch({ webgpu: true })];
-});
-after(async () => {
-  await Promise.all([cpu.close(), gpu.close()]);
-  server.close();
-});
+import { test } from "node:test";
+import { open, openWith } from "./browser.mjs";
+import { cpu, gpu, server } from "./stage.mjs";
 
 const start = (browser, backend, model) => openWith(browser, server.url, backend, model);
 

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { after, before, test } from "node:test";
-import { launch, open } from "./browser.mjs";
-import { serve } from "./server.mjs";
+import { test } from "node:test";
+import { open } from "./browser.mjs";
+import { cpu, gpu, server } from "./stage.mjs";
 
 const read = (path) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
 const script = read("python/fsvae/widget/widget.js");
@@ -14,18 +14,6 @@ const expected = read("tests/conformance.rows")
   .map((line) => line.split(" "))
   .filter(([model, task, seed]) => model === "faces" && task === "generate" && seed === "7")
   .map(([, , , , pixels]) => pixels);
-
-let server;
-let cpu;
-let gpu;
-before(async () => {
-  server = await serve();
-  [cpu, gpu] = [await launch(), await launch({ webgpu: true })];
-});
-after(async () => {
-  await Promise.all([cpu.close(), gpu.close()]);
-  server.close();
-});
 
 /** Runs in the browser: a widget in the page, its model as `model`, and how to wait for what it says. */
 async function start([base, text, traits, damaged]) {
