@@ -198,3 +198,14 @@ def test_an_error_is_one_line_of_train(tmp_path):
                            "--minutes", "1"], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and "broken\\n.tif: not a readable picture" in done.stderr, done.stderr
+
+
+def test_the_reader_of_pictures_can_be_had_from_its_folder(tmp_path):
+    Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)).save(tmp_path / "grey.png")
+    program = "import pictures, sys; print(pictures.read(sys.argv[1], side=16)[0].shape)"
+    environment = os.environ | {"PYTHONPATH": str(Path(pictures.__file__).parent)}
+    found = subprocess.run(
+        [sys.executable, "-c", program, tmp_path], capture_output=True, text=True, env=environment, check=False
+    )
+    assert found.returncode == 0, found.stderr
+    assert "16, 16" in found.stdout
