@@ -2,7 +2,8 @@
 
 use crate::checkpoint::Tensors;
 use crate::error::{CheckpointError, Error};
-use crate::family::{Family, RATES};
+use crate::family::Family;
+use crate::layer::{Kind, Shape};
 use crate::spikes::Layer;
 
 /// Family and sizes of a network. Nothing here is fixed to the papers' networks.
@@ -47,16 +48,63 @@ impl Architecture {
     /// The layers of spiking neurons, from the image to the latents and on to the image: `encoder.0` and on,
     /// `before_latent_layer` (the encoder's latents), `latent` (z), `decoder_input`, `decoder.0` and on, `final_layer.0`.
     pub fn layers(&self) -> Vec<Layer> {
-        let depth = self.depth();
-        let encoder = self.encoder_widths.iter().enumerate();
-        let decoder = self.decoder_widths[1..].iter().enumerate();
-        let latent = |name| Layer::new(name, 1, self.latent_channels);
-        encoder
-            .map(|(i, &width)| Layer::new(format!("encoder.{i}"), self.image_side() >> (i + 1), width))
-            .chain([latent("before_latent_layer"), latent("latent")])
-            .chain([Layer::new("decoder_input", 2, self.decoder_widths[0])])
-            .chain(decoder.map(|(i, &width)| Layer::new(decoder_name(i, depth), 4 << i, width)))
-            .collect()
+        let maps = |shapes: Vec<Shape>| shapes.into_iter().map(|shape| shape.map());
+        let latent = Layer::new("latent", 1, self.latent_channels);
+        maps(self.encoder()).chain([latent]).chain(maps(self.decoder())).collect()
+    }
+
+    /// From the image to the latents' channels.
+    pub(crate) fn encoder(&self) -> Vec<Shape> {
+        let (mut side, mut inputs) = (self.image_side(), self.image_channels);
+        let mut layers = Vec::new();
+        for (i, &outputs) in self.encoder_widths.iter().enumerate() {
+            let kind = if i == 0 { Kind::Image } else { Kind::Convolution };
+            layers.push(Shape::new(format!("encoder.{i}"), kind, side, inputs, outputs));
+            (side, inputs) = (side / 2, outputs);
+        }
+        layers.push(Shape::new("before_latent_layer", Kind::Linear, side, inputs, self.latent_channels));
+        layers
+    }
+
+    /// What draws latents for images that were encoded: it sees their spikes and its own.
+    pub(crate) fn posterior(&self) -> Vec<Shape> {
+        let c = self.latent_channels;
+        match self.family {
+            Family::Fsvae { neurons_per_channel: k } => Shape::autoregressive("posterior", 2 * c, c, k),
+            Family::Esvae => Vec::new(),
+        }
+    }
+
+    /// What draws latents for new images.
+    pub(crate) fn prior(&self) -> Vec<Shape> {
+        let c = self.latent_channels;
+        match self.family {
+            Family::Fsvae { neurons_per_channel: k } => Shape::autoregressive("prior", c, c, k),
+            Family::Esvae => vec![Shape::rates(c)],
+        }
+    }
+
+    /// From the latents to the last spikes.
+    pub(crate) fn decoder(&self) -> Vec<Shape> {
+        let first = 4 * self.decoder_widths[0];
+        let mut layers = vec![Shape::new("decoder_input", Kind::Unfold, 1, self.latent_channels, first)];
+        for (i, pair) in self.decoder_widths.windows(2).enumerate() {
+            let name = decoder_name(i, self.depth());
+            layers.push(Shape::new(name, Kind::Transposed, 2 << i, pair[0], pair[1]));
+        }
+        layers
+    }
+
+    /// From those to the image.
+    pub(crate) fn readout(&self) -> Shape {
+        let inputs = self.decoder_widths[self.depth()];
+        Shape::new("final_layer.1", Kind::Readout, self.image_side(), inputs, self.image_channels)
+    }
+
+    /// Every layer in the order of the data flow.
+    pub(crate) fn shapes(&self) -> impl Iterator<Item = Shape> {
+        let latents = self.encoder().into_iter().chain(self.posterior());
+        latents.chain(self.prior()).chain(self.decoder()).chain([self.readout()])
     }
 
     /// Whether so many bytes are whole images, and how many.
@@ -136,48 +184,20 @@ impl Architecture {
 
     /// Every tensor of the checkpoint with its shape, batch-norm counters apart.
     pub(crate) fn tensors(&self) -> Vec<(String, Vec<usize>)> {
-        let c = self.latent_channels;
-        let depth = self.depth();
         let mut list = Vec::new();
-        let mut layer = |name: &str, weight: Vec<usize>, outputs: usize, norm: bool| {
-            list.push((format!("{name}.weight"), weight));
-            list.push((format!("{name}.bias"), vec![outputs]));
-            if norm {
+        for shape in self.shapes() {
+            let name = &shape.name;
+            list.push((format!("{name}.weight"), shape.tensor()));
+            list.push((format!("{name}.bias"), vec![shape.outputs]));
+            if shape.has_norm() {
                 for part in ["weight", "bias", "running_mean", "running_var"] {
-                    list.push((format!("{name}.bn.{part}"), vec![outputs]));
+                    list.push((format!("{name}.bn.{part}"), vec![shape.outputs]));
                 }
             }
-        };
-
-        let mut inputs = self.image_channels;
-        for (i, &outputs) in self.encoder_widths.iter().enumerate() {
-            layer(&format!("encoder.{i}"), vec![outputs, inputs, 3, 3, 1], outputs, true);
-            inputs = outputs;
         }
-        layer("before_latent_layer", vec![c, 4 * inputs], c, true);
-        match self.family {
-            Family::Fsvae { neurons_per_channel } => {
-                for (name, first) in [("prior", c), ("posterior", 2 * c)] {
-                    let widths = [first, 2 * c, 4 * c, c * neurons_per_channel];
-                    for i in 0..3 {
-                        let (inputs, outputs) = (widths[i], widths[i + 1]);
-                        layer(&format!("{name}.layers.{i}"), vec![outputs, inputs], outputs, true);
-                    }
-                }
-            }
-            Family::Esvae => layer(RATES, vec![c, c], c, false),
-        }
-        let rows = 4 * self.decoder_widths[0];
-        layer("decoder_input", vec![rows, c], rows, true);
-        for i in 0..depth {
-            let (inputs, outputs) = (self.decoder_widths[i], self.decoder_widths[i + 1]);
-            layer(&decoder_name(i, depth), vec![inputs, outputs, 3, 3, 1], outputs, true);
-        }
-        let (last, image) = (self.decoder_widths[depth], self.image_channels);
-        layer("final_layer.1", vec![last, image, 3, 3, 1], image, false);
         if let Family::Fsvae { .. } = self.family {
             for name in ["prior", "posterior"] {
-                list.push((format!("{name}.initial_input"), vec![1, c, 1]));
+                list.push((format!("{name}.initial_input"), vec![1, self.latent_channels, 1]));
             }
         }
         list.push(("membrane_output_layer.coef".into(), vec![1, 1, 1, 1, self.time_steps]));
@@ -202,7 +222,7 @@ fn family(tensors: &Tensors, latent_channels: usize) -> Result<Family, Checkpoin
 }
 
 /// The reference's name of the i-th of `depth` stride-2 layers of the decoder.
-pub(crate) fn decoder_name(layer: usize, depth: usize) -> String {
+fn decoder_name(layer: usize, depth: usize) -> String {
     if layer + 1 < depth { format!("decoder.{layer}") } else { "final_layer.0".into() }
 }
 

@@ -1,6 +1,6 @@
 //! A network's integers, for other engines and for hardware.
 
-use crate::network::{Network, Sampler, SpikingLayer, pixel_thresholds};
+use crate::network::{Network, Sampler, pixel_thresholds};
 
 /// A layer of leaky integrate-and-fire neurons as integers (integer machine, sections 3 and 4).
 #[derive(Clone, Copy, Debug)]
@@ -57,17 +57,15 @@ pub struct ReadoutIntegers<'a> {
 impl Network {
     /// Every spiking layer in the order of the data flow: encoder, posterior, prior, decoder.
     pub fn spiking_layers(&self) -> impl Iterator<Item = LayerIntegers<'_>> {
-        self.spiking_facts().map(
-            |(SpikingLayer { inputs, outputs, taps, weights, bias, threshold }, facts)| LayerIntegers {
-                name: &facts.name,
-                inputs: *inputs,
-                outputs: *outputs,
-                taps: *taps,
-                weights,
-                bias,
-                threshold,
-            },
-        )
+        self.all_spiking().map(|layer| LayerIntegers {
+            name: &layer.name,
+            inputs: layer.inputs,
+            outputs: layer.outputs,
+            taps: layer.taps,
+            weights: &layer.weights,
+            bias: &layer.bias,
+            threshold: &layer.threshold,
+        })
     }
 
     /// The sample layer of an ESVAE; `None` for an FSVAE.

@@ -82,6 +82,7 @@ mod indices;
 mod integers;
 mod job;
 mod latents;
+mod layer;
 mod network;
 pub mod operations;
 mod philox;

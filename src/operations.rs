@@ -9,16 +9,14 @@
 
 use std::ops::RangeBounds;
 
-use crate::cpu::Cpu;
-use crate::cpu::conv_transpose_lif::{self, conv_transpose_lif};
-use crate::cpu::layer::Layer;
-use crate::cpu::linear_lif::{self, linear_lif};
 use crate::cpu::parallel::in_pool;
 use crate::cpu::spikes::Spikes;
 use crate::cpu::vectors::Processor;
+use crate::cpu::{self, Cpu};
 use crate::error::{Error, Result};
 use crate::indices::Indices;
-use crate::network::{Network, Sampler, SpikingLayer};
+use crate::layer::{Shape, SpikingLayer};
+use crate::network::{Network, Sampler};
 
 /// The work of one layer for one image.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,12 +67,10 @@ pub fn generation(
     Ok(layers)
 }
 
-/// The layers that have to run for their spikes to be known.
+/// The layers that have to run for their spikes to be known: all but the last of the prior, and of the decoder.
 struct Prepared {
-    /// The prior's hidden layers, where it has some.
-    prior: Vec<Layer>,
-    decoder_input: Layer,
-    decoder: Vec<Layer>,
+    prior: Vec<cpu::Prepared>,
+    decoder: Vec<cpu::Prepared>,
 }
 
 /// Of one layer for one image.
@@ -85,94 +81,59 @@ struct Work {
 
 impl Prepared {
     fn new(network: &Network) -> Self {
-        let hidden = match &network.sampler {
-            Sampler::Layers { prior, .. } => &prior[..2],
-            Sampler::Rates(_) => &[],
-        };
-        let all_but_last = &network.decoder[..network.decoder.len() - 1];
         let processor = Processor::get();
-        let decoder = all_but_last.iter().map(|layer| conv_transpose_lif::prepare(processor, layer));
-        Prepared {
-            prior: hidden.iter().map(|layer| linear_lif::prepare(processor, layer)).collect(),
-            decoder_input: linear_lif::prepare(processor, &network.decoder_input),
-            decoder: decoder.collect(),
-        }
+        let hidden = |layers: &[SpikingLayer]| -> Vec<cpu::Prepared> {
+            let hidden = &layers[..layers.len().saturating_sub(1)];
+            hidden.iter().map(|layer| cpu::Prepared::new(processor, layer)).collect()
+        };
+        Prepared { prior: hidden(network.sampler.prior()), decoder: hidden(&network.decoder) }
     }
 
     /// The work of every layer for the image of the latents `z`, `[C]` words.
     fn count(&self, network: &Network, z: &[u32]) -> Vec<(String, Work)> {
-        let steps = network.architecture().time_steps;
-        let mut names = network.layers_of_generation().iter().map(|facts| facts.name.clone());
-        let mut list = Vec::new();
-        let mut add = |work| list.extend(names.next().map(|name| (name, work)));
-
-        match &network.sampler {
-            Sampler::Layers { prior, .. } => {
-                // The prior sees the latents of the step before.
-                let used = u32::MAX >> (32 - steps);
-                let mut spikes: Vec<u32> = z.iter().map(|word| word << 1 & used).collect();
-                for (weights, layer) in prior.iter().zip(self.prior.iter().map(Some).chain([None])) {
-                    add(linear(weights, &spikes, steps));
-                    if let Some(layer) = layer {
-                        spikes = fire(layer, &spikes, steps);
-                    }
-                }
-            }
+        let architecture = network.architecture();
+        let (channels, steps) = (architecture.latent_channels, architecture.time_steps);
+        let latents = |words: &[u32]| Spikes::from_words(words, channels, steps);
+        // The prior sees the latents of the step before.
+        let used = u32::MAX >> (32 - steps);
+        let before: Vec<u32> = z.iter().map(|word| word << 1 & used).collect();
+        let mut list = match &network.sampler {
+            Sampler::Layers { prior, .. } => spiking(&prior[..], &self.prior, latents(&before)),
             Sampler::Rates(rates) => {
                 let weights = rates.weights.len() as u64;
-                add(Work { additions: weights, dense: weights });
+                let shape = Shape::rates(channels);
+                vec![(shape.name, Work { additions: weights, dense: weights })]
             }
-        }
-
-        add(linear(&network.decoder_input, z, steps));
-        let flat = fire(&self.decoder_input, z, steps);
-        // The checkpoint flattens the 2x2 map channel, y, x; maps are pixel by pixel.
-        let words: Vec<u32> = (0..4).flat_map(|pixel| flat[pixel..].iter().step_by(4)).copied().collect();
-        let mut map = Spikes::from_words(&words, network.decoder_input.outputs / 4, steps);
-        for (i, weights) in network.decoder.iter().enumerate() {
-            let side = 2 << i;
-            add(transposed(weights, &map.to_words(), side, steps));
-            if let Some(layer) = self.decoder.get(i) {
-                map = conv_transpose_lif(layer, &map, side);
-            }
-        }
-
-        let side = network.architecture().image_side() as u64;
-        let weights = (network.readout.inputs * network.readout.outputs) as u64;
-        // Stride 1: three rows reach a row inside, two one at the border.
-        let additions = (3 * side - 2).pow(2) * weights;
-        add(Work { additions, dense: additions * steps as u64 });
+        };
+        list.extend(spiking(&network.decoder, &self.decoder, latents(z)));
+        let readout = architecture.readout();
+        let additions = readout.dense();
+        list.push((readout.name, Work { additions, dense: additions * steps as u64 }));
         list
     }
 }
 
-/// A linear layer's spike trains, `[outputs]` words, from `[inputs]` words.
-fn fire(layer: &Layer, inputs: &[u32], steps: usize) -> Vec<u32> {
-    let mut outputs = Spikes::silent(1, layer.outputs, steps);
-    linear_lif(layer, &Spikes::from_words(inputs, inputs.len(), steps), &mut outputs.masks);
-    outputs.to_words()
-}
-
-fn spikes(words: &[u32]) -> u64 {
-    words.iter().map(|word| u64::from(word.count_ones())).sum()
-}
-
-fn linear(layer: &SpikingLayer, inputs: &[u32], steps: usize) -> Work {
-    let outputs = layer.outputs as u64;
-    Work { additions: spikes(inputs) * outputs, dense: (inputs.len() * steps) as u64 * outputs }
-}
-
-/// A transposed convolution, 3x3, stride 2: an input (y, x) reaches three rows and columns of the output, those at
-/// y = 0 and x = 0 two, for the third would be at -1.
-fn transposed(layer: &SpikingLayer, map: &[u32], side: usize, steps: usize) -> Work {
-    let mut work = Work { additions: 0, dense: 0 };
-    let rows = |at: usize| if at == 0 { 2 } else { 3 };
-    for (pixel, words) in map.chunks(layer.inputs).enumerate() {
-        let reached = rows(pixel / side) * rows(pixel % side) * layer.outputs as u64;
-        work.additions += spikes(words) * reached;
-        work.dense += (words.len() * steps) as u64 * reached;
+/// The work of layers that follow each other, the first of which gets `spikes`.
+fn spiking(layers: &[SpikingLayer], prepared: &[cpu::Prepared], mut spikes: Spikes) -> Vec<(String, Work)> {
+    let mut list = Vec::new();
+    for (at, layer) in layers.iter().enumerate() {
+        let steps = spikes.steps as u64;
+        list.push((
+            layer.name.clone(),
+            Work { additions: additions(layer, &spikes), dense: layer.dense() * steps },
+        ));
+        if let Some(prepared) = prepared.get(at) {
+            spikes = prepared.run(&spikes);
+        }
     }
-    work
+    list
+}
+
+/// A spike is an addition for each output that it reaches.
+fn additions(shape: &Shape, spikes: &Spikes) -> u64 {
+    let count = |words: &[u32]| words.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
+    let words = spikes.to_words();
+    words.chunks(shape.inputs).enumerate().map(|(at, words)| count(words) * shape.reached(at) as u64).sum()
 }
 
 #[cfg(all(test, feature = "bundled"))]

@@ -67,11 +67,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let checkpoint = model::open(&arguments.model)?;
     let network = Network::new(&checkpoint)?;
     let architecture = network.architecture().clone();
-    let layers = network.layers().iter().map(|layer| {
+    let layers = network.layers().into_iter().map(|layer| {
         let mut exponents = BTreeMap::new();
         layer.exponents.iter().for_each(|&exponent| *exponents.entry(exponent).or_default() += 1);
         let weights = layer.outputs * layer.fan_in;
-        Layer { name: layer.name.clone(), inputs: layer.inputs, outputs: layer.outputs, weights, exponents }
+        Layer { name: layer.name, inputs: layer.inputs, outputs: layer.outputs, weights, exponents }
     });
     if let Some(directory) = &arguments.kernels {
         write_kernels(&network, directory)?;

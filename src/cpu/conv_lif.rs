@@ -5,7 +5,7 @@ use super::layer::{Layer, bits, receive};
 use super::parallel::for_each_chunk;
 use super::spikes::Spikes;
 use super::vectors::{Processor, Vectors, Work};
-use crate::network::SpikingLayer;
+use crate::layer::SpikingLayer;
 
 /// Vectors of a block.
 const V: usize = 4;

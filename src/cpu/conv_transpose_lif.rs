@@ -11,7 +11,7 @@ use super::layer::{Layer, bits, receive};
 use super::parallel::{for_each_chunk, threads_here};
 use super::spikes::Spikes;
 use super::vectors::{Aligned, Processor, Vectors, Work};
-use crate::network::SpikingLayer;
+use crate::layer::SpikingLayer;
 
 /// Vectors of a block at each output of a quad.
 const V: usize = 2;

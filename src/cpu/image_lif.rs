@@ -5,11 +5,12 @@ use super::conv_lif::receptive;
 use super::layer::fire;
 use super::parallel::for_each_chunk;
 use super::spikes::Spikes;
-use crate::network::SpikingLayer;
+use crate::layer::SpikingLayer;
 
 /// u8 pixels `[side, side, inputs]` to spikes `[side / 2 * side / 2, T, outputs]`. The current is the
 /// same at every step, so it is computed once.
-pub(crate) fn image_lif(layer: &SpikingLayer, image: &[u8], side: usize, steps: usize) -> Spikes {
+pub(crate) fn image_lif(layer: &SpikingLayer, image: &[u8], steps: usize) -> Spikes {
+    let side = layer.side;
     let mut output = Spikes::silent(side * side / 4, layer.outputs, steps);
     let (width, pixel_words) = (output.width, output.pixel_words());
     for_each_chunk(&mut output.masks, side / 2 * pixel_words, |y, row| {

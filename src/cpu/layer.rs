@@ -2,7 +2,7 @@
 
 use super::spikes::for_each_spike;
 use super::vectors::{Aligned, Processor, Vectors};
-use crate::network::SpikingLayer;
+use crate::layer::SpikingLayer;
 
 /// A layer's numbers in the order in which spikes touch them. Lanes past the last output have weights of
 /// zero and never spike.
@@ -42,8 +42,7 @@ impl Layer {
         groups: &[&[usize]],
     ) -> Self {
         let lanes = vectors * processor.lanes();
-        let mut weights =
-            Vec::with_capacity(outputs.len().next_multiple_of(lanes) * layer.inputs * layer.taps);
+        let mut weights = Vec::with_capacity(outputs.len().next_multiple_of(lanes) * layer.fan_in());
         let mut bias = Vec::new();
         let mut threshold = Vec::new();
         for block in outputs.chunks(lanes) {

@@ -3,7 +3,7 @@
 use super::layer::{Layer, bits, receive};
 use super::spikes::Spikes;
 use super::vectors::{Processor, Vectors, Work};
-use crate::network::SpikingLayer;
+use crate::layer::SpikingLayer;
 
 /// Vectors of a block.
 pub(super) const V: usize = 4;
@@ -14,9 +14,9 @@ pub(crate) fn prepare(processor: Processor, layer: &SpikingLayer) -> Layer {
     Layer::new(processor, layer, V, &TAPS[..layer.taps])
 }
 
-/// One layer for each pixel of the decoder's 2x2 map: the checkpoint flattens it channel, y, x; maps here are pixel
-/// by pixel.
-pub(crate) fn prepare_decoder_input(processor: Processor, layer: &SpikingLayer) -> [Layer; 4] {
+/// One layer for each pixel of the 2x2 map that a layer gives: the checkpoint flattens it channel, y, x; maps here are
+/// pixel by pixel.
+pub(crate) fn prepare_map(processor: Processor, layer: &SpikingLayer) -> [Layer; 4] {
     std::array::from_fn(|pixel| {
         let outputs: Vec<usize> = (pixel..layer.outputs).step_by(4).collect();
         Layer::of_outputs(processor, layer, &outputs, V, &TAPS[..1])

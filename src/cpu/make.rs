@@ -1,7 +1,7 @@
 //! A batch of a task on the CPU.
 
 use super::parallel::{for_each_chunk, in_pool};
-use super::{Cpu, Spikes};
+use super::{Cpu, Spikes, decoded};
 use crate::backend::{Input, Made, Wants, Work};
 
 impl Cpu {
@@ -66,7 +66,7 @@ impl Cpu {
                 }
                 let z = self.latents(words, i);
                 see(&z);
-                self.decoder_layers(&self.decoder, std::slice::from_ref(&z), &mut see);
+                decoded(&self.decoder, z, &mut see);
                 // Without an encoder its layers, and its latents, are not there.
                 let skipped = if encodes { 0 } else { self.network.architecture.depth() + 1 };
                 of_image[0] =

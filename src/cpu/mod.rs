@@ -12,6 +12,7 @@ mod make;
 pub(crate) mod parallel;
 #[cfg(all(feature = "threads", not(target_arch = "wasm32")))]
 mod pool;
+mod prepared;
 pub(crate) mod rates;
 pub(crate) mod readout;
 #[cfg(not(target_arch = "wasm32"))]
@@ -26,18 +27,15 @@ pub(crate) mod threads;
 mod trace;
 pub(crate) mod vectors;
 
-use std::slice;
 use std::sync::OnceLock;
 
 pub(crate) use backend::CpuBackend;
+pub(crate) use prepared::Prepared;
 
 use crate::architecture::Architecture;
 use crate::network::Network;
-use conv_lif::conv_lif;
-use conv_transpose_lif::{conv_transpose_lif, conv_transpose_rates};
+use conv_transpose_lif::conv_transpose_rates;
 use image_lif::image_lif;
-use layer::Layer;
-use linear_lif::linear_lif;
 use parallel::{for_each_chunk, in_pool, threads_here};
 use readout::{PreparedReadout, readout};
 use sampler::{Posterior, Prior};
@@ -50,9 +48,7 @@ pub(crate) struct Cpu {
     network: Network,
     processor: Processor,
     prior: Prior,
-    /// One layer for each pixel of the decoder's 2x2 map.
-    decoder_input: [Layer; 4],
-    decoder: Vec<Layer>,
+    decoder: Vec<Prepared>,
     readout: PreparedReadout,
     /// Laid out when it is first used: most users only generate.
     encoder: OnceLock<Encoder>,
@@ -68,8 +64,8 @@ fn together(count: usize, threads: usize) -> usize {
 
 #[derive(Debug)]
 struct Encoder {
-    convolutions: Vec<Layer>,
-    latent: Layer,
+    /// All but the first, which reads pixels.
+    layers: Vec<Prepared>,
     posterior: Posterior,
 }
 
@@ -79,13 +75,11 @@ impl Cpu {
     }
 
     pub(crate) fn on(processor: Processor, network: &Network) -> Self {
-        let decoder = network.decoder.iter();
         Cpu {
             network: network.clone(),
             processor,
             prior: Prior::new(processor, network),
-            decoder_input: linear_lif::prepare_decoder_input(processor, &network.decoder_input),
-            decoder: decoder.map(|layer| conv_transpose_lif::prepare(processor, layer)).collect(),
+            decoder: network.decoder.iter().map(|layer| Prepared::new(processor, layer)).collect(),
             readout: PreparedReadout::new(processor, &network.readout),
             encoder: OnceLock::new(),
         }
@@ -143,9 +137,9 @@ impl Cpu {
 
     /// Fills `pictures`, `[n, T, image]`, with the pictures after each time step.
     pub(crate) fn frames(&self, words: &[u32], pictures: &mut [u8]) {
-        let moments = &self.network.readout.moments;
+        let (moments, side) = (&self.network.readout.moments, self.network.architecture.image_side());
         let work = |i: usize, pictures: &mut [u8]| {
-            let (spikes, side) = self.decoder_spikes(&self.latents(words, i));
+            let spikes = decoded(&self.decoder, self.latents(words, i), &mut |_| ());
             for (moment, picture) in moments.iter().zip(pictures.chunks_mut(self.image_bytes())) {
                 readout(&self.readout, moment, &self.readout.rates(moment, &spikes), side, picture);
             }
@@ -169,10 +163,9 @@ impl Cpu {
     }
 
     fn encoder(&self) -> &Encoder {
-        let Network { encoder, latent, .. } = &self.network;
+        let layers = self.network.encoder[1..].iter();
         self.encoder.get_or_init(|| Encoder {
-            convolutions: encoder.iter().map(|layer| conv_lif::prepare(self.processor, layer)).collect(),
-            latent: linear_lif::prepare(self.processor, latent),
+            layers: layers.map(|layer| Prepared::new(self.processor, layer)).collect(),
             posterior: Posterior::new(self.processor, &self.network),
         })
     }
@@ -186,60 +179,33 @@ impl Cpu {
         index: u64,
         seen: &mut dyn FnMut(&Spikes),
     ) -> Spikes {
-        let Network { architecture, image_layer, .. } = &self.network;
-        let (mut side, steps) = (architecture.image_side(), architecture.time_steps);
-        let mut spikes = image_lif(image_layer, image, side, steps);
+        let steps = self.network.architecture.time_steps;
+        let mut spikes = image_lif(&self.network.encoder[0], image, steps);
         seen(&spikes);
-        for layer in &prepared.convolutions {
-            side /= 2;
-            spikes = conv_lif(layer, &spikes, side);
+        for layer in &prepared.layers {
+            spikes = layer.run(&spikes);
             seen(&spikes);
         }
-        let mut encoded = Spikes::silent(1, architecture.latent_channels, steps);
-        linear_lif(&prepared.latent, &spikes, &mut encoded.masks);
-        seen(&encoded);
-        prepared.posterior.draw(&encoded, seed, index)
+        prepared.posterior.draw(&spikes, seed, index)
     }
 
     /// The images of latents, layer by layer, but the last ones image by image: their weights are few.
     fn decode_all(&self, z: &[Spikes], images: &mut [u8]) {
-        let Some((last, layers)) = self.decoder.split_last() else { return };
-        let moment = self.network.readout.last();
-        let (spikes, side) = self.decoder_layers(layers, z, &mut |_| ());
+        let Some((Prepared::Transposed(last, side), layers)) = self.decoder.split_last() else { return };
+        let (side, moment) = (*side, self.network.readout.last());
+        let spikes = decoded(layers, Spikes::joined(z), &mut |_| ());
         for (n, image) in images.chunks_mut(self.image_bytes()).enumerate() {
             let rates = conv_transpose_rates(last, &spikes.map(n, side * side), side, &moment.coefficients);
             readout(&self.readout, moment, &rates, 2 * side, image);
         }
     }
+}
 
-    /// The spikes of the decoder's last spiking layer and the side of their map.
-    fn decoder_spikes(&self, z: &Spikes) -> (Spikes, usize) {
-        self.decoder_layers(&self.decoder, slice::from_ref(z), &mut |_| ())
-    }
-
-    /// The spikes after the first layers of the decoder, and the side of their map.
-    /// The maps of several images follow each other.
-    fn decoder_layers(
-        &self,
-        layers: &[Layer],
-        z: &[Spikes],
-        seen: &mut dyn FnMut(&Spikes),
-    ) -> (Spikes, usize) {
-        let steps = self.network.architecture.time_steps;
-        let mut spikes = Spikes::silent(4 * z.len(), self.decoder_input[0].outputs, steps);
-        let words = spikes.pixel_words();
-        for (pixel, layer) in self.decoder_input.iter().enumerate() {
-            for (z, map) in z.iter().zip(spikes.masks.chunks_mut(4 * words)) {
-                linear_lif(layer, z, &mut map[pixel * words..][..words]);
-            }
-        }
+/// The spikes after some first layers of the decoder. `z` are the latents of one image or more.
+fn decoded(layers: &[Prepared], z: Spikes, seen: &mut dyn FnMut(&Spikes)) -> Spikes {
+    layers.iter().fold(z, |spikes, layer| {
+        let spikes = layer.run(&spikes);
         seen(&spikes);
-        let mut side = 2;
-        for layer in layers {
-            spikes = conv_transpose_lif(layer, &spikes, side);
-            seen(&spikes);
-            side *= 2;
-        }
-        (spikes, side)
-    }
+        spikes
+    })
 }

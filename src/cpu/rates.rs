@@ -53,7 +53,7 @@ mod tests {
     fn rates_at_the_ends_and_on_a_logit() {
         let logits = logits(20);
         let bias = vec![logits[0], logits[65_535] + 1, logits[40_000]];
-        let rates = Rates { channels: 3, weights: vec![0; 9].into(), bias, logits };
+        let rates = Rates { channels: 3, weights: vec![0; 9].into(), bias, logits, exponent: 20 };
         let mut counts = [0; 3];
         for index in 0..1000 {
             for (count, word) in counts.iter_mut().zip(sample_rates(&rates, 7, index, 32).to_words()) {

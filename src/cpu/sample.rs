@@ -5,7 +5,8 @@ use super::layer::{Layer, bits, receive};
 use super::linear_lif::{V, prepare};
 use super::spikes::Spikes;
 use super::vectors::{Aligned, Processor, Vectors, Work, prefetch};
-use crate::network::{Carry, SpikingLayer};
+use crate::layer::SpikingLayer;
+use crate::network::Carry;
 use crate::philox::Draws;
 
 /// Rows of the last layer that are on their way from memory: the draws, and so the rows, are known beforehand.

@@ -33,6 +33,13 @@ impl Spikes {
         Spikes { channels, steps, width, masks: self.masks[n * words..][..words].to_vec() }
     }
 
+    /// Maps of the same sizes, one after the other.
+    pub(crate) fn joined(maps: &[Spikes]) -> Spikes {
+        let mut all = Spikes { masks: Vec::new(), ..maps[0] };
+        maps.iter().for_each(|map| all.masks.extend_from_slice(&map.masks));
+        all
+    }
+
     #[inline(always)]
     pub(crate) fn at(&self, pixel: usize, step: usize) -> &[u64] {
         let start = pixel * self.pixel_words() + step * self.width;

@@ -1,6 +1,6 @@
 //! What every layer gives on the way, for comparisons layer by layer.
 
-use super::Cpu;
+use super::{Cpu, decoded};
 
 impl Cpu {
     /// The words of every layer of the encoder, its latent input and z, each `[pixels, channels]`.
@@ -16,9 +16,7 @@ impl Cpu {
     pub(crate) fn trace_generation(&self, seed: u64, index: u64) -> (Vec<Vec<u32>>, Vec<u8>) {
         let z = self.sample_one(seed, index);
         let mut words = vec![z.to_words()];
-        self.decoder_layers(&self.decoder, std::slice::from_ref(&z), &mut |spikes| {
-            words.push(spikes.to_words());
-        });
+        decoded(&self.decoder, z.clone(), &mut |spikes| words.push(spikes.to_words()));
         let mut image = vec![0; self.image_bytes()];
         self.decode_all(std::slice::from_ref(&z), &mut image);
         (words, image)

@@ -174,8 +174,6 @@ impl Shared {
 
 /// Additions of an image if every input spiked, about: a first guess of what it takes.
 fn additions(network: &Network) -> u64 {
-    let layers = [&network.decoder_input].into_iter().chain(&network.decoder).zip(0_u32..);
-    // A layer of the decoder reads a map of 2 x 2 pixels, the next of 4 x 4 ...
-    let spiking = layers.map(|(layer, i)| (layer.weights.len() as u64) << (2 * i));
+    let spiking = network.decoder.iter().map(|layer| layer.dense());
     spiking.sum::<u64>() * network.architecture.time_steps as u64
 }

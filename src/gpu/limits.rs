@@ -4,9 +4,11 @@ use super::device::Gpu;
 use super::kernels::{ROW, conv_transpose_lif, readout, sample};
 use super::sampler::Needs;
 use super::slot;
+use super::steps::layer_bytes;
 use crate::architecture::Architecture;
 use crate::error::{Error, Result};
-use crate::network::{Network, SpikingLayer};
+use crate::layer::{Kind, Shape};
+use crate::network::Network;
 
 /// Metal has no limit of bindings but its buffers'. Kernels count bytes in 32 bits, some of them signed.
 const LARGEST_BINDING: u64 = 1 << 31;
@@ -25,18 +27,12 @@ pub(crate) struct ImageBytes {
 impl ImageBytes {
     pub(crate) fn new(architecture: &Architecture) -> Self {
         let mut maps = [0; 2];
-        let depth = architecture.depth();
-        let decoder =
-            architecture.decoder_widths.iter().enumerate().map(|(layer, width)| (layer, layer, width));
-        let encoder = architecture
-            .encoder_widths
-            .iter()
-            .enumerate()
-            .map(|(layer, width)| (layer, depth - 1 - layer, width));
-        for (layer, doublings, width) in decoder.chain(encoder) {
-            let pixels = 4_u64 << (2 * doublings);
-            let bytes = 4 * pixels * width.next_multiple_of(4) as u64;
-            maps[layer % 2] = bytes.max(maps[layer % 2]);
+        let (encoder, decoder) = (architecture.encoder(), architecture.decoder());
+        // The encoder's last layer gives latents.
+        for (at, shape) in
+            encoder[..architecture.depth()].iter().enumerate().chain(decoder.iter().enumerate())
+        {
+            maps[at % 2] = layer_bytes(&shape.map()).max(maps[at % 2]);
         }
         ImageBytes {
             latents: 4 * sample::latent_words(architecture.latent_channels) as u64,
@@ -59,39 +55,35 @@ impl ImageBytes {
 /// not matter is as low as it can be.
 pub fn required_limits(network: &Network) -> wgpu::Limits {
     let architecture = &network.architecture;
-    let padded = |layer: &SpikingLayer| {
-        16 * (layer.taps * layer.inputs.next_multiple_of(4) * layer.outputs.div_ceil(4)) as u64
+    let shapes = || network.encoder.iter().chain(&network.decoder).map(|layer| &layer.shape);
+    let padded = |shape: &Shape| {
+        let limbs = if shape.kind == Kind::Image { 2 } else { 1 };
+        let (map, inputs) = (shape.map(), shape.inputs.next_multiple_of(4));
+        let outputs = shape.outputs / map.channels * map.channels.next_multiple_of(4);
+        4 * (limbs * shape.taps * inputs * outputs) as u64
     };
     let sampler = Needs::new(network);
     let kernels = sampler.kernels.iter().copied().chain([&conv_transpose_lif::KERNEL, &readout::KERNEL]);
     let bindings = kernels.clone().map(|kernel| kernel.bindings.len() as u32).max().unwrap_or(0);
     let invocations_of_a_workgroup = kernels.map(|kernel| kernel.workgroup_size).max().unwrap_or(1);
-    let constants = network
-        .decoder
-        .iter()
-        .chain(&network.encoder)
-        .chain([&network.decoder_input, &network.latent])
+    let constants = shapes()
         .map(padded)
         .chain([sampler.binding])
-        .chain([2 * padded(&network.image_layer)])
         .chain([32 * (network.readout.outputs * 9 * network.readout.inputs.div_ceil(4)) as u64])
         .max()
         .unwrap_or(0);
     let image = ImageBytes::new(architecture);
     let largest = constants.max(image.largest());
 
-    // A convolution has an invocation for each pixel (of one parity, in the decoder) and group of
-    // four channels.
-    let invocations = |doublings: usize, width: usize| (4_u64 << (2 * doublings)) * width.div_ceil(4) as u64;
-    let depth = architecture.depth();
-    let decoder =
-        architecture.decoder_widths.iter().skip(1).zip(0..).map(|(&width, i)| invocations(i, width));
-    let encoder =
-        architecture.encoder_widths.iter().zip(1..).map(|(&width, i)| invocations(depth - i, width));
-    let linear = [4 * architecture.decoder_widths[0].div_ceil(4) as u64];
+    // An invocation for each pixel of what a layer gives, of one parity of transposed ones, and group of four channels.
+    let invocations = |shape: &Shape| {
+        let map = shape.map();
+        let side = if shape.kind == Kind::Transposed { shape.side } else { map.side };
+        (side * side * map.channels.div_ceil(4)) as u64
+    };
     // What presents images has one for each pixel.
     let presented = [(architecture.image_side() * architecture.image_side()) as u64];
-    let most = decoder.chain(encoder).chain(linear).chain(presented).max().unwrap_or(1);
+    let most = shapes().map(invocations).chain(presented).max().unwrap_or(1);
     let workgroups = most.div_ceil(u64::from(conv_transpose_lif::KERNEL.workgroup_size));
     let rows = workgroups.div_ceil(u64::from(ROW));
     wgpu::Limits {

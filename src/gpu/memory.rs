@@ -1,7 +1,8 @@
 //! How much memory a device needs for a batch.
 
 use super::limits::ImageBytes;
-use crate::network::{Network, SpikingLayer};
+use crate::layer::SpikingLayer;
+use crate::network::Network;
 
 /// Bytes of a generator on a device: `weights + batch * (image + slots * readback)`, and once something was encoded
 /// `encoder_weights + batch * encoder_image` besides.
@@ -36,12 +37,10 @@ pub struct Memory {
 /// What a network needs on a device; see [`Memory`].
 pub fn memory(network: &Network) -> Memory {
     let ImageBytes { latents, maps, pixels } = ImageBytes::new(&network.architecture);
-    let weights = |layer: &SpikingLayer| layer.weights.len();
-    let decoder: usize = [&network.decoder_input].into_iter().chain(&network.decoder).map(weights).sum();
-    let encoder: usize = [&network.latent].into_iter().chain(&network.encoder).map(weights).sum();
+    let weights = |layers: &[SpikingLayer]| layers.iter().map(|layer| layer.weights.len()).sum::<usize>();
     // Those of the first layer of the encoder and of the readout have two parts.
-    let encoder = encoder + 2 * weights(&network.image_layer);
-    let decoder = decoder + 2 * network.readout.weights.len();
+    let encoder = weights(&network.encoder) + weights(&network.encoder[..1]);
+    let decoder = weights(&network.decoder) + 2 * network.readout.weights.len();
     Memory {
         weights: 4 * (network.sampler.prior_numbers() + decoder) as u64,
         image: latents + maps[0] + maps[1] + pixels,

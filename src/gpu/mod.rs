@@ -6,6 +6,7 @@ mod calibrate;
 mod device;
 pub(crate) mod kernels;
 mod lane;
+pub(crate) mod layer;
 mod limits;
 mod memory;
 mod model;
@@ -26,7 +27,6 @@ mod sources;
 mod steps;
 mod target;
 mod timing;
-mod transposed;
 mod variant;
 
 pub use adapters::{

@@ -3,17 +3,14 @@
 use std::sync::OnceLock;
 
 use super::device::Gpu;
-use super::kernels::{
-    GroupedLayer, Kernel, LayerBuffers, conv_lif, image_lif, layer_constants, linear_lif, proof, readout,
-    rgba, tiles,
-};
+use super::kernels::{Kernel, proof, readout, rgba, tiles};
+use super::layer::{DeviceLayer, sources};
 use super::sampler::{self, Sampler, Source};
-use super::transposed::{self, Transposed};
 use super::variant::Variant;
 use crate::architecture::Architecture;
 use crate::aside::aside;
 use crate::error::Result;
-use crate::network::{Network, SpikingLayer};
+use crate::network::Network;
 
 /// What generation needs, and what the rest needs once it was asked for.
 #[derive(Debug)]
@@ -22,9 +19,7 @@ pub(crate) struct Model {
     pub(crate) network: Network,
     pub(crate) variant: Variant,
     pub(super) prior: Sampler,
-    pub(super) linear: wgpu::ComputePipeline,
-    pub(super) decoder_input: LayerBuffers,
-    pub(super) decoder: Vec<Transposed>,
+    pub(super) decoder: Vec<DeviceLayer>,
     pub(super) readout: wgpu::ComputePipeline,
     pub(super) proof: wgpu::ComputePipeline,
     pub(super) readout_buffers: readout::Buffers,
@@ -35,52 +30,29 @@ pub(crate) struct Model {
 /// What encoding needs besides.
 #[derive(Debug)]
 pub(crate) struct EncoderModel {
-    pub(super) image: wgpu::ComputePipeline,
-    pub(super) image_layer: LayerBuffers,
-    pub(super) conv: wgpu::ComputePipeline,
-    pub(super) layers: Vec<LayerBuffers>,
-    pub(super) latent: LayerBuffers,
+    pub(super) layers: Vec<DeviceLayer>,
     pub(super) posterior: Sampler,
 }
 
 impl Model {
     pub(crate) async fn new(gpu: &Gpu, network: &Network, variant: Variant) -> Result<Self> {
         let architecture = &network.architecture;
-        let layers = layer_constants(architecture.time_steps, variant);
-        let ((draw, prior), read) = (sampler::prior(network), readout::constants(&network.readout));
-        let mut sources = vec![
-            (draw, prior),
-            (&linear_lif::KERNEL, layers.to_vec()),
-            (&readout::KERNEL, read.to_vec()),
-            (&proof::KERNEL, Vec::new()),
-        ];
-        let workgroup_bytes = gpu.device.limits().max_compute_workgroup_storage_size;
-        let transposed = transposed::sources(network, variant, workgroup_bytes);
-        sources.extend_from_slice(&transposed);
-        let pipelines = compile_all(gpu, &sources).await?;
-        let [prior, linear, readout, proof, pipelines @ ..] = &pipelines[..] else {
+        let layers = sources(gpu, &network.decoder, architecture.time_steps, variant);
+        let read = readout::constants(&network.readout).to_vec();
+        let mut all = vec![sampler::prior(network), (&readout::KERNEL, read), (&proof::KERNEL, Vec::new())];
+        all.extend_from_slice(&layers);
+        let pipelines = compile_all(gpu, &all).await?;
+        let [prior, readout, proof, pipelines @ ..] = &pipelines[..] else {
             unreachable!("a pipeline for each kernel")
         };
         gpu.checked(|| {
             trace!("fsvae.upload");
-            let decoder = network.decoder.iter().zip(&transposed).zip(pipelines).enumerate();
             Model {
                 gpu: gpu.clone(),
                 network: network.clone(),
                 variant,
                 prior: Sampler::prior(gpu, network, prior.clone()),
-                linear: linear.clone(),
-                decoder_input: LayerBuffers::new(
-                    gpu,
-                    "fsvae.decoder_input",
-                    &decoder_input(&network.decoder_input),
-                    0,
-                ),
-                decoder: decoder
-                    .map(|(i, ((layer, source), pipeline))| {
-                        Transposed::new(gpu, layer, i, source, pipeline.clone())
-                    })
-                    .collect(),
+                decoder: DeviceLayer::all(gpu, &network.decoder, &layers, pipelines),
                 readout: readout.clone(),
                 proof: proof.clone(),
                 readout_buffers: readout::Buffers::new(gpu, &network.readout, architecture.image_side()),
@@ -105,7 +77,8 @@ impl Model {
     /// Compiles the kernels that present images, the first time.
     pub(crate) async fn prepare_presenters(&self) -> Result<()> {
         if self.presenters.iter().any(|made| made.get().is_none()) {
-            let compiled = compile(&self.gpu, PRESENTERS.map(|kernel| (kernel, self.presented()))).await?;
+            let sources = PRESENTERS.map(|kernel| (kernel, self.presented()));
+            let compiled = compile_all(&self.gpu, &sources).await?;
             for (place, made) in self.presenters.iter().zip(compiled) {
                 let _ = place.set(made);
             }
@@ -147,40 +120,18 @@ const PRESENTERS: [&Kernel; 2] = [&rgba::KERNEL, &tiles::KERNEL];
 
 impl EncoderModel {
     async fn new(model: &Model) -> Result<Self> {
-        let Model { gpu, network, .. } = model;
-        let architecture = &network.architecture;
-        let side = architecture.image_side();
-        let constants = image_lif::constants(&network.image_layer, architecture.time_steps);
-        let layer = |layer: &GroupedLayer, side| LayerBuffers::new(gpu, "fsvae.encoder", layer, side);
-        let (draw, posterior) = sampler::posterior(network);
-        let layers = layer_constants(architecture.time_steps, model.variant);
-        let [image, conv, sampler] = compile(
-            gpu,
-            [
-                (&image_lif::KERNEL, constants.to_vec()),
-                (&conv_lif::KERNEL, layers.to_vec()),
-                (draw, posterior),
-            ],
-        )
-        .await?;
+        let Model { gpu, network, variant, .. } = model;
+        let layers = sources(gpu, &network.encoder, network.architecture.time_steps, *variant);
+        let mut all = vec![sampler::posterior(network)];
+        all.extend_from_slice(&layers);
+        let pipelines = compile_all(gpu, &all).await?;
+        let [posterior, pipelines @ ..] = &pipelines[..] else { unreachable!("a pipeline for each kernel") };
         gpu.checked(|| EncoderModel {
-            image,
-            image_layer: layer(&image_lif::grouped(&network.image_layer), side),
-            conv,
-            layers: (network.encoder.iter().enumerate())
-                .map(|(i, weights)| layer(&GroupedLayer::new(weights), side >> (i + 1)))
-                .collect(),
-            latent: LayerBuffers::new(gpu, "fsvae.latent", &GroupedLayer::new(&network.latent), 0),
-            posterior: Sampler::posterior(gpu, network, sampler),
+            layers: DeviceLayer::all(gpu, &network.encoder, &layers, pipelines),
+            posterior: Sampler::posterior(gpu, network, posterior.clone()),
         })
         .await
     }
-}
-
-/// [`compile_all`] for a number of kernels that is known.
-async fn compile<const N: usize>(gpu: &Gpu, sources: [Source; N]) -> Result<[wgpu::ComputePipeline; N]> {
-    let pipelines = compile_all(gpu, &sources).await?;
-    pipelines.try_into().map_or_else(|_| unreachable!("a pipeline for each kernel"), Ok)
 }
 
 /// Compiles kernels, each on a thread of its own where there are threads: drivers take their time, and whoever awaits this
@@ -213,16 +164,6 @@ async fn compile_all(gpu: &Gpu, sources: &[Source]) -> Result<Vec<wgpu::ComputeP
     let compiled = compiled.into_iter().collect::<Result<Vec<_>>>()?;
     let of = |source| unlike.iter().position(|other| same(other, source)).map(|at| compiled[at].clone());
     Ok(sources.iter().filter_map(of).collect())
-}
-
-/// The checkpoint flattens the 2x2 map channel, y, x; the kernels' maps are pixel by pixel.
-fn decoder_input(layer: &SpikingLayer) -> GroupedLayer {
-    let channels = layer.outputs / 4;
-    let padded = channels.next_multiple_of(4);
-    let outputs: Vec<Option<usize>> = (0..4)
-        .flat_map(|pixel| (0..padded).map(move |channel| (channel < channels).then_some(channel * 4 + pixel)))
-        .collect();
-    GroupedLayer::of_outputs(layer, &outputs)
 }
 
 #[cfg(all(test, feature = "bundled", feature = "verify"))]
@@ -262,8 +203,8 @@ mod tests {
             // The sampler, the linear layer, one or more of the others, the readout, the proof.
             new("a generator", 5);
             pollster::block_on(generator.prepare()).expect("prepared");
-            // The first layer, the others, the posterior; pictures in a buffer and in a texture.
-            new("prepared", 5);
+            // The first layer, the others, the last, the posterior; pictures in a buffer and in a texture.
+            new("prepared", 6);
 
             let image = generator.generate(7, 0..1).expect("an image").into_bytes();
             generator.reconstruct(&image, 7, 0).expect("an image");

@@ -5,7 +5,9 @@ use std::sync::OnceLock;
 
 use wgpu::BufferUsages as Usage;
 
-use super::kernels::{Pass, conv_lif, image_lif, linear_lif, proof, readout, sample};
+use super::device::Gpu;
+use super::kernels::{Pass, proof, readout, sample};
+use super::layer::DeviceLayer;
 use super::limits::{ImageBytes, capacity};
 use super::model::{EncoderModel, Model};
 use crate::error::Result;
@@ -61,13 +63,8 @@ impl Plan {
         let pixels = batch("fsvae.pixels", image.pixels, Usage::COPY_SRC);
 
         let prior = model.prior.pass(gpu, &run, &maps[0], &latents);
-        let mut decoder =
-            vec![linear_lif::pass(gpu, &model.linear, &model.decoder_input, &latents, &maps[0])];
-        for (i, layer) in model.decoder.iter().enumerate() {
-            let (input, output) = (&maps[i % 2], &maps[(i + 1) % 2]);
-            decoder.push(layer.pass(gpu, input, output));
-        }
-        let input = &maps[model.decoder.len() % 2];
+        let decoder = in_turns(gpu, &model.decoder, &latents, &maps, None);
+        let input = &maps[(model.decoder.len() - 1) % 2];
         let readouts = readout::passes(gpu, &model.readout, &model.readout_buffers, input, &pixels);
         let proved = gpu.buffer("fsvae.proved", proof::BYTES, Usage::STORAGE | Usage::COPY_SRC);
         let proof = proof::pass(gpu, &model.proof, &run, &proved);
@@ -105,14 +102,7 @@ impl Plan {
         let images = batch("fsvae.images", image.pixels, Usage::COPY_DST);
         let encoded = batch("fsvae.encoded", image.latents, Usage::COPY_SRC);
 
-        let mut passes =
-            vec![image_lif::pass(gpu, &weights.image, &weights.image_layer, &images, &self.maps[0])];
-        for (i, layer) in weights.layers.iter().enumerate() {
-            let (input, output) = (&self.maps[i % 2], &self.maps[(i + 1) % 2]);
-            passes.push(conv_lif::pass(gpu, &weights.conv, layer, input, output));
-        }
-        let input = &self.maps[weights.layers.len() % 2];
-        passes.push(linear_lif::pass(gpu, &model.linear, &weights.latent, input, &encoded));
+        let mut passes = in_turns(gpu, &weights.layers, &images, &self.maps, Some(&encoded));
         passes.push(weights.posterior.pass(gpu, &self.run, &encoded, &self.latents));
         EncoderPlan { images, passes, encoded }
     }
@@ -127,4 +117,20 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// The passes of layers from `input` through two maps in turns, the last to `output` if there is one.
+fn in_turns(
+    gpu: &Gpu,
+    layers: &[DeviceLayer],
+    input: &wgpu::Buffer,
+    maps: &[wgpu::Buffer; 2],
+    output: Option<&wgpu::Buffer>,
+) -> Vec<Pass> {
+    let pass = |(i, layer): (usize, &DeviceLayer)| {
+        let from = if i == 0 { input } else { &maps[(i - 1) % 2] };
+        let to = output.filter(|_| i + 1 == layers.len()).unwrap_or(&maps[i % 2]);
+        layer.pass(gpu, from, to)
+    };
+    layers.iter().enumerate().map(pass).collect()
 }

@@ -2,6 +2,7 @@
 
 use super::device::Gpu;
 use super::kernels::{Kernel, Pass, resample, sample, sample_rates};
+use crate::layer::SpikingLayer;
 use crate::network::{self, Network};
 use crate::philox::Stream;
 
@@ -39,7 +40,7 @@ pub(super) fn posterior(network: &Network) -> Source {
     }
 }
 
-fn layers(network: &Network, [.., last]: &[network::SpikingLayer; 3], stream: Stream) -> Source {
+fn layers(network: &Network, [.., last]: &[SpikingLayer; 3], stream: Stream) -> Source {
     let (steps, channels) = (network.architecture.time_steps, network.architecture.latent_channels);
     (&sample::KERNEL, sample::constants(steps, channels, last.outputs / channels, stream).into())
 }

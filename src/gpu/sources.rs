@@ -4,10 +4,10 @@ use super::kernels::{
     Kernel, ROW, conv_lif, conv_transpose_lif, image_lif, layer_constants, linear_lif, proof, readout, rgba,
     tiles,
 };
+use super::layer;
 use super::sampler;
-use super::transposed;
 use super::variant::Variant;
-use crate::architecture::decoder_name;
+use crate::layer::Kind;
 use crate::network::Network;
 
 /// A kernel as it is compiled for a network.
@@ -40,11 +40,11 @@ pub fn kernels(network: &Network) -> Vec<KernelSource> {
         }
     }
     // Each layer is compiled for its sizes. The rest of the variant is as `events`.
-    for (i, (kernel, constants)) in transposed::sources(network, Variant::Quads, u32::MAX).iter().enumerate()
-    {
-        add(kernel, Some(&decoder_name(i, architecture.depth())), constants);
+    for shape in architecture.decoder().iter().filter(|shape| shape.kind == Kind::Transposed) {
+        let (kernel, constants) = layer::source(shape, steps, Variant::Quads, u32::MAX);
+        add(kernel, Some(&shape.name), &constants);
     }
-    add(&image_lif::KERNEL, None, &image_lif::constants(&network.image_layer, steps));
+    add(&image_lif::KERNEL, None, &image_lif::constants(&network.encoder[0], steps));
     add(&readout::KERNEL, None, &readout::constants(&network.readout));
     add(&proof::KERNEL, None, &[]);
     let channels = [("IMAGE_CHANNELS", architecture.image_channels as u32)];

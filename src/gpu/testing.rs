@@ -10,7 +10,7 @@ use super::device::Gpu;
 use super::kernels::Pass;
 pub(crate) use super::kernels::grouped;
 use super::variant::Variant;
-use crate::network::SpikingLayer;
+use crate::layer::{Kind, Shape, SpikingLayer};
 
 /// A device of every adapter present, opened once. The integration tests see to it that adapters
 /// that must be present are.
@@ -163,20 +163,26 @@ pub(crate) fn spike_trains(count: usize, steps: usize) -> impl Strategy<Value = 
 
 /// A layer whose current stays within the contract's bound: either of small numbers, where a
 /// membrane often ends exactly at the threshold, or of numbers as large as they may be.
-pub(crate) fn layer(inputs: usize, outputs: usize, taps: usize) -> impl Strategy<Value = SpikingLayer> {
-    let fan_in = inputs * taps;
+pub(crate) fn layer(
+    kind: Kind,
+    side: usize,
+    inputs: usize,
+    outputs: usize,
+) -> impl Strategy<Value = SpikingLayer> {
+    let shape = Shape::new("test", kind, side, inputs, outputs);
+    let fan_in = shape.fan_in();
     let largest = ((3 << 29) - (1 << 16) - 1) / (fan_in as i32 + 1);
     prop_oneof![Just((4, 3)), Just((largest, largest / 2))].prop_flat_map(move |(weight, threshold)| {
         let weights = prop::collection::vec(-weight..=weight, outputs * fan_in);
         let bias = prop::collection::vec(-weight..=weight, outputs);
         let threshold = prop::collection::vec(0..=threshold, outputs);
+        let shape = shape.clone();
         (weights, bias, threshold).prop_map(move |(weights, bias, threshold)| SpikingLayer {
-            inputs,
-            outputs,
-            taps,
+            shape: shape.clone(),
             weights: weights.into(),
             bias,
             threshold,
+            exponents: vec![8; outputs],
         })
     })
 }

@@ -3,7 +3,7 @@
 //! A membrane forgets: a quarter of it is carried on. So its last few currents mostly decide whether it spikes, and
 //! exactly so, for the carry that is not known lies between two numbers that are.
 
-use super::SpikingLayer;
+use crate::layer::SpikingLayer;
 
 /// The carry into a step is one of `low..=high`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl Carry {
 impl SpikingLayer {
     /// Bounds of the carry of each output's neurons.
     pub(crate) fn carry_bounds(&self) -> impl Iterator<Item = Carry> {
-        let weights = self.weights.chunks(self.inputs * self.taps);
+        let weights = self.weights.chunks(self.fan_in());
         weights.zip(&self.bias).zip(&self.threshold).map(|((weights, &bias), &threshold)| {
             let negative: i64 = weights.iter().map(|&weight| i64::from(weight.min(0))).sum();
             Carry::bounds(i64::from(bias) + negative, threshold)

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{CURRENT_LIMIT, Folded, Kind, LayerFacts, power_of_two};
+use super::LayerFacts;
+use super::folded::{CURRENT_LIMIT, Folded, power_of_two};
 use crate::checkpoint::Checkpoint;
 use crate::error::{CheckpointError, Result};
-use crate::family::RATES;
 use crate::floats::in_default_state;
+use crate::layer::Shape;
 
 /// Rates that a spike's 16 random bits tell apart, but for the one that always spikes.
 pub(crate) const LEVELS: usize = 1 << 16;
@@ -26,12 +27,15 @@ pub(crate) struct Rates {
     pub(crate) bias: Vec<i32>,
     /// `[65536]`, ascending: a channel's rate, of 65,536, is how many of them lie below its current.
     pub(crate) logits: Arc<[i32]>,
+    /// The numbers are multiples of 2^-exponent, 8 to 27.
+    pub(crate) exponent: u8,
 }
 
 impl Rates {
-    pub(super) fn new(checkpoint: &Checkpoint<'_>) -> Result<(Self, LayerFacts)> {
-        let folded = Folded::new(checkpoint, RATES, None, Kind::Linear)?;
-        let channels = folded.outputs;
+    pub(super) fn new(checkpoint: &Checkpoint<'_>) -> Result<Self> {
+        let channels = checkpoint.architecture().latent_channels;
+        let shape = Shape::rates(channels);
+        let folded = Folded::new(checkpoint, &shape, 1.0)?;
         let (mut row, mut weights) = (Vec::new(), Vec::with_capacity(channels * channels));
         for channel in 0..channels {
             folded.row(channel, &mut row);
@@ -46,27 +50,23 @@ impl Rates {
         let Some(exponent) = exponents.find(|&exponent| (0..channels).all(|channel| fits(exponent, channel)))
         else {
             return Err(checkpoint.error(CheckpointError::Range {
-                tensor: format!("{RATES}.weight"),
+                tensor: format!("{}.weight", shape.name),
                 channel: (0..channels).position(|channel| !fits(8, channel)).unwrap_or(0),
                 bound: "no exponent from 27 down to 8 keeps the current below 3 * 2^29 - 2^16",
             }));
         };
         let integer = |number: &f64| (number * power_of_two(exponent)).round_ties_even() as i32;
-        let rates = Rates {
+        Ok(Rates {
             channels,
             weights: weights.iter().map(integer).collect(),
             bias: folded.bias.iter().map(integer).collect(),
             logits: logits(exponent),
-        };
-        let exponents = vec![exponent; channels];
-        let facts = LayerFacts {
-            name: RATES.into(),
-            inputs: channels,
-            outputs: channels,
-            fan_in: channels,
-            exponents,
-        };
-        Ok((rates, facts))
+            exponent,
+        })
+    }
+
+    pub(super) fn facts(&self) -> LayerFacts {
+        Shape::rates(self.channels).facts(vec![self.exponent; self.channels])
     }
 }
 

@@ -1,6 +1,7 @@
 //! The readout: the last convolution, the membrane's coefficients, and the thresholds between the levels of a pixel.
 
-use super::{Folded, Kind, Moment, READOUT, Readout, power_of_two};
+use super::folded::{Folded, power_of_two};
+use super::{Moment, Readout};
 use crate::checkpoint::Checkpoint;
 use crate::error::{CheckpointError, Result};
 use crate::floats::in_default_state;
@@ -16,7 +17,8 @@ pub(super) fn readout(checkpoint: &Checkpoint<'_>) -> Result<Readout> {
     let moment = |s: usize| (0..=s).map(move |t| coef.get(steps - 1 - s + t));
     let rounded = |coefficient: f64| (coefficient * 16384.0).round_ties_even();
     let total: f64 = moment(steps - 1).map(|coefficient| rounded(coefficient).abs()).sum();
-    let folded = Folded::new(checkpoint, READOUT, None, Kind::Transposed)?;
+    let shape = checkpoint.architecture().readout();
+    let folded = Folded::new(checkpoint, &shape, 1.0)?;
     let out_of_range = |tensor: &str, channel, bound| {
         let tensor = tensor.into();
         checkpoint.error(CheckpointError::Range { tensor, channel, bound })
@@ -30,12 +32,12 @@ pub(super) fn readout(checkpoint: &Checkpoint<'_>) -> Result<Readout> {
         .map(|s| {
             let mut coefficients: Vec<i32> = moment(s).map(|value| rounded(value) as i32).collect();
             coefficients.resize(steps, 0);
-            Moment { coefficients, bias: Vec::with_capacity(folded.outputs) }
+            Moment { coefficients, bias: Vec::with_capacity(shape.outputs) }
         })
         .collect();
-    let mut weights = Vec::with_capacity(folded.outputs * folded.inputs * 9);
+    let mut weights = Vec::with_capacity(shape.outputs * shape.inputs * 9);
     let mut row = Vec::new();
-    for output in 0..folded.outputs {
+    for output in 0..shape.outputs {
         folded.row(output, &mut row);
         row.iter_mut().for_each(|weight| *weight = (*weight * 1_048_576.0).round_ties_even());
         let magnitude: f64 = row.iter().map(|weight| weight.abs()).sum();
@@ -46,14 +48,14 @@ pub(super) fn readout(checkpoint: &Checkpoint<'_>) -> Result<Readout> {
             let in_range = magnitude * total + bias.abs() < READOUT_LIMIT;
             if !in_range {
                 let bound = "the readout must stay below 2^45 - 2^40";
-                return Err(out_of_range("final_layer.1.weight", output, bound));
+                return Err(out_of_range(&format!("{}.weight", shape.name), output, bound));
             }
             at.bias.push(bias as i64);
         }
         // Without any coefficient no weight has an effect, and none is bounded.
         weights.extend(row.iter().map(|&weight| if total == 0.0 { 0 } else { weight as i64 }));
     }
-    Ok(Readout { inputs: folded.inputs, outputs: folded.outputs, weights: weights.into(), moments })
+    Ok(Readout { inputs: shape.inputs, outputs: shape.outputs, weights: weights.into(), moments })
 }
 
 /// The 255 thresholds of the image's `tanh`: a pixel is the number of them that `m`, with 16

@@ -1,9 +1,10 @@
 //! What draws the latents; each family has its own.
 
-use super::{Kind, LayerFacts, Rates, SpikingLayer, spiking_layer};
+use super::{LayerFacts, Rates, spiking_layer};
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::family::Family;
+use crate::layer::{Shape, SpikingLayer};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Sampler {
@@ -14,52 +15,50 @@ pub(crate) enum Sampler {
 }
 
 impl Sampler {
-    /// Rounds it, and appends what was chosen.
-    pub(super) fn new(checkpoint: &Checkpoint<'_>, facts: &mut Vec<LayerFacts>) -> Result<Self> {
-        match checkpoint.architecture().family {
+    pub(super) fn new(checkpoint: &Checkpoint<'_>) -> Result<Self> {
+        let architecture = checkpoint.architecture();
+        match architecture.family {
             Family::Fsvae { .. } => {
-                let mut layer = |network: &str, i: usize| -> Result<SpikingLayer> {
-                    let name = format!("{network}.layers.{i}");
-                    let (layer, fact) = spiking_layer(checkpoint, &name, 2.0, Kind::Linear)?;
-                    facts.push(fact);
-                    Ok(layer)
+                let layers = |shapes: Vec<Shape>| -> Result<Box<[SpikingLayer; 3]>> {
+                    let layers = shapes.into_iter().map(|shape| spiking_layer(checkpoint, shape, 2.0));
+                    let layers = layers.collect::<Result<Vec<_>>>()?;
+                    Ok(layers.try_into().unwrap_or_else(|_| unreachable!("three layers")))
                 };
-                let mut layers = |network: &str| -> Result<Box<[SpikingLayer; 3]>> {
-                    Ok(Box::new([layer(network, 0)?, layer(network, 1)?, layer(network, 2)?]))
-                };
-                Ok(Sampler::Layers { posterior: layers("posterior")?, prior: layers("prior")? })
+                let (posterior, prior) = (layers(architecture.posterior())?, layers(architecture.prior())?);
+                Ok(Sampler::Layers { posterior, prior })
             }
-            Family::Esvae => {
-                let (rates, fact) = Rates::new(checkpoint)?;
-                facts.push(fact);
-                Ok(Sampler::Rates(rates))
-            }
+            Family::Esvae => Ok(Sampler::Rates(Rates::new(checkpoint)?)),
         }
     }
 
-    /// Posterior, then prior.
-    pub(super) fn spiking_layers(&self) -> impl Iterator<Item = &SpikingLayer> {
-        let [posterior, prior] = match self {
-            Sampler::Layers { posterior, prior } => [&posterior[..], &prior[..]],
-            Sampler::Rates(_) => [&[][..], &[]],
-        };
-        posterior.iter().chain(prior)
+    /// The spiking layers of the posterior.
+    pub(crate) fn posterior(&self) -> &[SpikingLayer] {
+        match self {
+            Sampler::Layers { posterior, .. } => &posterior[..],
+            Sampler::Rates(_) => &[],
+        }
     }
 
-    /// How many of its layers the posterior has.
-    pub(super) fn posterior_layers(&self) -> usize {
+    /// The spiking layers of the prior.
+    pub(crate) fn prior(&self) -> &[SpikingLayer] {
         match self {
-            Sampler::Layers { posterior, .. } => posterior.len(),
-            Sampler::Rates(_) => 0,
+            Sampler::Layers { prior, .. } => &prior[..],
+            Sampler::Rates(_) => &[],
+        }
+    }
+
+    pub(super) fn prior_facts(&self) -> Vec<LayerFacts> {
+        match self {
+            Sampler::Layers { prior, .. } => {
+                prior.iter().map(|layer| layer.facts(layer.exponents.clone())).collect()
+            }
+            Sampler::Rates(rates) => vec![rates.facts()],
         }
     }
 
     /// Weights that encoding needs.
     pub(crate) fn posterior_numbers(&self) -> usize {
-        match self {
-            Sampler::Layers { posterior, .. } => posterior.iter().map(|layer| layer.weights.len()).sum(),
-            Sampler::Rates(_) => 0,
-        }
+        self.posterior().iter().map(|layer| layer.weights.len()).sum()
     }
 
     /// Numbers that generation needs: weights and tables.

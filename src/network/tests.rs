@@ -1,6 +1,7 @@
 use sha2::{Digest, Sha256};
 
 use super::*;
+use crate::family::RATES;
 
 fn digest(parts: &[&[i64]]) -> String {
     let mut hash = Sha256::new();
@@ -21,12 +22,12 @@ fn rounding_agrees_with_the_oracle() {
         let network =
             Network::new(&Checkpoint::bundled(model).expect("bundled").expect("valid")).expect("valid");
         let mut found: Vec<(String, String)> = network
-            .spiking_facts()
-            .map(|(layer, facts)| {
-                let exponents: Vec<i64> = facts.exponents.iter().map(|&exponent| exponent.into()).collect();
+            .all_spiking()
+            .map(|layer| {
+                let exponents: Vec<i64> = layer.exponents.iter().map(|&exponent| exponent.into()).collect();
                 let parts =
                     [&wide(&layer.weights)[..], &wide(&layer.bias), &wide(&layer.threshold), &exponents];
-                (facts.name.clone(), digest(&parts))
+                (layer.name.clone(), digest(&parts))
             })
             .collect();
         if let Sampler::Rates(rates) = &network.sampler {
@@ -39,7 +40,7 @@ fn rounding_agrees_with_the_oracle() {
         let Readout { weights, .. } = &network.readout;
         let Moment { coefficients, bias } = network.readout.last();
         let parts = [&weights[..], bias, &wide(coefficients), &wide(&pixel_thresholds())];
-        found.push((READOUT.into(), digest(&parts)));
+        found.push((network.architecture.readout().name, digest(&parts)));
 
         let expected: Vec<(String, String)> = include_str!("../network.rows")
             .lines()
@@ -69,7 +70,7 @@ fn rounding_is_half_to_even() {
     let network = Network::new(&Checkpoint::from_bytes(&bytes).expect("a checkpoint")).expect("valid");
     let readout: Vec<i64> = (0..4).map(|tap| network.readout.weight(0, 0, tap)).collect();
     assert_eq!(readout, [0, 2, 2, -2]);
-    assert_eq!(network.decoder_input.bias[..4], [0, 2, 2, -2]);
+    assert_eq!(network.decoder[0].bias[..4], [0, 2, 2, -2]);
 }
 
 /// The contract states frames with powers of 0.8, the code takes them from the checkpoint.

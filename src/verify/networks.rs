@@ -4,7 +4,7 @@ use super::compare::{Shape, Unit};
 use super::fault::Layer;
 use super::known;
 use super::outcome::{Name, Outcome};
-use crate::architecture::{Architecture, decoder_name};
+use crate::architecture::Architecture;
 use crate::cpu::Cpu;
 use crate::cpu::vectors::Processor;
 use crate::error::Result;
@@ -14,6 +14,7 @@ use crate::gpu::kernels::{Pass, grouped};
 use crate::gpu::plan::{EncoderPlan, Plan};
 use crate::gpu::readback::submit;
 use crate::gpu::{Gpu, Model, Variant};
+use crate::layer::{self, Kind};
 use crate::network::Network;
 
 /// A network with what its layers must give.
@@ -152,29 +153,26 @@ impl Trial {
 
 /// Name, kernel and shape of what each layer gives.
 fn layers(architecture: &Architecture) -> Vec<(String, &'static str, Shape)> {
-    let Architecture { encoder_widths, decoder_widths, image_channels, .. } = architecture;
-    let depth = architecture.depth();
-    let trains = |side, channels| Shape { side, channels, unit: Unit::Trains };
-    let latent = trains(1, architecture.latent_channels);
-    let mut layers: Vec<(String, &str, Shape)> = Vec::new();
-    for (i, &width) in encoder_widths.iter().enumerate() {
-        let kernel = if i == 0 { "image_lif" } else { "conv_lif" };
-        layers.push((format!("encoder.{i}"), kernel, trains(architecture.image_side() >> (i + 1), width)));
-    }
-    layers.push(("before_latent_layer".into(), "linear_lif", latent));
+    let spiking = |layer: layer::Shape| {
+        let layer::Shape { kind, ref name, .. } = layer;
+        let kernel = match kind {
+            Kind::Image => "image_lif",
+            Kind::Convolution => "conv_lif",
+            Kind::Transposed => "conv_transpose_lif",
+            Kind::Linear | Kind::Unfold | Kind::Rates => "linear_lif",
+            Kind::Readout => "readout",
+        };
+        let (map, unit) = (layer.map(), if kind == Kind::Readout { Unit::Bytes } else { Unit::Trains });
+        (name.clone(), kernel, Shape { side: map.side, channels: map.channels, unit })
+    };
     let [posterior, prior] = match architecture.family {
         Family::Fsvae { .. } => ["sample", "sample"],
         Family::Esvae => ["resample", "sample_rates"],
     };
-    layers.push(("posterior".into(), posterior, latent));
-    layers.push(("prior".into(), prior, latent));
-    layers.push(("decoder_input".into(), "linear_lif", trains(2, decoder_widths[0])));
-    for (i, &width) in decoder_widths[1..].iter().enumerate() {
-        layers.push((decoder_name(i, depth), "conv_transpose_lif", trains(4 << i, width)));
-    }
-    let image = Shape { side: architecture.image_side(), channels: *image_channels, unit: Unit::Bytes };
-    layers.push(("final_layer.1".into(), "readout", image));
-    layers
+    let latent = Shape { side: 1, channels: architecture.latent_channels, unit: Unit::Trains };
+    let drawn = [("posterior".into(), posterior, latent), ("prior".into(), prior, latent)];
+    let decoder = architecture.decoder().into_iter().chain([architecture.readout()]);
+    architecture.encoder().into_iter().map(spiking).chain(drawn).chain(decoder.map(spiking)).collect()
 }
 
 /// What each layer gives, for all pictures one after the other, as the kernels lay it out.

@@ -2,7 +2,8 @@
 
 use crate::architecture::Architecture;
 use crate::family::Family;
-use crate::network::{Moment, Network, Rates, Readout, Sampler, SpikingLayer, logits};
+use crate::layer::{Kind, Shape, SpikingLayer};
+use crate::network::{Moment, Network, Rates, Readout, Sampler, logits};
 use crate::philox::{halves, philox};
 
 /// Bound on the magnitudes of a current.
@@ -86,43 +87,29 @@ impl Random {
         (0..count).map(|_| pixel()).collect()
     }
 
-    pub(super) fn layer(&mut self, inputs: usize, outputs: usize, taps: usize, scale: Scale) -> SpikingLayer {
-        let fan_in = inputs * taps;
+    /// With its 8 guard bits and pixels of up to 255 a weight's share of the current is as much as a spike's, so weights
+    /// of a layer on pixels get about as large as `i32`.
+    pub(super) fn layer(&mut self, shape: Shape, scale: Scale) -> SpikingLayer {
+        let fan_in = shape.fan_in();
         let (weight, threshold) = match scale {
             Scale::Small => (4, 3),
             Scale::Large => (CURRENT / (fan_in as i64 + 1), CURRENT / (fan_in as i64 + 1) / 2),
         };
+        let factor = if shape.kind == Kind::Image && scale == Scale::Small { 300 } else { 1 };
+        let outputs = shape.outputs;
         SpikingLayer {
-            inputs,
-            outputs,
-            taps,
-            weights: self.numbers(outputs * fan_in, weight).into(),
+            weights: self.numbers(outputs * fan_in, weight).iter().map(|number| number * factor).collect(),
             bias: self.numbers(outputs, weight),
             threshold: self.numbers(outputs, threshold).iter().map(|number| number.abs()).collect(),
+            exponents: vec![8; outputs],
+            shape,
         }
     }
 
-    /// A layer on pixels. With its 8 guard bits and pixels of up to 255 a weight's share of the current is as much as a
-    /// spike's in any other layer, so weights get about as large as `i32`.
-    pub(super) fn image_layer(&mut self, inputs: usize, outputs: usize, scale: Scale) -> SpikingLayer {
-        let layer = self.layer(inputs, outputs, 9, scale);
-        let factor = if scale == Scale::Small { 300 } else { 1 };
-        SpikingLayer { weights: layer.weights.iter().map(|weight| weight * factor).collect(), ..layer }
-    }
-
     /// The three layers of a prior or posterior.
-    pub(super) fn sampler(
-        &mut self,
-        inputs: usize,
-        channels: usize,
-        neurons: usize,
-        scale: Scale,
-    ) -> [SpikingLayer; 3] {
-        [
-            self.layer(inputs, 2 * channels, 1, scale),
-            self.layer(2 * channels, 4 * channels, 1, scale),
-            self.layer(4 * channels, channels * neurons, 1, scale),
-        ]
+    pub(super) fn sampler(&mut self, shapes: Vec<Shape>, scale: Scale) -> Box<[SpikingLayer; 3]> {
+        let layers: Vec<SpikingLayer> = shapes.into_iter().map(|shape| self.layer(shape, scale)).collect();
+        layers.try_into().unwrap_or_else(|_| unreachable!("three layers"))
     }
 
     /// Rates of few fractional bits, whose currents often end exactly on a logit, or of numbers as large as the
@@ -137,6 +124,7 @@ impl Random {
             weights: self.numbers(channels * channels, most).into(),
             bias: self.numbers(channels, 64 * most),
             logits: logits(exponent),
+            exponent,
         }
     }
 
@@ -176,34 +164,28 @@ impl Random {
     }
 
     pub(super) fn network_of(&mut self, architecture: Architecture) -> Network {
-        let Architecture { family, latent_channels: latent, image_channels, .. } = architecture;
-        let (encoder, decoder) = (&architecture.encoder_widths, &architecture.decoder_widths);
         let mut scale = Scale::Large;
         // They take turns.
         let mut next = || {
             scale = if scale == Scale::Small { Scale::Large } else { Scale::Small };
             scale
         };
+        let mut layers = |random: &mut Self, shapes: Vec<Shape>| -> Vec<SpikingLayer> {
+            shapes.into_iter().map(|shape| random.layer(shape, next())).collect()
+        };
+        let (encoder, decoder) = (layers(self, architecture.encoder()), layers(self, architecture.decoder()));
+        let readout = architecture.readout();
         Network {
-            image_layer: self.image_layer(image_channels, encoder[0], next()),
-            encoder: encoder.windows(2).map(|pair| self.layer(pair[0], pair[1], 9, next())).collect(),
-            latent: self.layer(encoder[encoder.len() - 1], latent, 4, next()),
-            sampler: match family {
-                Family::Fsvae { neurons_per_channel: neurons } => Sampler::Layers {
-                    posterior: Box::new(self.sampler(2 * latent, latent, neurons, next())),
-                    prior: Box::new(self.sampler(latent, latent, neurons, next())),
+            encoder,
+            sampler: match architecture.family {
+                Family::Fsvae { .. } => Sampler::Layers {
+                    posterior: self.sampler(architecture.posterior(), next()),
+                    prior: self.sampler(architecture.prior(), next()),
                 },
-                Family::Esvae => Sampler::Rates(self.rates(latent, next())),
+                Family::Esvae => Sampler::Rates(self.rates(architecture.latent_channels, next())),
             },
-            decoder_input: self.layer(latent, 4 * decoder[0], 1, next()),
-            decoder: decoder.windows(2).map(|pair| self.layer(pair[0], pair[1], 9, next())).collect(),
-            readout: self.readout(
-                decoder[decoder.len() - 1],
-                image_channels,
-                architecture.time_steps,
-                Scale::Small,
-            ),
-            facts: Vec::new(),
+            decoder,
+            readout: self.readout(readout.inputs, readout.outputs, architecture.time_steps, Scale::Small),
             architecture,
         }
     }

@@ -32,8 +32,9 @@ mod tests {
     use crate::cpu::conv_lif::{conv_lif as twin, prepare};
     use crate::cpu::spikes::Spikes;
     use crate::cpu::vectors::Processor;
-    use crate::gpu::kernels::{GroupedLayer, layer_constants};
+    use crate::gpu::kernels::{GroupedLayer, LayerSizes, layer_constants};
     use crate::gpu::testing::{cases, grouped, layer, results, run, spike_trains, storage, variants};
+    use crate::layer::Kind;
 
     const IMAGES: usize = 2;
 
@@ -46,7 +47,7 @@ mod tests {
                 .prop_flat_map(|(steps, log_side, inputs, outputs)| {
                     let side = 1_usize << log_side;
                     let trains = spike_trains(IMAGES * side * side * inputs, steps);
-                    (Just(steps), Just(side), layer(inputs, outputs, 9), trains)
+                    (Just(steps), Just(side), layer(Kind::Convolution, side, inputs, outputs), trains)
                 })
         ) {
             let prepared = prepare(Processor::get(), &layer);
@@ -56,7 +57,7 @@ mod tests {
             let expected: Vec<u32> = trains.chunks(side * side * layer.inputs).flat_map(image).collect();
             for (gpu, variant) in variants() {
                 let pipeline = KERNEL.pipeline(gpu, &layer_constants(steps, variant));
-                let buffers = LayerBuffers::new(gpu, "test", &GroupedLayer::new(&layer), side);
+                let buffers = LayerBuffers::new(gpu, "test", &GroupedLayer::new(&layer), LayerSizes::of(&layer));
                 let input = storage(gpu, &grouped(&trains, layer.inputs));
                 let output = results(gpu, IMAGES * side * side / 4 * layer.outputs.next_multiple_of(4));
                 let found = run(gpu, &pass(gpu, &pipeline, &buffers, &input, &output), IMAGES, &output);

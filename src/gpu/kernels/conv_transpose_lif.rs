@@ -36,7 +36,7 @@ mod tests {
     use crate::gpu::kernels::{GroupedLayer, LayerSizes, conv_transpose_quads as quads, layer_constants};
     use crate::gpu::testing::{cases, grouped, layer, results, run, spike_trains, storage, variants};
     use crate::gpu::variant::Variant;
-    use crate::network::SpikingLayer;
+    use crate::layer::{Kind, Shape, SpikingLayer};
 
     const IMAGES: usize = 2;
 
@@ -55,10 +55,10 @@ mod tests {
         steps: usize,
         side: usize,
     ) -> Vec<u32> {
-        let buffers = LayerBuffers::new(gpu, "test", &GroupedLayer::new(layer), side);
+        let sizes = LayerSizes::of(layer);
+        let buffers = LayerBuffers::new(gpu, "test", &GroupedLayer::new(layer), sizes);
         let input = storage(gpu, &grouped(trains, layer.inputs));
         let output = results(gpu, IMAGES * 4 * side * side * layer.outputs.next_multiple_of(4));
-        let sizes = LayerSizes::of(layer, side);
         let pass = if variant == Variant::Quads && quads::workgroup_bytes(steps, sizes) <= 16 << 10 {
             let pipeline = quads::KERNEL.pipeline(gpu, &quads::constants(steps, sizes));
             quads::pass(gpu, &pipeline, &buffers, &input, &output)
@@ -78,7 +78,7 @@ mod tests {
                 .prop_flat_map(|(steps, log_side, inputs, outputs)| {
                     let side = 1_usize << log_side;
                     let trains = spike_trains(IMAGES * side * side * inputs, steps);
-                    (Just(steps), Just(side), layer(inputs, outputs, 9), trains)
+                    (Just(steps), Just(side), layer(Kind::Transposed, side, inputs, outputs), trains)
                 })
         ) {
             let expected = grouped(&on_cpu(&layer, &trains, steps, side), layer.outputs);
@@ -97,12 +97,11 @@ mod tests {
             let mut weights = vec![0; 9];
             weights[tap] = 1;
             let layer = SpikingLayer {
-                inputs: 1,
-                outputs: 1,
-                taps: 9,
+                shape: Shape::new("test", Kind::Transposed, side, 1, 1),
                 weights: weights.into(),
                 bias: vec![0],
                 threshold: vec![0],
+                exponents: vec![8],
             };
             let mut trains = vec![0; IMAGES * 4];
             trains[a * side + b] = 1;

@@ -2,7 +2,7 @@
 
 use super::{Binding, GroupedLayer, Kernel, LayerBuffers, Pass, folded, shader};
 use crate::gpu::device::Gpu;
-use crate::network::SpikingLayer;
+use crate::layer::{Shape, SpikingLayer};
 
 pub(crate) const KERNEL: Kernel = Kernel {
     name: "image_lif",
@@ -12,7 +12,7 @@ pub(crate) const KERNEL: Kernel = Kernel {
 };
 
 /// The constants in front of the shader.
-pub(crate) fn constants(layer: &SpikingLayer, time_steps: usize) -> [(&'static str, u32); 2] {
+pub(crate) fn constants(layer: &Shape, time_steps: usize) -> [(&'static str, u32); 2] {
     [("TIME_STEPS", time_steps as u32), ("IMAGE_CHANNELS", layer.inputs as u32)]
 }
 
@@ -52,7 +52,9 @@ mod tests {
 
     use super::*;
     use crate::cpu::image_lif::image_lif as twin;
+    use crate::gpu::kernels::LayerSizes;
     use crate::gpu::testing::{cases, gpus, grouped as padded, layer, results, run, storage};
+    use crate::layer::Kind;
 
     const IMAGES: usize = 2;
 
@@ -77,17 +79,17 @@ mod tests {
                     let pixel = prop_oneof![Just(0), Just(255), Just(127), Just(128), any::<u8>()];
                     let noise = prop::collection::vec(pixel, bytes);
                     let uniform = any::<u8>().prop_map(move |level| vec![level; bytes]);
-                    let layer = layer(channels, outputs, 9).prop_map(on_pixels);
+                    let layer = layer(Kind::Image, side, channels, outputs).prop_map(on_pixels);
                     (Just(steps), Just(side), layer, prop_oneof![noise, uniform])
                 })
         ) {
             let mut expected = Vec::new();
             for image in pixels.chunks(pixels.len() / IMAGES) {
-                expected.extend(twin(&layer, image, side, steps).to_words());
+                expected.extend(twin(&layer, image, steps).to_words());
             }
             for gpu in gpus() {
                 let pipeline = KERNEL.pipeline(gpu, &constants(&layer, steps));
-                let buffers = LayerBuffers::new(gpu, "test", &grouped(&layer), side);
+                let buffers = LayerBuffers::new(gpu, "test", &grouped(&layer), LayerSizes::of(&layer));
                 let input = storage(gpu, &pixels);
                 let output = results(gpu, IMAGES * side * side / 4 * layer.outputs.next_multiple_of(4));
                 let found = run(gpu, &pass(gpu, &pipeline, &buffers, &input, &output), IMAGES, &output);

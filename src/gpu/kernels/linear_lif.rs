@@ -30,10 +30,10 @@ mod tests {
     use crate::cpu::linear_lif::{linear_lif as twin, prepare};
     use crate::cpu::spikes::Spikes;
     use crate::cpu::vectors::Processor;
-    use crate::gpu::kernels::{GroupedLayer, layer_constants};
+    use crate::gpu::kernels::{GroupedLayer, LayerSizes, layer_constants};
     use crate::gpu::testing::{cases, grouped, layer, results, run, spike_trains, storage, variants};
     use crate::gpu::variant::Variant;
-    use crate::network::SpikingLayer;
+    use crate::layer::{Kind, Shape, SpikingLayer};
 
     fn on_cpu(layer: &SpikingLayer, trains: &[u32], steps: usize) -> Vec<u32> {
         let layer = prepare(Processor::get(), layer);
@@ -54,7 +54,7 @@ mod tests {
         steps: usize,
     ) -> Vec<u32> {
         let pipeline = KERNEL.pipeline(gpu, &layer_constants(steps, variant));
-        let buffers = LayerBuffers::new(gpu, "test", &GroupedLayer::new(layer), 0);
+        let buffers = LayerBuffers::new(gpu, "test", &GroupedLayer::new(layer), LayerSizes::of(layer));
         let input = storage(gpu, &grouped(trains, layer.inputs));
         let output = results(gpu, IMAGES * layer.outputs.next_multiple_of(4));
         run(gpu, &pass(gpu, &pipeline, &buffers, &input, &output), IMAGES, &output)
@@ -68,7 +68,7 @@ mod tests {
         #[test]
         fn agrees_with_its_twin(
             (steps, layer, trains) in (1..=32_usize, 1..70_usize, 1..300_usize).prop_flat_map(|(steps, inputs, outputs)| {
-                (Just(steps), layer(inputs, outputs, 1), spike_trains(IMAGES * inputs, steps))
+                (Just(steps), layer(Kind::Linear, 1, inputs, outputs), spike_trains(IMAGES * inputs, steps))
             })
         ) {
             let expected = grouped(&on_cpu(&layer, &trains, steps), layer.outputs);
@@ -83,12 +83,11 @@ mod tests {
     #[test]
     fn a_membrane_at_its_threshold_does_not_fire() {
         let layer = SpikingLayer {
-            inputs: 2,
-            outputs: 5,
-            taps: 1,
+            shape: Shape::new("test", Kind::Linear, 1, 2, 5),
             weights: [[3, 0], [3, 0], [-3, 0], [0, -3], [0, -3]].concat().into(),
             bias: vec![0; 5],
             threshold: vec![3, 2, -3, -1, -2],
+            exponents: vec![8; 5],
         };
         let expected = [0, 0b1111, 0, 0, 0b1110].repeat(IMAGES);
         let trains = [0b1111, 0b0001].repeat(IMAGES);

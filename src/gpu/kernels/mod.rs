@@ -25,7 +25,7 @@ pub(crate) use text::shader;
 
 use super::device::Gpu;
 use super::variant::Variant;
-use crate::network::SpikingLayer;
+use crate::layer::{Kind, Shape, SpikingLayer};
 
 /// One binding of a kernel, in the order of the shader's `@binding` numbers.
 ///
@@ -250,31 +250,21 @@ pub(crate) struct LayerBuffers {
 }
 
 impl LayerSizes {
-    /// `side` is the height and width of a convolution's input, 0 for a linear layer.
-    fn new(layer: &GroupedLayer, side: usize) -> Self {
-        LayerSizes {
-            inputs: if side == 0 { layer.taps * layer.inputs } else { layer.inputs } as u32,
-            outputs: layer.outputs as u32,
-            side: side as u32,
-            padding: 0,
-        }
-    }
-
-    /// Of a convolution.
-    pub(crate) fn of(layer: &SpikingLayer, side: usize) -> Self {
-        LayerSizes {
-            inputs: layer.inputs.div_ceil(4) as u32,
-            outputs: layer.outputs.div_ceil(4) as u32,
-            side: side as u32,
-            padding: 0,
-        }
+    pub(crate) fn of(shape: &Shape) -> Self {
+        let inputs = shape.inputs.div_ceil(4);
+        let map = shape.map();
+        let (inputs, outputs) = match shape.kind {
+            Kind::Linear | Kind::Unfold | Kind::Rates => {
+                (shape.taps * inputs, map.side * map.side * map.channels.div_ceil(4))
+            }
+            _ => (inputs, map.channels.div_ceil(4)),
+        };
+        LayerSizes { inputs: inputs as u32, outputs: outputs as u32, side: shape.side as u32, padding: 0 }
     }
 }
 
 impl LayerBuffers {
-    /// `side` is the height and width of a convolution's input, 0 for a linear layer.
-    pub(crate) fn new(gpu: &Gpu, label: &str, layer: &GroupedLayer, side: usize) -> Self {
-        let sizes = LayerSizes::new(layer, side);
+    pub(crate) fn new(gpu: &Gpu, label: &str, layer: &GroupedLayer, sizes: LayerSizes) -> Self {
         let neurons: Vec<[i32; 4]> =
             std::iter::once(bytemuck::cast(sizes)).chain(layer.neurons.iter().copied()).collect();
         let storage = wgpu::BufferUsages::STORAGE;
@@ -299,7 +289,6 @@ impl LayerBuffers {
 /// zero and never spike.
 #[derive(Debug)]
 pub(crate) struct GroupedLayer {
-    pub(crate) taps: usize,
     /// Groups of input channels.
     pub(crate) inputs: usize,
     /// Groups of output channels.
@@ -342,7 +331,7 @@ impl GroupedLayer {
                 ]
             })
             .collect();
-        GroupedLayer { taps: layer.taps, inputs, outputs: groups.len(), weights, neurons }
+        GroupedLayer { inputs, outputs: groups.len(), weights, neurons }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Binding, GroupedLayer, Kernel, Pass, RUN, constant_buffer, shader};
 use crate::gpu::device::Gpu;
-use crate::network::SpikingLayer;
+use crate::layer::SpikingLayer;
 use crate::philox::{Stream, halves};
 
 pub(crate) const KERNEL: Kernel = Kernel {
@@ -123,13 +123,15 @@ mod tests {
     use crate::cpu::spikes::Spikes;
     use crate::cpu::vectors::Processor;
     use crate::gpu::testing::{cases, gpus, grouped, layer, results, run, spike_trains, storage};
+    use crate::layer::Kind;
     use crate::philox::Draws;
 
     const IMAGES: usize = 3;
 
     fn samplers(inputs: usize, channels: usize, neurons: usize) -> impl Strategy<Value = [SpikingLayer; 3]> {
         let (first, second, last) = (2 * channels, 4 * channels, channels * neurons);
-        (layer(inputs, first, 1), layer(first, second, 1), layer(second, last, 1)).prop_map(<[_; 3]>::from)
+        let linear = |inputs, outputs| layer(Kind::Linear, 1, inputs, outputs);
+        (linear(inputs, first), linear(first, second), linear(second, last)).prop_map(<[_; 3]>::from)
     }
 
     proptest! {

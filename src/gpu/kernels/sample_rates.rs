@@ -83,6 +83,7 @@ mod tests {
                     weights: weights.into(),
                     bias,
                     logits: logits(exponent),
+                    exponent,
                 })
             },
         )

@@ -1,15 +1,14 @@
 //! The spiking layers.
 
 use super::{Case, Dispatch, Part, Random, Results, Scale, Shape, Unit, grouped, results, storage};
-use crate::cpu::conv_lif::{self as convolution, conv_lif};
-use crate::cpu::conv_transpose_lif::{self as transposed, conv_transpose_lif};
+use crate::cpu::Prepared;
 use crate::cpu::image_lif::image_lif;
-use crate::cpu::linear_lif::{self as linear, linear_lif};
 use crate::cpu::spikes::Spikes;
 use crate::cpu::vectors::Processor;
-use crate::gpu::kernels::{self, GroupedLayer, Kernel, LayerBuffers, LayerSizes, layer_constants};
+use crate::gpu::kernels::{self, Kernel, LayerBuffers, LayerSizes, layer_constants};
+use crate::gpu::layer::{dispatch, grouped as grouped_layer};
 use crate::gpu::{Gpu, Variant};
-use crate::network::SpikingLayer;
+use crate::layer::{self, Kind, SpikingLayer};
 
 pub(super) fn kernel(part: Part) -> &'static Kernel {
     match part {
@@ -26,8 +25,6 @@ struct Layer {
     scale: Scale,
     steps: usize,
     images: usize,
-    /// Of the input.
-    side: usize,
     layer: SpikingLayer,
     input: Input,
 }
@@ -47,26 +44,21 @@ pub(super) fn cases(part: Part, random: &mut Random, steps: usize) -> Vec<Box<dy
     let mut case = |inputs: [usize; 2], outputs: [usize; 2], side, scale| -> Box<dyn Case> {
         let (inputs, outputs) =
             (random.between(inputs[0], inputs[1]), random.between(outputs[0], outputs[1]));
-        let (layer, input) = match part {
-            Part::Image => {
-                // A picture has 4 x 4 pixels at least.
-                let side = 2 * side;
-                let pixels = random.pixels(images * side * side * channels);
-                (random.image_layer(channels, outputs, scale), Input::Pixels(pixels))
-            }
-            Part::Linear => {
-                // A layer that sees a 2x2 map has four taps.
-                let taps = if side == 2 { 4 } else { 1 };
-                let trains = random.trains(images * taps * inputs, steps);
-                (random.layer(inputs, outputs, taps, scale), Input::Trains(trains))
-            }
-            _ => {
-                let trains = random.trains(images * side * side * inputs, steps);
-                (random.layer(inputs, outputs, 9, scale), Input::Trains(trains))
-            }
+        let (kind, side, inputs) = match part {
+            // A picture has 4 x 4 pixels at least.
+            Part::Image => (Kind::Image, 2 * side, channels),
+            Part::Convolution => (Kind::Convolution, side, inputs),
+            Part::Transposed | Part::Quads => (Kind::Transposed, side, inputs),
+            // A linear layer may see a 2x2 map.
+            _ => (Kind::Linear, if side == 2 { 2 } else { 1 }, inputs),
         };
-        let side = if part == Part::Image { 2 * side } else { side };
-        Box::new(Layer { part, scale, steps, images, side, layer, input })
+        let numbers = images * side * side * inputs;
+        let input = match kind {
+            Kind::Image => Input::Pixels(random.pixels(numbers)),
+            _ => Input::Trains(random.trains(numbers, steps)),
+        };
+        let layer = random.layer(layer::Shape::new("random", kind, side, inputs, outputs), scale);
+        Box::new(Layer { part, scale, steps, images, layer, input })
     };
     vec![
         case([33, 70], [257, 300], 2, Scale::Small),
@@ -79,38 +71,20 @@ pub(super) fn cases(part: Part, random: &mut Random, steps: usize) -> Vec<Box<dy
 }
 
 impl Layer {
-    /// Height and width of the output.
-    fn output_side(&self) -> usize {
-        match self.part {
-            Part::Linear => 1,
-            Part::Transposed | Part::Quads => 2 * self.side,
-            _ => self.side / 2,
-        }
-    }
-
     fn one_on_cpu(&self, processor: Processor, image: usize) -> Vec<u32> {
-        let Layer { layer, steps, side, images, .. } = self;
-        let trains = match &self.input {
+        let Layer { layer, steps, images, .. } = self;
+        let spikes = match &self.input {
             Input::Pixels(pixels) => {
                 let bytes = pixels.len() / images;
-                return image_lif(layer, &pixels[image * bytes..][..bytes], *side, *steps).to_words();
+                image_lif(layer, &pixels[image * bytes..][..bytes], *steps)
             }
             Input::Trains(trains) => {
                 let words = trains.len() / images;
-                Spikes::from_words(&trains[image * words..][..words], layer.inputs, *steps)
+                let trains = Spikes::from_words(&trains[image * words..][..words], layer.inputs, *steps);
+                Prepared::new(processor, layer).run(&trains)
             }
         };
-        match self.part {
-            Part::Convolution => conv_lif(&convolution::prepare(processor, layer), &trains, *side).to_words(),
-            Part::Transposed | Part::Quads => {
-                conv_transpose_lif(&transposed::prepare(processor, layer), &trains, *side).to_words()
-            }
-            _ => {
-                let mut output = Spikes::silent(1, layer.outputs, *steps);
-                linear_lif(&linear::prepare(processor, layer), &trains, &mut output.masks);
-                output.to_words()
-            }
-        }
+        spikes.to_words()
     }
 }
 
@@ -119,7 +93,7 @@ impl Case for Layer {
         match self.part {
             Part::Image => kernels::image_lif::constants(&self.layer, self.steps).to_vec(),
             Part::Quads => {
-                let sizes = LayerSizes::of(&self.layer, self.side);
+                let sizes = LayerSizes::of(&self.layer);
                 kernels::conv_transpose_quads::constants(self.steps, sizes).to_vec()
             }
             _ => layer_constants(self.steps, variant).to_vec(),
@@ -127,8 +101,8 @@ impl Case for Layer {
     }
 
     fn input(&self) -> String {
-        let Layer { scale, steps, side, layer, .. } = self;
-        let SpikingLayer { inputs, outputs, taps, .. } = layer;
+        let Layer { scale, steps, layer, .. } = self;
+        let layer::Shape { inputs, outputs, taps, side, .. } = &layer.shape;
         format!("{scale:?} numbers, T = {steps}, {inputs} to {outputs} channels, {taps} taps, side {side}")
     }
 
@@ -137,7 +111,8 @@ impl Case for Layer {
     }
 
     fn shape(&self) -> Shape {
-        Shape { side: self.output_side(), channels: self.layer.outputs, unit: Unit::Trains }
+        let map = self.layer.map();
+        Shape { side: map.side, channels: map.channels, unit: Unit::Trains }
     }
 
     fn on_cpu(&self, processor: Processor) -> Vec<u32> {
@@ -146,22 +121,14 @@ impl Case for Layer {
     }
 
     fn on_gpu(&self, gpu: &Gpu, pipeline: &wgpu::ComputePipeline) -> Dispatch {
-        let (input, layer) = match &self.input {
-            Input::Trains(trains) => {
-                (storage(gpu, &grouped(trains, self.layer.inputs)), GroupedLayer::new(&self.layer))
-            }
-            Input::Pixels(pixels) => (storage(gpu, pixels), kernels::image_lif::grouped(&self.layer)),
+        let input = match &self.input {
+            Input::Trains(trains) => storage(gpu, &grouped(trains, self.layer.inputs)),
+            Input::Pixels(pixels) => storage(gpu, pixels),
         };
         let output = results(gpu, self.images * self.shape().words());
-        let side = if self.part == Part::Linear { 0 } else { self.side };
-        let buffers = LayerBuffers::new(gpu, "fsvae.verify", &layer, side);
-        let pass = match self.part {
-            Part::Convolution => kernels::conv_lif::pass,
-            Part::Transposed => kernels::conv_transpose_lif::pass,
-            Part::Quads => kernels::conv_transpose_quads::pass,
-            Part::Image => kernels::image_lif::pass,
-            _ => kernels::linear_lif::pass,
-        };
-        Dispatch { pass: pass(gpu, pipeline, &buffers, &input, &output), results: Results::Buffer(output) }
+        let (numbers, sizes) = (grouped_layer(&self.layer), LayerSizes::of(&self.layer));
+        let buffers = LayerBuffers::new(gpu, "fsvae.verify", &numbers, sizes);
+        let pass = dispatch(kernel(self.part))(gpu, pipeline, &buffers, &input, &output);
+        Dispatch { pass, results: Results::Buffer(output) }
     }
 }

@@ -55,6 +55,7 @@ fn largest_rate(random: &mut Random, time_steps: usize) -> Box<dyn Case> {
         weights: vec![0; channels * channels].into(),
         bias: vec![bias; channels],
         logits: logits.clone(),
+        exponent: 8,
     };
     let highest = logits[logits.len() - 1];
     let (always, nearly) = (rates(highest + 1), rates(highest));

@@ -6,7 +6,7 @@ use crate::cpu::spikes::Spikes;
 use crate::cpu::vectors::Processor;
 use crate::gpu::kernels::sample::{Run, buffer, constants, pass};
 use crate::gpu::{Gpu, Variant};
-use crate::network::SpikingLayer;
+use crate::layer::{self, SpikingLayer};
 use crate::philox::{Draws, Stream};
 
 /// The carry into the high half of the index is in the middle of the batch.
@@ -18,7 +18,7 @@ struct Sampler {
     scale: Scale,
     time_steps: usize,
     channels: usize,
-    layers: [SpikingLayer; 3],
+    layers: Box<[SpikingLayer; 3]>,
     /// The encoder's spikes `[images, C]`; the prior does not look at them.
     encoded: Vec<u32>,
     seed: u64,
@@ -36,7 +36,7 @@ pub(super) fn cases(part: Part, random: &mut Random, time_steps: usize) -> Vec<B
             scale,
             time_steps,
             channels,
-            layers: random.sampler(inputs, channels, neurons, scale),
+            layers: random.sampler(layer::Shape::autoregressive("random", inputs, channels, neurons), scale),
             encoded: random.trains(IMAGES * channels, time_steps),
             seed: random.wide(),
         })
