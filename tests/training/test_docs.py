@@ -18,7 +18,8 @@ PAGE = (ROOT / "docs" / "training.md").read_text()
 COMMANDS = [line.split("  #")[0].strip() for block in re.findall(r"```sh\n(.*?)```", PAGE, re.S) for line in block.splitlines()]
 PROJECT = tomllib.loads((ROOT / "python" / "pyproject.toml").read_text())["project"]
 # Minutes of the page, and what is as true of few images as of thousands.
-SMALLER = {"--minutes 60": "--images 96 --batch 32 --latent 8 --width 4", "--data photos/": "--data {photos}"}
+SMALLER = {"--minutes 60": "--images 96 --batch 32 --latent 8 --width 4", "--data photos/": "--data {photos}",
+           "fsvae-evaluate mine.safetensors": "fsvae-evaluate mine.safetensors --samples 100"}
 
 
 @needs_fsvae

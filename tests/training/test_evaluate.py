@@ -9,7 +9,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from command_line import FSVAE, ROOT, needs_fsvae
-from fsvae.training import checkpoint, compare, evaluate, layers, network, operations, runtime, train
+from fsvae.training import checkpoint, compare, evaluate, frechet, layers, network, operations, runtime, train
 from fsvae.training.errors import InputError
 from small import SMALL, shapes
 
@@ -101,7 +101,7 @@ def test_the_card_gets_what_was_measured(trained, tmp_path, capsys):
     save_file(encoder | {"latent_layer.weight": torch.randn(features, 4 * (side // 2) ** 2) / 16, "latent_layer.bias": torch.zeros(features)},
               tmp_path / "autoencoder.safetensors")
     real = np.load(data)["test"][..., None]
-    mu, sigma = evaluate.moments(evaluate.autoencoder_features(tmp_path / "autoencoder.safetensors", real))
+    mu, sigma = frechet.moments(frechet.autoencoder_features(tmp_path / "autoencoder.safetensors", real))
     np.savez(tmp_path / "statistics.npz", mu=mu, sigma=sigma)
     card = tmp_path / "card.md"
     card.write_text(f"before\n{evaluate.BEGIN}\nold\n{evaluate.END}\nafter\n")
@@ -115,8 +115,8 @@ def test_the_card_gets_what_was_measured(trained, tmp_path, capsys):
     assert 0 < figure("| reconstruction MSE, first 40 test images") < 0.5
     distance = figure("| Frechet autoencoder distance, 50 samples")
     made = evaluate.samples(runtime.generator(model, "cpu"), 50)
-    assert abs(distance - evaluate.faed(tmp_path / "autoencoder.safetensors", tmp_path / "statistics.npz", made)) < 0.06
-    own = evaluate.faed(tmp_path / "autoencoder.safetensors", tmp_path / "statistics.npz", real)
+    assert abs(distance - frechet.faed(tmp_path / "autoencoder.safetensors", tmp_path / "statistics.npz", made)) < 0.06
+    own = frechet.faed(tmp_path / "autoencoder.safetensors", tmp_path / "statistics.npz", real)
     assert abs(own) < 1e-6 < distance
 
 
@@ -133,8 +133,16 @@ def test_the_error_is_that_of_the_command_line(trained, tmp_path):
 
 def test_frechet_distance_of_known_gaussians():
     a, b = np.array([4.0, 9.0]), np.array([1.0, 16.0])
-    distance = evaluate.frechet(np.array([1.0, 2.0]), np.diag(a), np.array([0.0, 4.0]), np.diag(b))
+    distance = frechet.distance(np.array([1.0, 2.0]), np.diag(a), np.array([0.0, 4.0]), np.diag(b))
     assert abs(distance - (1 + 4 + ((a**0.5 - b**0.5) ** 2).sum())) < 1e-9
+
+
+def test_frechet_distance_of_fewer_images_than_features():
+    """Their covariances are singular; on a line it is that of numbers."""
+    line = np.outer([3.0, 4.0], [3.0, 4.0]) / 25
+    assert abs(frechet.distance(np.zeros(2), 4 * line, np.zeros(2), 9 * line) - (4**0.5 - 9**0.5) ** 2) < 1e-5
+    few = frechet.moments([np.random.default_rng(1).normal(size=(20, 64))])
+    assert abs(frechet.distance(*few, *few)) < 1e-5
 
 
 def test_inception_score_of_known_probabilities():

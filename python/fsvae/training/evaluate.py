@@ -9,7 +9,9 @@ come from the float network of network.py, on reconstructions of test images.
 
 - Reconstruction MSE: of test images, values in [-1, 1].
 - FAED: Frechet distance between the features of samples and of real images (`--statistics`, arrays `mu` and
-  `sigma`) in a convolutional autoencoder (`--autoencoder`), by default over 5,000 samples. Grey only.
+  `sigma`) in a convolutional autoencoder (`--autoencoder`), by default over 5,000 samples.
+- Colour feature distance, of models that make colour: the like of it in an autoencoder of our own, to all of `test`.
+  It is not the paper's FAED: see colour.py.
 - FID and Inception Score: with `--inception`, a TorchScript Inception network as published with StyleGAN: called
   with uint8 [N, 3, H, W] it gives probabilities, with `return_features=True` features. Real images are `test`.
 - Operations: see operations.py.
@@ -20,10 +22,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
-from . import operations, pictures, runtime
-from .checkpoint import load, replace, tensors
+from . import colour, frechet, operations, pictures, runtime
+from .checkpoint import load, replace
 from .errors import InputError, reported
 
 BEGIN, END = "<!-- measured by evaluate.py -->", "<!-- end -->"
@@ -38,49 +39,6 @@ def reconstruction_error(generator, images):
     """Mean squared error, values in [-1, 1], of images uint8 `[n, side, side, channels]`: seed 0, index n the n-th."""
     difference = (np.asarray(generator.reconstruct(images)).astype(np.float64) - images) / 127.5
     return float(np.square(difference).mean())
-
-
-def frechet(mu, sigma, mu_real, sigma_real):
-    from scipy import linalg
-
-    root = linalg.sqrtm(sigma @ sigma_real).real
-    return float((mu - mu_real) @ (mu - mu_real) + np.trace(sigma + sigma_real - 2 * root))
-
-
-def moments(features):
-    features = np.concatenate(features).astype(np.float64)
-    return features.mean(0), np.cov(features, rowvar=False)
-
-
-@torch.inference_mode()
-def autoencoder_features(path, images):
-    """Convolutions of stride 2 with batch norm and leaky ReLU, then a linear layer: as many as the file has."""
-    w, result = tensors(path), []
-    layers = [f"encoder.{i}." for i in range(64) if f"encoder.{i}.0.weight" in w]
-    if not layers or "latent_layer.weight" not in w:
-        raise InputError(
-            f"{path}: expected encoder.0.0.weight and latent_layer.weight, found {', '.join(sorted(w)[:4])} ..."
-        )
-    channels = w[layers[0] + "0.weight"].shape[1]
-    if channels != images.shape[3]:
-        raise InputError(f"{path}: takes {channels} channels, the model makes {images.shape[3]}")
-    for i in range(0, len(images), 250):
-        x = torch.from_numpy(images[i : i + 250]).float().permute(0, 3, 1, 2) / 127.5 - 1
-        for p in layers:
-            x = F.conv2d(x, w[p + "0.weight"], w[p + "0.bias"], 2, 1)
-            norm = [w[p + "1." + name] for name in ("running_mean", "running_var", "weight", "bias")]
-            x = F.leaky_relu(F.batch_norm(x, *norm))
-        result.append(F.linear(x.flatten(1), w["latent_layer.weight"], w["latent_layer.bias"]).numpy())
-    return result
-
-
-def faed(autoencoder, statistics, images):
-    try:
-        with np.load(statistics) as real:
-            mu, sigma = real["mu"], real["sigma"]
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{statistics}: expected an .npz with mu and sigma: {error}") from None
-    return frechet(*moments(autoencoder_features(autoencoder, images)), mu, sigma)
 
 
 @torch.inference_mode()
@@ -133,14 +91,18 @@ def measure(a):
     generator = runtime.generator(a.model, a.backend)
     error = reconstruction_error(generator, np.ascontiguousarray(real.transpose(0, 2, 3, 1)))
     yield f"| reconstruction MSE, first {len(real):,} test images | {error:.4f} |"
-    made = samples(generator, a.samples) if a.autoencoder or a.inception else None
+    coloured = net.channels == 3 and len(test) > 1
+    made = samples(generator, a.samples) if a.autoencoder or a.inception or coloured else None
     where = f"{a.samples:,} samples (seed 0, indices 0 to {a.samples - 1})"
     if a.autoencoder:
-        yield f"| Frechet autoencoder distance, {where} | {faed(a.autoencoder, a.statistics, made):.1f} |"
+        yield f"| Frechet autoencoder distance, {where} | {frechet.faed(a.autoencoder, a.statistics, made):.1f} |"
+    if coloured:
+        distance = colour.distance(made, test.transpose(0, 2, 3, 1))
+        yield f"| {colour.NAME} to {len(test):,} test images, {where} | {distance:.2f} |"
     if a.inception:
         features, probabilities = inception(a.inception, made, a.device)
         real_features, _ = inception(a.inception, test.transpose(0, 2, 3, 1), a.device)
-        distance = frechet(*moments(features), *moments(real_features))
+        distance = frechet.distance(*frechet.moments(features), *frechet.moments(real_features))
         yield f"| Frechet Inception distance to {len(test):,} test images, {where} | {distance:.1f} |"
         score, deviation = inception_score(probabilities)
         yield f"| Inception Score, {where} | {score:.2f} +- {deviation:.2f} |"
