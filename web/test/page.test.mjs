@@ -29,9 +29,10 @@ const SIZES = [
 ];
 
 /** The page without motion, once its wall is there. */
-async function start(options = {}, hash = "", of = browser) {
+async function start(options = {}, hash = "", of = browser, made = true) {
   const opened = await open(of, `${server.url}${hash}`, { reducedMotion: "reduce", ...options });
-  await opened.page.locator("#wall[data-done]").waitFor({ state: "attached" });
+  if (made) await opened.page.locator("#wall[data-done]").waitFor({ state: "attached" });
+  else await opened.page.locator("body[data-model]").waitFor();
   return opened;
 }
 
@@ -114,7 +115,14 @@ for (const [size, options] of SIZES) {
         await page.locator("#go").click();
         await page.locator("#copy:enabled").waitFor();
         const result = await page.locator("#result").textContent();
-        assert.match(result, /^fsvae \d.* · verified: .* · all right\nfsvae faces · WebAssembly with SIMD · .* · [\d.e+]+ images\/s \(±\d+ %, \d+ at once\), one alone [\d.]+ ms$/);
+        assert.match(result, /^fsvae \d.* · verified: .* · all right\nfsvae \d\S* · [^·]+ \(CPU, [^·]+\) · faces · [\d.,]+ images\/s ±[\d.]+ % · first image [\d.]+ (ms|us) · - of integer limit · verified (\d+)\/\2$/);
+        assert.match(await page.locator("#compared").textContent(), /^No record of the model faces ships with this page; there are some of mnist\.$/);
+        const rows = await page.locator("#rows tr td:first-child").allTextContents();
+        assert.deepEqual(rows.slice(0, 3), ["cold start", "first image", "batch 1"]);
+        const [download] = await Promise.all([page.waitForEvent("download"), page.locator("#download").click()]);
+        const report = JSON.parse(readFileSync(await download.path(), "utf8"));
+        assert.deepEqual([report.schema, report.version, report.results[0].status], ["fsvae-bench", 1, "ok"]);
+        await sound(page, `measured ${name}`);
         await shoot(page, `measure-${name}`);
       }
       assert.deepEqual(errors, []);
@@ -234,6 +242,21 @@ test("a direction is that of the command line", async () => {
     await page.locator("#trouble:not([hidden])").waitFor();
     assert.match(await page.locator("#trouble").textContent(), line);
   }
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("a measurement stands beside the records of its model", async () => {
+  const { page, context, errors } = await start({}, "#part=measure&model=mnist", browser, false);
+  await page.locator("#go").click();
+  await page.waitForFunction(() => document.querySelectorAll("#rows tr").length > 0 && document.getElementById("go").disabled);
+  await page.locator("#records:not([hidden])").waitFor();
+  const text = await page.locator("#compared").textContent();
+  assert.match(text, /^model {2}mnist\n\nbackend +file +images\/s +ratio/);
+  assert.match(text, / {2}2026-11-25-xeon-2-cores\.json +\d/);
+  assert.match(text, / {2}this browser +[\d.]+ k? ?[\d.]+ .*2026-11-25-xeon-2-cores\.json$/m);
+  await sound(page, "compared");
+  await shoot(page, "compared");
   assert.deepEqual(errors, []);
   await context.close();
 });
