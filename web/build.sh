@@ -25,7 +25,7 @@ fi
 
 rm -rf dist
 mkdir -p dist/models
-[ $# -gt 0 ] || set -- simd plain simd-verify plain-verify simd-bench plain-bench compare
+[ $# -gt 0 ] || set -- simd plain simd-verify plain-verify simd-bench compare
 SECONDS=0
 for build in "$@"; do
     # Small, but for what the layers are made of: their short loops are unrolled, and inlined.

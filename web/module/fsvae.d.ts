@@ -130,7 +130,7 @@ export class Generator {
   verify(options?: { seconds?: number; onProgress?: (step: VerifyStep) => void }): Promise<VerifyReport>;
   /**
    * How fast is this backend? Some 20 seconds, on a device of its own; images are compared first. `quick` shows in a few that
-   * all works. Needs a Worker: on the CPU it blocks its thread.
+   * all works. Needs SIMD128, and a Worker: on the CPU it blocks its thread.
    */
   bench(onProgress?: (news: BenchNews) => void, options?: { seed?: bigint; quick?: boolean }): Promise<BenchResult>;
   /** Takes a new device after one was lost. Images stay the same. */

@@ -43,7 +43,11 @@ function further(load) {
 }
 
 const verifier = further((simd) => (simd ? import("./simd-verify/bindings.js") : import("./plain-verify/bindings.js")));
-const bencher = further((simd) => (simd ? import("./simd-bench/bindings.js") : import("./plain-bench/bindings.js")));
+/** Without SIMD128 it would be larger than any module may be. */
+const bencher = further(async (simd) => {
+  if (!simd) throw failure("bench: expected a browser with SIMD128 of WebAssembly, found one without, or `simd: false`");
+  return import("./simd-bench/bindings.js");
+});
 const comparer = further(() => import("./compare/bindings.js"));
 
 function ready() {

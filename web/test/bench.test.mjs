@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { launch, openWith } from "./browser.mjs";
+import { launch, open, openWith } from "./browser.mjs";
 import { serve } from "./server.mjs";
 
 const RECORD = "2026-11-25-xeon-2-cores.json";
@@ -92,6 +92,23 @@ test("files that do not go together are refused in a line", async () => {
     // Each backend is held against itself.
     const rows = lines[3].split("\n").filter((line) => line.includes("1.json"));
     assert.ok(rows.length > 0 && rows.every((line) => /  1\.00  .*  1\.00  .* 0\.json$/.test(line)), lines[3]);
+  } finally {
+    await browser.close();
+  }
+});
+
+test("without SIMD128 it is refused in a line", async () => {
+  const browser = await launch();
+  try {
+    const { page } = await open(browser, `${server.url}blank.html`);
+    const line = await page.evaluate(async (base) => {
+      const { default: init, download, Network } = await import(`${base}fsvae.js`);
+      await init({ simd: false });
+      const network = await Network.load(await download(`${base}models/faces-esvae.safetensors`));
+      const generator = await network.generator({ backend: "cpu" });
+      return generator.bench().then(() => "measured", ({ message }) => message);
+    }, server.url);
+    assert.match(line, /^bench: expected a browser with SIMD128 of WebAssembly, found/);
   } finally {
     await browser.close();
   }
