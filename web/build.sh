@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes dist/: the module with its models, ready for `npm pack`, and the page, ready for any static host.
+# Makes dist/: the module with its models, ready for `npm pack`, and the page, ready for any static host. Builds of the module
+# that are named are made alone: tests need not all.
 # Wants Rust, Node.js and gzip; installs the rest by pinned version, below node_modules/ and
 # ~/.cache/fsvae-tools.
 set -euo pipefail
@@ -24,20 +25,21 @@ fi
 
 rm -rf dist
 mkdir -p dist/models
+[ $# -gt 0 ] || set -- simd plain simd-verify plain-verify simd-bench compare
 SECONDS=0
-for build in simd plain simd-verify plain-verify; do
+for build in "$@"; do
     # Small, but for what the layers are made of: their short loops are unrolled, and inlined.
     rustflags='"-Cllvm-args=-unroll-threshold=150 -unroll-runtime=false -unroll-allow-partial=false -inline-threshold=25"'
-    [ ${build%-verify} = plain ] || rustflags+=', "-Ctarget-feature=+simd128"'
+    [ ${build%%-*} != simd ] || rustflags+=', "-Ctarget-feature=+simd128"'
     flags=(--config "target.wasm32-unknown-unknown.rustflags=[$rustflags]")
-    [ ${build%-verify} = $build ] || flags+=(--features verify)
+    case $build in *-verify|*-bench|compare) flags+=(--features "${build#*-}");; esac
     cargo build --release --locked --target wasm32-unknown-unknown "${flags[@]}"
     "$bindgen" --target web --no-typescript --out-dir dist/$build --out-name bindings \
         "$CARGO_TARGET_DIR/wasm32-unknown-unknown/release/fsvae_web.wasm"
     wasm=dist/$build/bindings_bg.wasm
     features=(--enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext --enable-mutable-globals
         --enable-reference-types --enable-multivalue)
-    [ ${build%-verify} = plain ] || features+=(--enable-simd)
+    [ ${build%%-*} != simd ] || features+=(--enable-simd)
     node_modules/.bin/wasm-opt -O1 --dae-optimizing -O1 --strip-debug --strip-producers "${features[@]}" $wasm -o $wasm
     bytes=$(gzip -9 -c $wasm | wc -c)
     echo "$build: $(wc -c <$wasm) bytes, $bytes gzipped, made in $SECONDS s"
@@ -55,10 +57,22 @@ for model in ../assets/*/*.safetensors; do
     cp "$model" dist/models/
 done
 cp module/README.md dist/
+# Records of the command line, of one model each, and what they are called.
+mkdir dist/records
+for record in $(grep -l '"schema": "fsvae-bench"' ../benches/record/*.json); do
+    cp "$record" dist/records/
+done
+(cd dist/records && node -e '
+    const { readdirSync, readFileSync, writeFileSync } = require("node:fs");
+    const records = readdirSync(".").map((file) => ({ file, model: JSON.parse(readFileSync(file)).model }));
+    writeFileSync("index.json", JSON.stringify(records));')
 cp -r page/. dist/
 # Models that were kept by browsers are not those of another build.
 models=$(cd dist/models && sha256sum * | sha256sum | cut -c1-12)
 sed -i "s/MODELSTAMP/$models/" dist/worker.js
+# What is kept for when there is no network.
+made=$(cd dist && printf '"%s", ' */bindings.js */bindings_bg.wasm records/*.json)
+sed -i "s|MADE|${made%, }|" dist/offline.js
 # The offline copy is renewed when a file of the page changes.
 stamp=$(cd dist && find . -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -c1-12)
 sed -i "s/BUILD/$stamp/" dist/offline.js

@@ -4,6 +4,8 @@ use std::fmt;
 
 use super::found::Found;
 use super::schema::{Energy, Kernels, Partial, Peaks, Point};
+use super::statistics::{Summary, median};
+use super::text::{si, time};
 
 /// News of a measurement.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +74,37 @@ pub enum Row<'a> {
     Kernels(&'a Kernels),
     /// The device's limits.
     Peaks(&'a Peaks),
+}
+
+impl Row<'_> {
+    /// What was measured and its result, for people. Nothing where there is no result.
+    pub fn told(&self, so_far: &Partial) -> Option<(String, String)> {
+        let (what, result) = match self {
+            Row::FirstImage => {
+                let right = so_far.verified.with_oracle + so_far.verified.with_cpu;
+                let start = time(so_far.cold_start_ns as f64);
+                ("cold start".into(), format!("{start}, {right} images compared and right"))
+            }
+            Row::Chosen(found) => ("kernels".into(), found.to_string()),
+            Row::Latency(samples) => {
+                let Summary { median, p99, .. } = Summary::of(samples)?;
+                ("first image".into(), format!("{}, p99 {}", time(median), time(p99)))
+            }
+            Row::Throughput(point) => {
+                (format!("batch {}", point.batch), format!("{} images/s, {}", point.rate(), point.spread()))
+            }
+            Row::LeftOut(what) => ("left out".into(), format!("{what}: no time")),
+            Row::Kernels(kernels) => {
+                let batch: f64 = kernels.dispatches.iter().map(|dispatch| median(&dispatch.samples_ns)).sum();
+                let image = time(batch / kernels.batch as f64);
+                ("GPU time".into(), format!("{image} an image at batch {}", kernels.batch))
+            }
+            Row::Peaks(peaks) => {
+                ("limits".into(), format!("{} additions/s, {}B/s", si(peaks.additions), si(peaks.bytes)))
+            }
+        };
+        Some((what, result))
+    }
 }
 
 /// Counts energy. `()` counts none.

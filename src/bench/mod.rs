@@ -21,6 +21,7 @@
 //! # }
 //! ```
 
+mod compare;
 mod event;
 mod found;
 mod line;
@@ -35,19 +36,20 @@ pub mod schema;
 mod statistics;
 mod text;
 
+pub use compare::{Compared, Comparison, Speed};
 pub use event::{Event, Meter, Row, Step};
 pub use found::Found;
 pub use place::{Place, places};
 pub use plan::Plan;
 pub use reference::digest;
 pub use statistics::{Summary, median};
-pub use text::{digits, si, time};
+pub use text::{columns, digits, one_line, si, time};
 
 use crate::error::Result;
 use crate::network::Network;
 use crate::operations::generation;
 use reference::{Reference, Unfit};
-use schema::{Layer, Measured, Operations, Outcome};
+use schema::{Layer, Machine, Measured, Model, Operations, Outcome, Report};
 
 /// Measures backends of one network, one after the other.
 #[derive(Debug)]
@@ -76,6 +78,23 @@ impl Bench {
             dense_multiply_adds: layer.dense,
         });
         Ok(Operations { images, layers: layers.collect() })
+    }
+
+    /// A report without results yet.
+    ///
+    /// # Errors
+    /// As [`generation`].
+    pub fn report(&self, model: Model, machine: Machine) -> Result<Report> {
+        Ok(Report {
+            schema: schema::SCHEMA.into(),
+            version: schema::VERSION,
+            fsvae: env!("CARGO_PKG_VERSION").into(),
+            model,
+            machine,
+            options: self.plan.options(),
+            operations: self.operations()?,
+            results: Vec::new(),
+        })
     }
 
     /// How much is measured.

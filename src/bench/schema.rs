@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::found::Found;
-use super::statistics::median;
+use super::statistics::{Summary, median};
+use super::text::si;
 
 /// What a file says that it is.
 pub const SCHEMA: &str = "fsvae-bench";
@@ -254,6 +255,18 @@ impl Point {
     pub fn images_per_second(&self) -> Option<f64> {
         let rate = 1e9 * self.images_per_sample as f64 / median(&self.samples_ns);
         (rate.is_finite() && rate > 0.0).then_some(rate)
+    }
+
+    /// Images a second in three digits; - if that is not known.
+    pub fn rate(&self) -> String {
+        self.images_per_second().map_or_else(|| "-".into(), si)
+    }
+
+    /// The rates that go with the slower and the faster quarter of the samples.
+    pub fn spread(&self) -> String {
+        let images = 1e9 * self.images_per_sample as f64;
+        let both = |summary: Summary| format!("{} to {}", si(images / summary.p75), si(images / summary.p25));
+        Summary::of(&self.samples_ns).map_or_else(String::new, both)
     }
 
     /// The point of most images a second.

@@ -48,6 +48,42 @@ pub(super) fn grouped(number: f64) -> String {
     grouped
 }
 
+/// Lines with columns as wide as they need be: the first `left` to the left, all others to the right.
+pub fn columns(left: usize, rows: &[Vec<String>]) -> String {
+    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..count).map(|at| width(at).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths).enumerate().map(|(at, (cell, width))| match at {
+            0 => format!("{cell:<width$}"),
+            at if at < left => format!("  {cell:<width$}"),
+            _ => format!("  {cell:>width$}"),
+        });
+        text += cells.collect::<String>().trim_end();
+        text += "\n";
+    }
+    text
+}
+
+/// Line breaks and other control characters as Rust writes them in a string: a file may be called anything.
+pub fn one_line(text: &str) -> String {
+    text.trim_end().chars().fold(String::with_capacity(text.len()), |mut line, character| {
+        match character {
+            // Control characters, and those that turn the direction of a line.
+            '\u{0}'..='\u{1f}'
+            | '\u{7f}'..='\u{9f}'
+            | '\u{200e}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}' => {
+                line.extend(character.escape_default());
+            }
+            _ => line.push(character),
+        }
+        line
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,5 +100,12 @@ mod tests {
     fn large_rates_have_commas() {
         let shown = [0.5, 119.4, 999.9, 1_750.0, 84_312.0, 1_234_567.0].map(grouped);
         assert_eq!(shown, ["0.500", "119", "1,000", "1,750", "84,300", "1,230,000"]);
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_cells() {
+        let rows = [vec!["a".into(), "bcd".into()], vec!["long".into(), "e".into(), "f".into()]];
+        assert_eq!(columns(1, &rows), "a     bcd\nlong    e  f\n");
+        assert_eq!(columns(2, &rows), "a     bcd\nlong  e    f\n");
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::CommandFactory;
 use fsvae::{Checkpoint, Latents, Network};
 
-use super::bench::compare::Comparison;
+use super::bench::compare::{add, chart};
 use super::bench::plot::svg;
 use super::formats::Format;
 use super::latents_file::{bytes, parse};
@@ -80,9 +80,9 @@ impl Model {
 
 /// Files of `fsvae bench --json`: what `fsvae bench compare` prints, and its plot.
 pub fn compare<'a>(files: impl IntoIterator<Item = &'a [u8]>) -> Result<(String, String), String> {
-    let mut comparison = Comparison::default();
+    let mut comparison = fsvae::bench::Comparison::default();
     for (number, bytes) in files.into_iter().enumerate() {
-        comparison.add(Path::new(&number.to_string()), bytes).map_err(line)?;
+        add(&mut comparison, Path::new(&number.to_string()), bytes).map_err(line)?;
     }
-    Ok((comparison.text(), svg(&[comparison.chart()]).expect("a plot")))
+    Ok((comparison.text(), svg(&[chart(&comparison)]).expect("a plot")))
 }

@@ -7,6 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+pub(crate) use fsvae::bench::one_line;
+
 use super::standard_error;
 
 /// How long the end of the program waits for a reader that is slow.
@@ -69,24 +71,6 @@ pub(super) fn end_bars() {
         hide_bar();
         BARS_END.store(true, Ordering::Relaxed);
     }
-}
-
-/// Line breaks and other control characters as Rust writes them in a string: a file may be called anything.
-pub(crate) fn one_line(text: &str) -> String {
-    text.trim_end().chars().fold(String::with_capacity(text.len()), |mut line, character| {
-        match character {
-            // Control characters, and those that turn the direction of a line.
-            '\u{0}'..='\u{1f}'
-            | '\u{7f}'..='\u{9f}'
-            | '\u{200e}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}' => {
-                line.extend(character.escape_default());
-            }
-            _ => line.push(character),
-        }
-        line
-    })
 }
 
 enum Message {

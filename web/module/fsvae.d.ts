@@ -128,6 +128,11 @@ export class Generator {
   ): Promise<void>;
   /** Does this browser's backend compute right? One round at least. */
   verify(options?: { seconds?: number; onProgress?: (step: VerifyStep) => void }): Promise<VerifyReport>;
+  /**
+   * How fast is this backend? Some 20 seconds, on a device of its own; images are compared first. `quick` shows in a few that
+   * all works. Needs SIMD128, and a Worker: on the CPU it blocks its thread.
+   */
+  bench(onProgress?: (news: BenchNews) => void, options?: { seed?: bigint; quick?: boolean }): Promise<BenchResult>;
   /** Takes a new device after one was lost. Images stay the same. */
   rebuild(): Promise<void>;
   free(): void;
@@ -155,6 +160,23 @@ export interface VerifyReport {
   verdict: string;
   faults: string[];
 }
+
+/** What is done now, or a row as `fsvae bench` prints it. */
+export type BenchNews = { step: string } | { what: string; result: string };
+
+export interface BenchResult {
+  /** What `fsvae bench --json` writes. `results` has one backend. */
+  report: { schema: "fsvae-bench"; version: 1; results: { backend: string; status: "ok" | "wrong" | "failed" }[]; [key: string]: unknown };
+  /** The same as a file. */
+  json: string;
+  /** One line to paste, as the command line's. */
+  line: string;
+  /** Whether it was measured, and all images that were compared are right. */
+  right: boolean;
+}
+
+/** Files of `bench`, of one model, side by side, as `fsvae bench compare` prints them; the first is what the others are held against. */
+export function compare(files: { name: string; json: string }[]): Promise<string>;
 
 /** The spike trains of one layer. */
 export class LayerSpikes {

@@ -26,21 +26,29 @@ async function start({ simd, onProgress, parts } = {}) {
   return { build };
 }
 
-let verifying;
-
-/** The module that verifies, of the same build. */
-function verifier() {
-  verifying ??= (async () => {
-    const simd = bindings.build === "simd";
-    const loaded = simd ? await import("./simd-verify/bindings.js") : await import("./plain-verify/bindings.js");
-    await loaded.default();
-    return loaded;
-  })().catch((error) => {
-    verifying = undefined;
-    throw error;
-  });
-  return verifying;
+/** A further module, which is loaded when it is asked for. */
+function further(load) {
+  let loading;
+  return () => {
+    loading ??= (async () => {
+      const loaded = await load(ready().build === "simd");
+      await loaded.default();
+      return loaded;
+    })().catch((error) => {
+      loading = undefined;
+      throw error;
+    });
+    return loading;
+  };
 }
+
+const verifier = further((simd) => (simd ? import("./simd-verify/bindings.js") : import("./plain-verify/bindings.js")));
+/** Without SIMD128 it would be larger than any module may be. */
+const bencher = further(async (simd) => {
+  if (!simd) throw failure("bench: expected a browser with SIMD128 of WebAssembly, found one without, or `simd: false`");
+  return import("./simd-bench/bindings.js");
+});
+const comparer = further(() => import("./compare/bindings.js"));
 
 function ready() {
   if (!bindings) throw failure("call `await init()` first");
@@ -93,15 +101,19 @@ function nameOf({ vendor = "", architecture = "", description = "" } = {}) {
 export class Network {
   #network;
   #architecture;
+  #checkpoint;
 
-  constructor(network) {
+  constructor(network, checkpoint) {
     this.#network = network;
     this.#architecture = network.architecture();
+    this.#checkpoint = checkpoint;
   }
 
   static async load(bytes, { name = "checkpoint" } = {}) {
     const { Network: Loaded } = ready();
-    return new Network(new Loaded(octets(bytes, "a checkpoint"), String(name)));
+    const loaded = new Loaded(octets(bytes, "a checkpoint"), String(name));
+    // A blob, which `bench` reads, is not in this thread's memory and does not change with the bytes.
+    return new Network(loaded, { name: String(name), file: new Blob([bytes]) });
   }
 
   get architecture() {
@@ -110,7 +122,7 @@ export class Network {
 
   async generator({ backend = "auto", adapter } = {}) {
     const generator = await this.#network.generator(String(backend), adapter === undefined ? undefined : String(adapter));
-    const result = new Generator(generator, this.#architecture, adapter);
+    const result = new Generator(generator, this.#architecture, this.#checkpoint, adapter);
     await result.readBackend();
     return result;
   }
@@ -146,11 +158,13 @@ export class Network {
 export class Generator {
   #generator;
   #architecture;
+  #checkpoint;
   #adapter;
   #backend;
 
-  constructor(generator, architecture, adapter) {
+  constructor(generator, architecture, checkpoint, adapter) {
     this.#generator = generator;
+    this.#checkpoint = checkpoint;
     this.#adapter = adapter;
     this.#architecture = architecture;
   }
@@ -251,6 +265,17 @@ export class Generator {
     }
   }
 
+  async bench(onProgress = () => {}, { seed = 0n, quick = false } = {}) {
+    const { Measurement } = await bencher();
+    const { file } = this.#checkpoint;
+    const name = this.#checkpoint.name.replace(/\.[^.]*$/, "");
+    const threads = navigator.hardwareConcurrency ?? 1;
+    const measurement = new Measurement(name, browser(), this.backend.adapter ?? "", threads, big(seed, "seed"), Boolean(quick));
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    const { json, line, right } = await measurement.run(bytes, this.backend.name, this.#adapter, onProgress);
+    return { report: JSON.parse(json), json, line, right };
+  }
+
   async rebuild() {
     await this.#generator.rebuild();
     await this.readBackend();
@@ -289,6 +314,27 @@ export class LayerSpikes {
     });
     return raster;
   }
+}
+
+/** Files of `bench` side by side, as `fsvae bench compare` prints them. */
+export async function compare(files) {
+  const { Comparison } = await comparer();
+  const comparison = new Comparison();
+  try {
+    for (const { name, json } of files) comparison.add(String(name), String(json));
+    return comparison.text();
+  } finally {
+    comparison.free();
+  }
+}
+
+/** The browser and its system, as far as it says. */
+function browser() {
+  const brands = navigator.userAgentData?.brands.filter(({ brand }) => !/not.?a.?brand/i.test(brand.replace(/[^a-z]/gi, "")));
+  const brand = brands?.at(-1);
+  const agent = navigator.userAgent ?? "";
+  const name = brand ? `${brand.brand} ${brand.version}` : (agent.match(/(Firefox|Version|Edg|Chrome)\/[\d.]+/)?.[0] ?? "a browser").replace("Version", "Safari").replace("/", " ");
+  return [name, navigator.userAgentData?.platform].filter(Boolean).join(", ");
 }
 
 /** Images as tiles of one picture. */

@@ -1,43 +1,59 @@
-// Measure: verify, then a short benchmark, and a line to paste.
+// Measure: verify, then the benchmark of the command line, with its line to paste and its records.
 
 import { ask, on } from "./client.js";
 import { byId, save } from "./dom.js";
 
-const SECONDS = 8;
-
 export function measurePart(page, status) {
   const said = byId("measure-said");
-  let told;
-  let record;
+  const rows = byId("rows");
+  let json;
 
-  on("backend", (event) => (told = event));
   on("verified", ({ step: { check, step, steps, faults } }) => {
     said.textContent = `Verifying, ${step} of ${steps}: ${check}${faults.length ? ` WRONG: ${faults[0]}` : ""}`;
   });
-  on("measured", ({ what, done }) => {
-    said.textContent = `Measuring ${what}: ${Math.round(100 * done)} %`;
+  on("measured", ({ news: { step, what, result } }) => {
+    if (step) said.textContent = `Measuring: ${step} …`;
+    else row(what, result);
   });
 
-  function line({ model, backend, build, verdict, measured }) {
-    const { perSecond, spread, milliseconds, batch } = measured;
-    const runs = backend.name === "webgpu" ? `WebGPU, ${backend.adapter}` : `WebAssembly${build === "simd" ? " with SIMD" : ""}`;
-    const speed = `${perSecond.toPrecision(3)} images/s (±${(100 * spread).toFixed(0)} %, ${batch} at once), one alone ${milliseconds.toPrecision(3)} ms`;
-    return `${verdict}\nfsvae ${model} · ${runs} · ${browser()} · ${speed}`;
+  function row(...cells) {
+    const line = rows.insertRow();
+    for (const cell of cells) line.insertCell().textContent = cell;
+    byId("rows-table").hidden = false;
+  }
+
+  function blank() {
+    json = undefined;
+    rows.replaceChildren();
+    byId("rows-table").hidden = true;
+    byId("records").hidden = true;
+    for (const id of ["result", "compared"]) byId(id).textContent = "";
+    for (const id of ["copy", "download"]) byId(id).disabled = true;
   }
 
   async function go() {
     byId("go").disabled = true;
-    byId("result").textContent = "";
+    blank();
     await status.during(async () => {
       said.textContent = "Verifying …";
-      // Both at once, for nothing comes between them then. When the first answer is there, so is that of all that was asked
-      // before, and the model and the backend are those of both.
-      const verified = ask("verify").then((report) => ({ ...report, model: page.model, backend: told.backend, build: told.build }));
-      const [{ model, backend, build, right, verdict, faults }, measured] = await Promise.all([verified, ask("measure", { seconds: SECONDS })]);
-      record = { model, backend, build, browser: browser(), right, verdict, faults, measured };
-      byId("result").textContent = line(record);
-      said.textContent = right ? "All right." : "Something is computed wrong: please report the text below.";
-      for (const id of ["copy", "download"]) byId(id).disabled = false;
+      try {
+        // Both are asked for at once, for nothing comes between them then.
+        const [{ right, verdict }, bench] = await Promise.all([ask("verify"), ask("bench")]);
+        ({ json } = bench);
+        byId("result").textContent = `${verdict}\n${bench.line}`;
+        const [{ status: found, reason }] = bench.report.results;
+        if (!bench.right) said.textContent = `It could not be measured (${found}): ${reason}`;
+        else if (right) said.textContent = "All right.";
+        else said.textContent = "Something is computed wrong: please report the text below.";
+        for (const id of ["copy", "download"]) byId(id).disabled = false;
+        const text = await compared(bench);
+        if (json !== bench.json) return; // another model is open
+        byId("compared").textContent = text;
+        byId("records").hidden = false;
+      } catch (error) {
+        said.textContent = "";
+        throw error;
+      }
     });
     byId("go").disabled = false;
   }
@@ -49,22 +65,31 @@ export function measurePart(page, status) {
       said.textContent = "Copied.";
     }),
   );
-  byId("download").addEventListener("click", () => save(new Blob([`${JSON.stringify(record, null, 2)}\n`], { type: "application/json" }), "fsvae-browser.json"));
+  byId("download").addEventListener("click", () => save(new Blob([json], { type: "application/json" }), "fsvae-bench.json"));
 
   return {
     opened() {
-      byId("result").textContent = "";
+      blank();
       said.textContent = "";
-      for (const id of ["copy", "download"]) byId(id).disabled = true;
     },
     shown() {},
   };
 }
 
-/** The browser and its system, as far as it says. */
-function browser() {
-  const brands = navigator.userAgentData?.brands.filter(({ brand }) => !/not.?a.?brand/i.test(brand.replace(/[^a-z]/gi, "")));
-  const brand = brands?.at(-1);
-  const name = brand ? `${brand.brand} ${brand.version}` : (navigator.userAgent.match(/(Firefox|Version|Edg|Chrome)\/[\d.]+/)?.[0] ?? "a browser").replace("Version", "Safari");
-  return [name, navigator.userAgentData?.platform].filter(Boolean).join(", ");
+/** The shipped records of the same model, and this one, as `fsvae bench compare` sets them side by side. */
+async function compared({ report, json }) {
+  const at = (file) => new URL(`records/${file}`, import.meta.url);
+  const fetched = async (file) => {
+    const response = await fetch(at(file));
+    if (!response.ok) throw new Error(`records/${file}: ${response.status} ${response.statusText}`);
+    return response;
+  };
+  const index = await (await fetched("index.json")).json();
+  const same = index.filter(({ model }) => model.sha256 === report.model.sha256);
+  if (!same.length) {
+    const others = [...new Set(index.map(({ model }) => model.name))].join(", ");
+    return `No record of the model ${report.model.name} ships with this page; there are some of ${others}.`;
+  }
+  const files = await Promise.all(same.map(async ({ file }) => ({ name: file, json: await (await fetched(file)).text() })));
+  return ask("compare", { files: [...files, { name: "this browser", json }] });
 }

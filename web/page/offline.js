@@ -2,10 +2,9 @@
 
 const CACHE = "fsvae-page-BUILD";
 const FILES = [
-  "./", "index.html", "style.css", "main.js", "client.js", "dom.js", "status.js", "make.js", "inside.js", "draw.js", "direct.js",
-  "measure.js", "worker.js", "bench.js", "gif.js", "fsvae.js",
-  "simd/bindings.js", "simd/bindings_bg.wasm", "plain/bindings.js", "plain/bindings_bg.wasm",
-  "simd-verify/bindings.js", "simd-verify/bindings_bg.wasm", "plain-verify/bindings.js", "plain-verify/bindings_bg.wasm",
+  "./", "index.html", "style.css", "main.js", "client.js", "dom.js", "status.js", "make.js", "inside.js", "draw.js",
+  "direct.js", "measure.js", "worker.js", "gif.js", "fsvae.js",
+  MADE, // build.sh writes the module's builds and the records here
 ];
 
 addEventListener("install", (event) => {

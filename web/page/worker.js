@@ -1,7 +1,6 @@
 // All that computes, away from the page's thread.
 
-import init, { download, Network, tiles } from "./fsvae.js";
-import { measure } from "./bench.js";
+import init, { compare, download, Network, tiles } from "./fsvae.js";
 import { gif } from "./gif.js";
 
 /** Other models are another cache: build.sh writes their digest here. */
@@ -125,6 +124,10 @@ const does = {
 
   verify: () => generator.verify({ seconds: 0, onProgress: (step) => say("verified", { step }) }),
 
+  bench: () => generator.bench((news) => say("measured", { news })),
+
+  compare: ({ files }) => compare(files),
+
   /** What `fsvae direction` and `--along` do, for all amounts at once. */
   async direct({ seed, base, amounts, ...sets }) {
     const { timeSteps, latentChannels } = network.architecture;
@@ -141,8 +144,6 @@ const does = {
 
   /** `frames` are the images after each time step. */
   gif: ({ frames, columns, scale }) => gif(frames.map((images) => tiles(images, network.architecture, columns)), scale),
-
-  measure: ({ seconds }) => measure(generator, network.architecture, seconds, (told) => say("measured", told)),
 };
 
 /** One thing at a time, so that a model is not freed while it is at work; walls alone give way. */

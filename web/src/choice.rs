@@ -1,7 +1,11 @@
 //! Which backend, and its device.
 
-use fsvae::wgpu::{Instance, InstanceDescriptor, Limits, PowerPreference, RequestAdapterOptions};
-use fsvae::{Gpu, gpu};
+#[cfg(not(feature = "bench"))]
+use fsvae::Gpu;
+use fsvae::gpu;
+#[cfg(not(feature = "bench"))]
+use fsvae::wgpu::Limits;
+use fsvae::wgpu::{Adapter, Instance, InstanceDescriptor, PowerPreference, RequestAdapterOptions};
 use wasm_bindgen::JsValue;
 
 use crate::error::input;
@@ -38,7 +42,7 @@ impl Choice {
         }
     }
 
-    #[cfg(not(feature = "verify"))]
+    #[cfg(not(any(feature = "verify", feature = "bench")))]
     pub(crate) async fn open(self, network: &fsvae::Network) -> fsvae::Result<fsvae::Generator> {
         let builder = fsvae::Generator::builder(network);
         match self {
@@ -49,7 +53,13 @@ impl Choice {
     }
 
     /// A device that offers at least `limits`.
+    #[cfg(not(feature = "bench"))]
     pub(crate) async fn device(self, limits: &Limits) -> fsvae::Result<Gpu> {
+        Gpu::request(&self.adapter().await?, limits).await
+    }
+
+    /// Whose device it would be.
+    pub(crate) async fn adapter(self) -> fsvae::Result<Adapter> {
         let adapters = match self {
             Choice::Gpu(Some(power_preference)) => {
                 let options = RequestAdapterOptions { power_preference, ..Default::default() };
@@ -58,6 +68,6 @@ impl Choice {
             }
             _ => gpu::adapters().await,
         };
-        Gpu::request(gpu::first_adapter(&adapters)?, limits).await
+        gpu::first_adapter(&adapters).cloned()
     }
 }

@@ -6,23 +6,33 @@
 //! Choice      which backend -> a device
 //! Generator   jobs, each awaited
 //! Stream      a job whose parts are taken one by one
-//! draw        into a canvas, without a way through JavaScript
+//! draw        into a canvas or a texture, without a way through JavaScript
 //! Verification  step by step: a module of its own, made with the feature `verify`
+//! Measurement   how fast is it: a module of its own, made with the feature `bench`
+//! Comparison    of such measurements: a module of its own, made with the feature `compare`
 //! ```
 
-mod choice;
+#[cfg(feature = "compare")]
+mod comparison;
+#[cfg_attr(feature = "compare", allow(dead_code, reason = "it needs less of it"))]
 mod error;
+#[cfg(feature = "bench")]
+mod measurement;
+#[cfg_attr(any(feature = "bench", feature = "compare"), allow(dead_code, reason = "they need less of it"))]
 mod object;
 #[cfg(feature = "verify")]
 mod verification;
 
-#[cfg(not(feature = "verify"))]
+#[cfg(not(feature = "compare"))]
+mod choice;
+
+#[cfg(not(any(feature = "verify", feature = "bench", feature = "compare")))]
 mod canvas;
-#[cfg(not(feature = "verify"))]
+#[cfg(not(any(feature = "verify", feature = "bench", feature = "compare")))]
 mod generator;
-#[cfg(not(feature = "verify"))]
+#[cfg(not(any(feature = "verify", feature = "bench", feature = "compare")))]
 mod network;
-#[cfg(not(feature = "verify"))]
+#[cfg(not(any(feature = "verify", feature = "bench", feature = "compare")))]
 mod stream;
 
 use wasm_bindgen::prelude::wasm_bindgen;

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use fsvae::bench::schema::{Measured, Point, Report};
 use fsvae::bench::{digits, median, time};
 
-use super::table::rate;
 use crate::cli::Failure;
 use crate::cli::input::read_file;
 use crate::cli::output::{Files, Pattern, is_stdout};
@@ -167,7 +166,7 @@ fn row(record: &Record, result: &Measured, names: &[String]) -> String {
     let cells = [
         cell(&result.backend),
         cell(&report.model.name),
-        best.map_or_else(none, |(point, _)| rate(point)),
+        best.map_or_else(none, |(point, _)| point.rate()),
         best.map_or_else(none, |(point, _)| point.batch.to_string()),
         latency.map_or_else(none, time),
         share.map_or_else(none, |share| format!("{} %", digits(share))),

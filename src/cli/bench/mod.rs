@@ -11,12 +11,11 @@ pub(super) mod place;
 pub(super) mod plot;
 mod rows;
 mod table;
-mod text;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use fsvae::bench::schema::{self, Machine, Model, Outcome, Report};
+use fsvae::bench::schema::{Machine, Model, Outcome, Report};
 use fsvae::bench::{Bench, Event, Place, Plan, Step};
 
 use super::backend::check_adapter;
@@ -147,16 +146,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let progress = parts(PARTS * backends.len() as u64);
     progress.set_message("counting additions");
     let mut bench = Bench::new(&network, &identity.digest, arguments.plan());
-    let report = Report {
-        schema: schema::SCHEMA.into(),
-        version: schema::VERSION,
-        fsvae: env!("CARGO_PKG_VERSION").into(),
-        model: Model { family: identity.family().into(), name: identity.name, sha256: identity.digest },
-        machine: machine(),
-        options: bench.plan().options(),
-        operations: bench.operations()?,
-        results: Vec::new(),
-    };
+    let model = Model { family: identity.family().into(), name: identity.name, sha256: identity.digest };
+    let report = bench.report(model, machine())?;
     let mut rows = Rows::new(!json_on_stdout, &backends);
     rows.print(&table::head(&report));
     let keeper = Keeper::new(report, places);
@@ -238,7 +229,7 @@ fn machine() -> Machine {
 
 #[cfg(test)]
 mod tests {
-    use schema::Measured;
+    use fsvae::bench::schema::{self, Measured};
 
     use super::*;
 

@@ -3,9 +3,7 @@
 use fsvae::bench::schema::{
     Energy, Kernels, Measured, Operations, Outcome, Partial, Peaks, Point, Report, Scores,
 };
-use fsvae::bench::{Summary, digits, median, si, time};
-
-use super::text::columns;
+use fsvae::bench::{Summary, columns, digits, median, si, time};
 
 /// What is known before anything is measured.
 pub(super) fn head(report: &Report) -> String {
@@ -66,7 +64,7 @@ fn interrupted(backend: &str, partial: &Partial) -> String {
         text += &format!(", latency {}", time(median));
     }
     for point in &partial.throughput {
-        text += &format!(", {} images/s at {}", rate(point), point.batch);
+        text += &format!(", {} images/s at {}", point.rate(), point.batch);
     }
     text + "\n"
 }
@@ -74,7 +72,7 @@ fn interrupted(backend: &str, partial: &Partial) -> String {
 fn summary(backend: &str, scores: &Scores) -> Vec<String> {
     let mut row = vec![backend.to_owned()];
     match Point::best(&scores.throughput) {
-        Some((point, _)) => row.extend([rate(point), spread(point), point.batch.to_string()]),
+        Some((point, _)) => row.extend([point.rate(), point.spread(), point.batch.to_string()]),
         None => row.extend(["-", "-", "-"].map(String::from)),
     }
     match Summary::of(&scores.latency_ns) {
@@ -84,17 +82,6 @@ fn summary(backend: &str, scores: &Scores) -> Vec<String> {
     row.push(time(scores.cold_start_ns as f64));
     row.push(Point::best(&scores.throughput).map_or_else(String::new, |(point, _)| energy(point)));
     row
-}
-
-pub(super) fn rate(point: &Point) -> String {
-    point.images_per_second().map_or_else(|| "-".into(), si)
-}
-
-/// The rates that go with the slower and the faster quarter of the samples.
-pub(super) fn spread(point: &Point) -> String {
-    let images = 1e9 * point.images_per_sample as f64;
-    let both = |summary: Summary| format!("{} to {}", si(images / summary.p75), si(images / summary.p25));
-    Summary::of(&point.samples_ns).map_or_else(String::new, both)
 }
 
 fn energy(point: &Point) -> String {
@@ -107,7 +94,7 @@ fn energy(point: &Point) -> String {
 fn details(backend: &str, scores: &Scores, operations: &Operations) -> String {
     let Scores { verified, peaks, .. } = scores;
     let points: Vec<String> =
-        scores.throughput.iter().map(|point| format!("{} at {}", rate(point), point.batch)).collect();
+        scores.throughput.iter().map(|point| format!("{} at {}", point.rate(), point.batch)).collect();
     let kernels = match (&scores.calibration, &scores.instructions) {
         (Some(found), _) => format!("  kernels    {found}\n"),
         (None, Some(instructions)) => format!("  computes   with {instructions}\n"),
