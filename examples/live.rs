@@ -30,6 +30,8 @@ use window::measure::Measure;
 const COLUMNS: u32 = 16;
 const ROWS: u32 = 10;
 const TILES: u32 = COLUMNS * ROWS;
+/// Side of a tile in the window, in logical pixels.
+const TILE: u32 = 64;
 
 /// What a submission of our own may take of a frame's 16 ms.
 const BUDGET: Duration = Duration::from_millis(4);
@@ -50,7 +52,7 @@ fn main() -> ExitCode {
 }
 
 fn run(options: Options) -> Result<(), Box<dyn Error>> {
-    let network = Network::new(&Checkpoint::bundled("mnist").ok_or("no such model")??)?;
+    let network = Network::new(&Checkpoint::bundled("faces-esvae").ok_or("no such model")??)?;
     let events = EventLoop::with_user_event().build()?;
     let mut live = Live { options, network, proxy: events.create_proxy(), wall: None, outcome: Ok(()) };
     events.run_app(&mut live)?;
@@ -189,7 +191,7 @@ impl Wall {
         let proxy = proxy.clone();
         // Nobody listens any more once the window is closed.
         let trouble = move |message| drop(proxy.send_event(Trouble(message)));
-        let inner = LogicalSize::new(2 * size[0], 2 * size[1]);
+        let inner = LogicalSize::new(COLUMNS * TILE, ROWS * TILE);
         let (limits, features) = (gpu::required_limits(network), gpu::required_features());
         let screen = Screen::open(events, inner, &limits, features, trouble).await?;
 

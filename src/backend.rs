@@ -83,6 +83,11 @@ pub(crate) trait Lane: Debug + Portable {
     /// The largest batch that should be begun now.
     fn batch(&self) -> usize;
 
+    /// Images that come at once because the caller said so, where they are begun in smaller batches.
+    fn whole(&self) -> Option<usize> {
+        None
+    }
+
     /// Begins a batch; the task sees to it that there are not more than the order says. What goes wrong is heard when it
     /// is taken.
     fn begin(&mut self, work: Work);

@@ -91,7 +91,7 @@ impl<'a> Builder<'a> {
 
     /// How long a submission to a GPU should take, by default 100 ms: batches begin with one image and grow until they take
     /// so long, and an image that takes longer is submitted layer by layer. 4 ms is right where frames are drawn on the same
-    /// GPU. A [batch](Builder::batch) that was said is not looked at.
+    /// GPU. A [batch](Builder::batch) that was said is submitted as it is.
     pub fn budget(self, budget: Duration) -> Self {
         Builder { options: Options { budget, ..self.options }, ..self }
     }

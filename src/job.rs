@@ -82,8 +82,9 @@ impl<'a> Job<'a> {
         Job { outputs, ..self }
     }
 
-    /// So many images at once, instead of as many as suit the generator: it decides speed and memory, never pixels. Fewer
-    /// where the device's limits ask for it.
+    /// So many images come at once, instead of as many as suit the generator: it decides speed and memory, never pixels.
+    /// Fewer where the device's limits ask for it. Submissions keep the generator's [budget](crate::Builder::budget): images
+    /// that take longer come in several of them.
     pub fn batch(self, images: NonZeroUsize) -> Self {
         Job { batch: Some(images), ..self }
     }

@@ -15,8 +15,7 @@ use crate::task::{Part, Progress, Task};
 /// How an [`ImageStream`] trades the time to the next image against images a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamOptions {
-    /// Images that are made at once, and come at once; `None` is the generator's own number. Fewer where the device's
-    /// limits ask for it.
+    /// Images that come at once; `None` is the generator's own number. Fewer where the device's limits ask for it.
     pub batch: Option<NonZeroUsize>,
     /// Batches that are made ahead of the one being looked at. With 1 nothing overlaps.
     pub in_flight: NonZeroUsize,

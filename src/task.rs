@@ -34,6 +34,8 @@ pub struct Task<'a> {
     to_give: Indices,
     /// Images of each batch in flight, the oldest first.
     batches: std::collections::VecDeque<usize>,
+    /// Made already, of a part that comes in several batches.
+    gathered: Option<Part>,
     lane: Box<dyn Lane>,
     failed: bool,
 }
@@ -81,28 +83,31 @@ impl<'a> Task<'a> {
             to_begin: indices,
             to_give: indices,
             batches: Default::default(),
+            gathered: None,
             failed: false,
         })
     }
 
     /// The index of the next image to come; `None` after the last.
     pub fn next_index(&self) -> Option<u64> {
-        (self.to_give.remaining > 0).then_some(self.to_give.next)
+        let gathered = self.gathered.as_ref().map(|part| part.first);
+        gathered.or_else(|| (self.to_give.remaining > 0).then_some(self.to_give.next))
     }
 
     /// How far it is.
     pub fn progress(&self) -> Progress {
         let remaining = self.to_begin.remaining;
+        let gathered = self.gathered.as_ref().map_or(0, |part| part.count as u128);
         Progress {
-            delivered: self.order.images - self.to_give.remaining,
-            in_flight: self.to_give.remaining - remaining,
+            delivered: self.order.images - self.to_give.remaining - gathered,
+            in_flight: self.to_give.remaining + gathered - remaining,
             remaining,
         }
     }
 
-    /// Images of the next batch that is begun, at most.
+    /// Images of the next part, at most.
     pub(crate) fn batch(&self) -> usize {
-        self.lane.batch()
+        self.lane.whole().unwrap_or_else(|| self.lane.batch())
     }
 
     /// The next part if it is there, without waiting; `Pending` if it is in the making. For frame loops: it keeps the
@@ -162,10 +167,17 @@ impl<'a> Task<'a> {
         self.failed || self.to_give.remaining == 0
     }
 
+    /// Images of the next batch: of no more than one part.
+    fn next_batch(&self) -> usize {
+        let begun = self.order.images - self.to_begin.remaining;
+        let missing = self.lane.whole().map(|whole| whole - (begun % whole as u128) as usize);
+        self.lane.batch().min(missing.unwrap_or(usize::MAX))
+    }
+
     /// Begins as many batches as may be in flight.
     fn begin(&mut self) {
         while self.batches.len() < self.order.depth && self.to_begin.remaining > 0 {
-            let (first, images) = self.to_begin.take(self.lane.batch());
+            let (first, images) = self.to_begin.take(self.next_batch());
             let input = self.input(first, images);
             self.lane.begin(Work { input, images, wants: self.order.wants.clone() });
             self.batches.push_back(images);
@@ -198,26 +210,44 @@ impl<'a> Task<'a> {
     }
 
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Part>>> {
-        if self.ended() {
-            return Poll::Ready(None);
-        }
-        let made = match ready!(self.lane.poll_ready(context)) {
-            Ok(()) => {
-                self.begin();
-                ready!(self.lane.poll(context))
+        // Where submissions wait for the device, the next batch is always there, and a part of many takes long. Nobody is
+        // held up for more than are in flight.
+        for _ in 0..self.order.depth {
+            if self.ended() {
+                return Poll::Ready(None);
             }
-            Err(error) => Err(error),
-        };
-        Poll::Ready(Some(self.give(made)))
+            let made = match ready!(self.lane.poll_ready(context)) {
+                Ok(()) => {
+                    self.begin();
+                    ready!(self.lane.poll(context))
+                }
+                Err(error) => Err(error),
+            };
+            if let Some(part) = self.give(made).transpose() {
+                return Poll::Ready(Some(part));
+            }
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 
-    fn give(&mut self, made: Result<Made>) -> Result<Part> {
+    /// Takes a batch; the part, once it is whole.
+    fn give(&mut self, made: Result<Made>) -> Result<Option<Part>> {
         let made = made.inspect_err(|_| self.failed = true)?;
         let count = self.batches.pop_front().unwrap_or_default();
         let (first, _) = self.to_give.take(count);
         // The next batch is begun before this one is looked at.
         self.begin();
-        self.part(first, count, made)
+        let mut part = self.part(first, count, made)?;
+        if let Some(mut gathered) = self.gathered.take() {
+            gathered.append(part);
+            part = gathered;
+        }
+        if self.to_give.remaining > 0 && self.lane.whole().is_some_and(|whole| part.count < whole) {
+            self.gathered = Some(part);
+            return Ok(None);
+        }
+        Ok(Some(part))
     }
 
     fn part(&self, first: u64, count: usize, made: Made) -> Result<Part> {
@@ -295,16 +325,18 @@ impl Iterator for Task<'_> {
     type Item = Result<Part>;
 
     fn next(&mut self) -> Option<Result<Part>> {
-        if self.ended() {
-            return None;
+        while !self.ended() {
+            // Kernels are compiled on threads that wake whoever waits.
+            let ready = pollster::block_on(std::future::poll_fn(|context| self.lane.poll_ready(context)));
+            let made = ready.and_then(|()| {
+                self.begin();
+                self.lane.wait()
+            });
+            if let Some(part) = self.give(made).transpose() {
+                return Some(part);
+            }
         }
-        // Kernels are compiled on threads that wake whoever waits.
-        let ready = pollster::block_on(std::future::poll_fn(|context| self.lane.poll_ready(context)));
-        let made = ready.and_then(|()| {
-            self.begin();
-            self.lane.wait()
-        });
-        Some(self.give(made))
+        None
     }
 }
 

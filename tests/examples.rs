@@ -42,15 +42,15 @@ fn names() -> Vec<String> {
     adapters().iter().map(|adapter| fsvae::gpu::describe(&adapter.get_info())).collect()
 }
 
-fn images(seed: u64, range: std::ops::Range<u64>) -> Images {
-    let checkpoint = Checkpoint::bundled("mnist").expect("a shipped model").expect("a checkpoint");
+fn images(model: &str, seed: u64, range: std::ops::Range<u64>) -> Images {
+    let checkpoint = Checkpoint::bundled(model).expect("a shipped model").expect("a checkpoint");
     let network = Network::new(&checkpoint).expect("a network");
     Generator::builder(&network).cpu().generate(seed, range).expect("images")
 }
 
 #[test]
 fn quickstart_saves_a_grid() {
-    let expected = images(7, 0..64).to_grid();
+    let expected = images("mnist", 7, 0..64).to_grid();
     let names = names();
     for adapter in names.iter().map(|name| Some(name.as_str())).chain([None]) {
         let directory = directory();
@@ -66,7 +66,7 @@ fn quickstart_saves_a_grid() {
 #[test]
 fn async_stream_reads_every_image_and_the_stream_waits_for_it() {
     let ink = |image: fsvae::Image<'_>| image.pixels.iter().copied().map(u64::from).sum::<u64>();
-    let images = images(7, 0..64);
+    let images = images("mnist", 7, 0..64);
     let expected: Vec<String> =
         images.iter().map(|image| format!("image {}: ink {}", image.index, ink(image))).collect();
     let names = names();
@@ -185,7 +185,7 @@ fn live(directory: &Path, arguments: &[&str]) -> Option<String> {
         return None;
     };
     let mut command = example("live", directory, Some(lavapipe));
-    // A window that is 1.2 times as large as twice the grid, so there is an edge around it.
+    // A window that is 1.2 times as large as four times the grid, so there is an edge around it.
     command.args(arguments).env("DISPLAY", &server.display).env("WINIT_X11_SCALE_FACTOR", "1.2");
     command.env_remove("WAYLAND_DISPLAY").env_remove("WAYLAND_SOCKET");
     let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
@@ -226,7 +226,7 @@ fn live_shows_the_newest_images() {
         return;
     }
 
-    let images = images(3, 0..200);
+    let images = images("faces-esvae", 3, 0..200);
     let tiles: Vec<RgbaImage> = images.iter().map(|image| image.to_rgba()).collect();
     let shot = image::open(directory.path().join("live.png")).expect("an image").into_rgba8();
     assert_eq!(shot.dimensions(), (1229, 768));
@@ -236,10 +236,10 @@ fn live_shows_the_newest_images() {
         if !inside {
             return Rgba([0, 0, 0, 255]);
         }
-        let (x, y) = ((x - left) / 2, (y - top) / 2);
-        let tile = (y / 32 * 16 + x / 32) as usize;
+        let (x, y) = ((x - left) / 4, (y - top) / 4);
+        let tile = (y / 16 * 16 + x / 16) as usize;
         let index = if tile < 40 { tile + 160 } else { tile };
-        *tiles[index].get_pixel(x % 32, y % 32)
+        *tiles[index].get_pixel(x % 16, y % 16)
     });
     let differences = || shot.enumerate_pixels().zip(expected.pixels()).filter(|((_, _, a), b)| a != b);
     assert!(shot == expected, "{} pixels, the first {:?}", differences().count(), differences().next());

@@ -66,14 +66,16 @@ fn network() -> Network {
         .expect("a network")
 }
 
-fn times() -> u64 {
-    std::env::var("FSVAE_SOAK").map_or(1, |text| text.parse().expect("FSVAE_SOAK is a number"))
+/// `images` times `FSVAE_SOAK`.
+fn times(images: u64) -> u64 {
+    let times = std::env::var("FSVAE_SOAK").map_or(1.0, |text| text.parse().expect("FSVAE_SOAK is a number"));
+    (times * images as f64) as u64
 }
 
 #[test]
 fn long_streams_on_the_cpu_are_right_and_memory_is_flat() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    soak(&Generator::builder(&network()).cpu(), times() * CPU_IMAGES);
+    soak(&Generator::builder(&network()).cpu(), times(CPU_IMAGES));
 }
 
 #[test]
@@ -82,6 +84,6 @@ fn long_streams_on_gpus_are_right_and_memory_is_flat() {
     let network = network();
     for gpu in gpus(&network) {
         let generator = pollster::block_on(Generator::builder(&network).gpu(&gpu)).expect("a generator");
-        soak(&generator, times() * if is_slow(&gpu) { GPU_IMAGES / 10 } else { GPU_IMAGES });
+        soak(&generator, times(if is_slow(&gpu) { GPU_IMAGES / 10 } else { GPU_IMAGES }));
     }
 }

@@ -191,6 +191,56 @@ fn a_budget_of_nothing_is_one_image_layer_by_layer() {
     }
 }
 
+/// Whoever says how many images come at once gets them at once, and submissions keep the budget all the same.
+#[test]
+fn a_batch_that_was_said_comes_whole_within_any_budget() {
+    let network = RGB.network();
+    let cpu = Generator::builder(&network).cpu();
+    let expected = cpu.generate(SEED, 0..11).expect("images");
+    for gpu in gpus(&network) {
+        let builder = Generator::builder(&network).budget(std::time::Duration::ZERO);
+        let generator = pollster::block_on(builder.gpu(&gpu)).expect("a generator");
+        let job = || Job::prior(SEED, 0..11).expect("a range").batch(size(4));
+        let mut task = generator.start(job()).expect("a task");
+        let (first, mut most) = (task.next_index(), 0);
+        let mut parts = Vec::new();
+        while let Some(index) = task.next_index() {
+            match task.try_next() {
+                std::task::Poll::Ready(part) => parts.extend(part.map(|part| part.expect("a part"))),
+                // What is made of a part that is not whole is not there yet.
+                std::task::Poll::Pending => assert_eq!(task.next_index(), Some(index)),
+            }
+            let progress = task.progress();
+            most = most.max(progress.in_flight);
+            assert_eq!(progress.delivered, parts.iter().map(|part| part.count as u128).sum::<u128>());
+            assert_eq!(progress.delivered + progress.in_flight + progress.remaining, 11);
+        }
+        let name = gpu.name();
+        assert_eq!(
+            (first, parts.iter().map(|part| part.count).collect::<Vec<_>>()),
+            (Some(0), vec![4, 4, 3])
+        );
+        // One image a submission, two of them at once, and what is there of the part.
+        assert!(most <= 5, "{name}: {most} images at once");
+        let pixels: Vec<&[u8]> = parts.iter().flat_map(|part| &part.images).map(|it| it.as_bytes()).collect();
+        assert_eq!(pixels.concat(), expected.as_bytes(), "{name}");
+
+        // Another generator goes on within a part.
+        let mut task = generator.start(job()).expect("a task");
+        let one = |task: &mut fsvae::Task<'_>| task.next().expect("a part").expect("images");
+        let mut parts = vec![one(&mut task)];
+        if let std::task::Poll::Ready(Some(part)) = task.try_next() {
+            parts.push(part.expect("images"));
+        }
+        task.rebuild(&cpu).expect("the CPU");
+        while task.next_index().is_some() {
+            parts.push(one(&mut task));
+        }
+        let pixels: Vec<&[u8]> = parts.iter().flat_map(|part| &part.images).map(|it| it.as_bytes()).collect();
+        assert!(pixels.concat() == expected.as_bytes(), "{name}: rebuilt");
+    }
+}
+
 /// Between the parts of one batch nobody else's dispatches may come: all share the memory of a batch.
 #[test]
 fn batches_in_parts_do_not_disturb_each_other() {

@@ -9,8 +9,8 @@ use fsvae::{Generator, ImageStream, StreamOptions};
 
 const PHASES: [&str; 3] = ["no images are made", "batches follow the budget", "batches of the largest size"];
 
-/// Batches of a stream that may be done when a frame begins.
-const IN_FLIGHT: usize = 2;
+/// Batches of a stream that may be done when a frame begins: what a frame gives them is one budget.
+const IN_FLIGHT: NonZeroUsize = NonZeroUsize::MIN;
 
 pub(crate) struct Measure {
     each: Duration,
@@ -32,11 +32,7 @@ impl Measure {
     pub(crate) fn frame(&mut self, generator: &Generator) -> fsvae::Result<bool> {
         let now = Instant::now();
         self.frames.extend(self.last.replace(now).map(|last| now - last));
-        // Not until there is none: on a device that is quicker than this loop there is always another.
-        for _ in 0..IN_FLIGHT {
-            let Some(Poll::Ready(Some(images))) = self.stream.as_mut().map(ImageStream::try_next) else {
-                break;
-            };
+        if let Some(Poll::Ready(Some(images))) = self.stream.as_mut().map(ImageStream::try_next) {
             self.images += images?.len();
         }
         if now - self.began < self.each || self.frames.is_empty() {
@@ -44,11 +40,12 @@ impl Measure {
         }
         self.report(now);
         self.phase += 1;
-        let options = match self.phase {
-            1 => StreamOptions::throughput(),
-            2 => StreamOptions { batch: NonZeroUsize::new(generator.batch()), ..Default::default() },
+        let batch = match self.phase {
+            1 => None,
+            2 => NonZeroUsize::new(generator.batch()),
             _ => return Ok(true),
         };
+        let options = StreamOptions { batch, in_flight: IN_FLIGHT };
         let stream = Some(generator.stream_with(options, 7, 0..)?);
         *self = Measure { phase: self.phase, stream, ..Measure::new(self.each) };
         Ok(false)

@@ -22,7 +22,7 @@ pub(super) struct GpuLane {
     backend: GpuBackend,
     /// The largest batch.
     most: usize,
-    /// The caller said how many.
+    /// The caller said how many come at once.
     fixed: bool,
     entry: Entry,
     kind: Kind,
@@ -297,7 +297,11 @@ impl Lane for GpuLane {
     }
 
     fn batch(&self) -> usize {
-        if self.fixed { self.most } else { self.backend.shared.pace.images(self.kind, self.most) }
+        self.backend.shared.pace.images(self.kind, self.most)
+    }
+
+    fn whole(&self) -> Option<usize> {
+        (self.fixed && self.backend.shared.pace.adapts()).then_some(self.most)
     }
 
     fn begin(&mut self, work: Work) {
