@@ -175,7 +175,7 @@ def of_no_pixels():
         "zero.pam": b"P7\nWIDTH 0\nHEIGHT 0\nDEPTH 1\nMAXVAL 255\nTUPLTYPE GRAYSCALE\nENDHDR\n",
         "flat.tga": struct.pack("<BBBHHBHHHHBB", 0, 0, 2, 0, 0, 0, 0, 0, 4, 0, 24, 0) + bytes(44),
         "zero.qoi": b"qoif" + struct.pack(">IIBB", 0, 4, 3, 0) + bytes(7) + b"\1",
-        "zero.png": png(np.zeros((0, 0, 1)), 8, 0),
+        "zero.gif": b"GIF89a" + struct.pack("<HHBBB", 0, 0, 0, 0, 0) + b";",
     }
 
 
