@@ -114,3 +114,22 @@ fn a_picture_of_no_pixels_is_none() {
         }
     }
 }
+
+/// Names that are no text can be told apart.
+#[cfg(target_os = "linux")]
+#[test]
+fn every_name_is_another_one() {
+    use std::os::unix::ffi::OsStrExt;
+    let directory = directory();
+    let path = directory.path();
+    fs::create_dir(path.join("all")).expect("a folder");
+    for name in [&b"a\xfe.png"[..], b"a\xff.png", "\u{e4}.png".as_bytes()] {
+        let name = std::ffi::OsStr::from_bytes(name);
+        fs::write(path.join("all").join(name), encoded(&noise(), ImageFormat::Png)).expect("written");
+    }
+    let expected = ["all/a\\xfe.png", "all/a\\xff.png", "all/\u{e4}.png"];
+    let output = reconstruct(path, &["all"]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let found = json["images"].as_array().expect("images").iter().map(|image| &image["file"]);
+    assert_eq!(found.collect::<Vec<_>>(), expected);
+}
