@@ -2,6 +2,7 @@
 
 /// What kinds of files there are, for those who wanted another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "others meet no pictures but three"))]
 pub(super) enum Kind {
     /// A picture that is read.
     Picture,
@@ -22,7 +23,9 @@ pub(super) enum Kind {
     Document,
 }
 
-use Kind::{Archive, Array, Document, Drawing, Film, Numbers, OldTorch, Photo, Picture, Spoilt};
+use Kind::{Archive, Array, Document, Numbers, OldTorch, Picture};
+#[cfg(feature = "cli")]
+use Kind::{Drawing, Film, Photo, Spoilt};
 
 type Signature = (&'static [u8], &'static str, Kind);
 
