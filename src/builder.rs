@@ -13,6 +13,9 @@ use crate::network::Network;
 /// Images of a batch on the CPU and on software adapters, unless the builder says otherwise.
 const DEFAULT_BATCH: usize = 64;
 
+/// More images at once keep no CPU busier, and the first of them would come after minutes.
+const LARGEST_CPU_BATCH: usize = 4096;
+
 /// Images of a batch on a GPU, which has thousands of lanes to fill, unless the builder says otherwise.
 const DEFAULT_GPU_BATCH: usize = 256;
 
@@ -78,7 +81,7 @@ impl<'a> Builder<'a> {
     }
 
     /// How many images are made at once. It decides speed and memory, never pixels. Fewer are made where memory or a GPU's
-    /// limits ask for it. By default 64 on the CPU; on a GPU as many as take the [budget](Builder::budget), at most 256, or
+    /// limits ask for it. By default 64 on the CPU, and 4096 at most; on a GPU as many as take the [budget](Builder::budget), at most 256, or
     /// 64 on software adapters.
     pub fn batch(self, batch: NonZeroUsize) -> Self {
         Builder { options: Options { batch: Some(batch), ..self.options }, ..self }
@@ -112,7 +115,7 @@ impl<'a> Builder<'a> {
     }
 
     fn on_cpu(self, fallback: Option<String>) -> Generator {
-        let backend = CpuBackend::new(self.network, self.batch_or(DEFAULT_BATCH));
+        let backend = CpuBackend::new(self.network, self.batch_or(DEFAULT_BATCH).min(LARGEST_CPU_BATCH));
         Generator::on(Arc::new(backend), self.options, fallback)
     }
 

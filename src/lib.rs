@@ -121,6 +121,9 @@ pub use builder::{Builder, Choice};
 pub use checkpoint::Checkpoint;
 #[doc(hidden)]
 pub use checkpoint::recognize;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub use checkpoint::{PICTURE_HEAD, begins_as_picture, not_a_picture};
 pub use cpu::threads::threads;
 pub use cpu::vectors::{instruction_set, instruction_sets};
 pub use environment::check_environment;

@@ -28,8 +28,8 @@ const LARGEST_BYTES: u64 = 8 * (LARGEST_SIDE as u64).pow(2);
 ///
 /// # Errors
 /// The decoder's; pictures of more than 8192 pixels a side are refused by its limits, without
-/// decoding them; files that were cut are refused, though part of the picture could be shown. A decoder that panics is an
-/// error, too, where panics unwind.
+/// decoding them, and so are those of no pixels; files that were cut are refused, though part of the picture could be shown.
+/// A decoder that panics is an error, too, where panics unwind.
 pub fn read_picture(bytes: &[u8]) -> ImageResult<DynamicImage> {
     READING.set(true);
     let read = catch_unwind(AssertUnwindSafe(|| decode(bytes)));
@@ -79,7 +79,7 @@ fn decode(bytes: &[u8]) -> ImageResult<DynamicImage> {
     }
     let mut decoder = decoder?;
     let (width, height) = decoder.dimensions();
-    limits.check_dimensions(width, height)?;
+    check_size(&limits, width, height)?;
     limits.reserve(decoder.total_bytes())?;
     decoder.set_limits(limits)?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
@@ -90,6 +90,15 @@ fn decode(bytes: &[u8]) -> ImageResult<DynamicImage> {
         picture = tiff::over_black(bytes, picture);
     }
     Ok(picture)
+}
+
+/// Decoders take pictures of no pixels, which formats such as PNM can say.
+fn check_size(limits: &Limits, width: u32, height: u32) -> ImageResult<()> {
+    if width == 0 || height == 0 {
+        let problem = format!("it has no pixels ({width} x {height})");
+        return Err(ImageError::Decoding(DecodingError::new(ImageFormatHint::Unknown, problem)));
+    }
+    limits.check_dimensions(width, height)
 }
 
 /// TGA has no signature, and `image` does not guess it: a header in which every field is one of those that

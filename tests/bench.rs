@@ -217,6 +217,10 @@ fn bad_arguments() {
     for (arguments, parts) in [
         (&["--batch", "0"][..], &["'0'", "--batch"][..]),
         (&["--batch", "1,,2"], &["''", "--batch"]),
+        (&["--quick", "--thorough"], &["'--quick' cannot be used with '--thorough'"]),
+        (&["--thorough", "--quick"], &["cannot be used with"]),
+        (&["--json", "a.png"], &["a.png: measurements are a JSON file, found a picture's extension, png"]),
+        (&["index", ".", "--out", "a.jpg"], &["a.jpg: a page is Markdown, found a picture's extension, jpg"]),
         (&["--backend", "cuda"], &["cuda", "all, gpu, cpu"]),
         (&["--adapter", "no such adapter"], &["no GPU adapter matches \"no such adapter\"", "present: "]),
         (&["--adapter", "x", "--backend", "cpu"], &["--adapter", "--backend cpu"]),

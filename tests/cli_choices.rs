@@ -40,7 +40,8 @@ fn what_was_nearly_right_is_told_how_to_be() {
     std::fs::write(directory.path().join("f.png"), PNG).expect("written");
     std::fs::write(directory.path().join("lfs"), "version https://git-lfs.github.com/spec/v1\n")
         .expect("written");
-    std::fs::write(directory.path().join("m.pth"), b"PK\x03\x04 and more").expect("written");
+    std::fs::write(directory.path().join("m.pth"), common::torch::Pth::new(&TINY.tensors()).bytes())
+        .expect("written");
     let files = ["f.png", "lfs", "m.pth", "tiny.safetensors"];
     for (arguments, parts) in [
         ("generate --modle tiny.safetensors", &["'--modle'", "did you mean --model?"][..]),
@@ -54,8 +55,14 @@ fn what_was_nearly_right_is_told_how_to_be() {
         ("generate --seed -7", &["'-7'", "expected a number from 0 to"]),
         ("generate --first -1", &["'-1'", "expected a number from 0 to"]),
         ("decode f.png", &["f.png", "expected a safetensors file of latents, found a picture (PNG)"]),
-        ("decode lfs", &["lfs", "expected one of latents, found a Git LFS pointer", "git lfs pull"]),
-        ("decode m.pth", &["m.pth", "expected one of latents, found a zip archive", "--model takes"]),
+        (
+            "decode lfs",
+            &["lfs", "expected a safetensors file of latents, found a Git LFS pointer", "git lfs pull"],
+        ),
+        (
+            "decode m.pth",
+            &["m.pth", "expected a safetensors file of latents, found a zip archive", "--model takes"],
+        ),
         ("decode tiny.safetensors", &["this holds no latents but a model, which --model takes"]),
         ("generate --count 0x0", &["'0x0'", "expected a number from 1 to"]),
         ("interpolate 1 2 --steps 1", &["'1'", "expected a number from 2 to"]),

@@ -383,8 +383,9 @@ fn bad_latents() {
     let size = steps * channels;
     let mut two = vec![0; size];
     two[5] = 2;
-    let cases: [(Vec<u8>, &str); 8] = [
-        (b"text".to_vec(), "not a valid safetensors file"),
+    let cases: [(Vec<u8>, &str); 9] = [
+        (b"text".to_vec(), "expected a safetensors file of latents, found a text (`text`)"),
+        (file("y", u8, vec![8], &[0; 8])[..20].to_vec(), "not a valid safetensors file"),
         (file("y", u8, vec![1, steps, channels], &vec![0; size]), "tensor `z` is missing"),
         (
             file("z", safetensors::Dtype::F32, vec![1, steps, channels], &vec![0; 4 * size]),

@@ -3,30 +3,13 @@
 mod common;
 
 use std::fs;
-use std::io::{Cursor, Write};
+use std::io::Write;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use common::TINY;
 use common::command::{assert_refused, fsvae, messages};
-use fsvae::image::{
-    DynamicImage, ExtendedColorType, GrayImage, ImageEncoder, ImageFormat, Luma, RgbImage, codecs,
-};
-
-fn directory() -> tempfile::TempDir {
-    let directory = tempfile::tempdir().expect("a directory");
-    fs::write(directory.path().join("tiny.safetensors"), TINY.bytes()).expect("written");
-    directory
-}
-
-/// Reconstructs on the CPU with the tiny model.
-fn reconstruct(directory: &Path, arguments: &[&str]) -> Output {
-    let mut program = fsvae(directory);
-    program
-        .args(["reconstruct", "--backend", "cpu", "--model", "tiny.safetensors", "--json"])
-        .args(arguments);
-    program.output().expect("it runs")
-}
+use common::pictures::{directory, encoded, files, noise, reconstruct};
+use fsvae::image::{ExtendedColorType, GrayImage, ImageEncoder, ImageFormat, Luma, codecs};
 
 /// [`reconstruct`] of what comes through a pipe.
 fn piped(directory: &Path, stream: &[u8]) -> Output {
@@ -38,35 +21,10 @@ fn piped(directory: &Path, stream: &[u8]) -> Output {
     child.wait_with_output().expect("it ends")
 }
 
-/// The files that were read, in their order.
-fn files(output: &Output) -> Vec<String> {
-    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let file = |image: &serde_json::Value| image["file"].as_str().expect("a name").replace('\\', "/");
-    json["images"].as_array().expect("images").iter().map(file).collect()
-}
-
 fn save(directory: &Path, name: &str) {
     let path = directory.join(name);
     fs::create_dir_all(path.parent().expect("a folder")).expect("folders");
     GrayImage::from_pixel(8, 8, Luma([name.len() as u8 * 9])).save(path).expect("saved");
-}
-
-/// Noise, which no format makes much shorter, so that every part of a file holds pixels.
-fn noise() -> DynamicImage {
-    let mut state = 1_u32;
-    RgbImage::from_fn(64, 64, |_, _| {
-        fsvae::image::Rgb([0; 3].map(|_: u8| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 24) as u8
-        }))
-    })
-    .into()
-}
-
-fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
-    let mut bytes = Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, format).expect("encoded");
-    bytes.into_inner()
 }
 
 /// Every format that is written, cut in its middle, its header and shortly before its end.
@@ -344,30 +302,6 @@ fn of_a_stream_that_is_cut_the_whole_pictures_are_done() {
     // Nothing of it can be read.
     let output = piped(path, &encoded(&noise(), ImageFormat::Png)[..100]);
     assert_refused(&output, 2, &["fsvae: -: not an image that can be read"], path, &["tiny.safetensors"]);
-}
-
-#[test]
-fn what_is_taken_for_a_picture_is_called_what_it_is() {
-    let directory = directory();
-    let path = directory.path();
-    let lfs = b"version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 34\n";
-    for (bytes, parts) in [
-        (&b""[..], &["this is an empty file"][..]),
-        (lfs, &["this is a Git LFS pointer", "git lfs pull"]),
-        (b"<!doctype html><html>", &["this is an HTML page", "download the file itself"]),
-        (b"PK\x03\x04 and more", &["this is a zip archive", "--model"]),
-        (b"hello", &["this is a text (`hello`)"]),
-        (&TINY.bytes(), &["this is a safetensors file"]),
-    ] {
-        fs::write(path.join("a.png"), bytes).expect("written");
-        let parts = [&["a.png: not an image that can be read: "], parts].concat();
-        assert_refused(&reconstruct(path, &["a.png"]), 2, &parts, path, &["a.png", "tiny.safetensors"]);
-        let ends = ["interpolate", "1", "a.png", "--backend", "cpu", "--model", "tiny.safetensors"];
-        if !bytes.starts_with(&TINY.bytes()[..8]) {
-            let output = fsvae(path).args(ends).output().expect("it runs");
-            assert_refused(&output, 2, &parts, path, &["a.png", "tiny.safetensors"]);
-        }
-    }
 }
 
 /// Each folder costs the same, however deep it is; and there is an end.

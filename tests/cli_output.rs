@@ -135,13 +135,14 @@ fn an_input_is_never_written_over() {
     let directory = directory();
     stdout(&run(directory.path(), &["generate", "--count", "2", "--out", "{index}.png"]));
     stdout(&run(directory.path(), &["encode", "0.png", "--out", "z.safetensors"]));
+    std::fs::copy(directory.path().join("0.png"), directory.path().join("picture")).expect("copied");
     for arguments in [
         &["reconstruct", "0.png", "1.png", "--out", "1.png"][..],
         &["reconstruct", "1.png", "--out", "./1.png"],
         // The second image has the name of the first input.
         &["reconstruct", "1.png", "0.png", "--out", "{index}.png"],
         &["reconstruct", ".", "--out", "0.png"],
-        &["encode", "0.png", "--out", "0.png"],
+        &["encode", "picture", "--out", "picture"],
         &["encode", "0.png", "--out", "tiny.safetensors"],
         &["generate", "--latents", "tiny.safetensors"],
         &["decode", "z.safetensors", "--out", "z.safetensors", "--format", "png"],
@@ -157,10 +158,10 @@ fn an_input_is_never_written_over() {
         refused(directory.path(), arguments, &["is an input, too"]);
     }
     for arguments in [
-        &["generate", "--out", "x.png", "--latents", "./x.png"][..],
+        &["generate", "--out", "x", "--format", "png", "--latents", "./x"][..],
         &["generate", "--out", "x.gif", "--animate", "x.gif"],
         &["generate", "--out", "x{index}.png", "--animate", "x{step}.png"],
-        &["generate", "--out", "x{index}.png", "--latents", "x1.png"],
+        &["generate", "--out", "x{index}", "--format", "png", "--latents", "x1"],
         &["bench", "--json", "x.svg", "--plot", "x.svg"],
     ] {
         refused(directory.path(), arguments, &["is the file of another output, too"]);
@@ -303,6 +304,53 @@ fn a_file_each_takes_at_most_three_times_as_long_as_digests() {
     }
 }
 
+/// A shell's glob may put a picture where tensors were to go.
+#[test]
+fn tensors_do_not_take_a_pictures_name() {
+    let directory = directory();
+    for name in ["b.png", "b.PNG", "b.jpeg", "b.pam", "b.avif"] {
+        std::fs::write(directory.path().join(name), "a picture").expect("written");
+        for (arguments, what) in [
+            (&["encode", "a.png", "--out", name][..], "latents are a safetensors file"),
+            (&["encode", "a.png", "--rates", "--out", name], "rates are a safetensors file"),
+            (&["direction", "a.png", "a.png", "--out", name], "directions are a safetensors file"),
+            (&["generate", "--latents", name, "--digests"], "latents are a safetensors file"),
+        ] {
+            refused(directory.path(), arguments, &[&format!("{name}: {what}, found a picture's extension")]);
+        }
+        assert_eq!(std::fs::read(directory.path().join(name)).expect("it is there"), b"a picture");
+    }
+}
+
+/// The system says why, not only what kind of reason that is.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_systems_own_words_are_said() {
+    let directory = directory();
+    let run = |script: &str| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script, "sh", env!("CARGO_BIN_EXE_fsvae"), "generate", "--backend", "cpu"]);
+        shell.args(["--model", "tiny.safetensors", "--count", "3", "--out"]);
+        shell.current_dir(directory.path()).env("FSVAE_CACHE_DIR", "");
+        shell
+    };
+    let output = run("exec \"$@\"").arg("/proc/a.png").output().expect("it runs");
+    let lines = messages(&output);
+    assert_eq!(lines, ["fsvae: /proc/a.png: cannot write it: No such file or directory (os error 2)"]);
+    assert_eq!(output.status.code(), Some(1));
+    for limit in 4..12 {
+        let script = format!("ulimit -n {limit} && exec \"$@\" < /dev/null");
+        let output = run(&script).arg("u{index}.png").output().expect("it runs");
+        for line in messages(&output) {
+            assert!(!line.contains("uncategorized"), "{limit}: {line}");
+            if line.contains("u0.png: cannot write it") {
+                assert!(line.contains("Too many open files (os error 24)"), "{limit}: {line}");
+                assert_eq!(output.status.code(), Some(1), "{limit}: {line}");
+            }
+        }
+    }
+}
+
 /// A place that no file can have is the argument's fault, and known before anything is computed.
 #[cfg(unix)]
 #[test]
@@ -312,12 +360,13 @@ fn names_that_no_file_can_have_are_refused_at_once() {
     let film = format!("{}.gif", "n".repeat(252));
     let path = format!("{}a.png", "d/".repeat(2500));
     let numbered = format!("{{index}}{name}");
+    let tensors = format!("{}a.safetensors", "d/".repeat(2500));
     for arguments in [
         ["generate", "--count", "1000000", "--out", &name],
         ["generate", "--count", "1000000", "--out", &path],
         ["generate", "--count", "1000000", "--out", &numbered],
         ["generate", "--count", "2", "--animate", &film],
-        ["generate", "--count", "2", "--latents", &path],
+        ["generate", "--count", "2", "--latents", &tensors],
         ["interpolate", "1", "2", "--out", &name],
     ] {
         refused(directory.path(), &arguments, &["cannot write it", "too long"]);

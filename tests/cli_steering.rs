@@ -197,6 +197,19 @@ fn what_does_not_fit_is_refused() {
     refused("esvae", &["generate", "--rates", "d"], &[text]);
     refused("esvae", &["decode", "r"], &["r: tensor `z` is missing: this holds no latents"]);
     refused("esvae", &["interpolate", "r", "1"], &["r: these are rates", "--rates"]);
+    let spikes = ["spikes", "esvae.safetensors", "--backend", "cpu", "--out", "s.safetensors"];
+    assert!(fsvae(desk.path()).args(spikes).status().expect("it runs").success());
+    std::fs::rename(desk.path().join("s.safetensors"), desk.path().join("without/s")).expect("renamed");
+    let text = "holds no latents but spikes of a model's layers, which no command takes";
+    refused("esvae", &["decode", "without/s"], &[text]);
+    std::fs::write(desk.path().join("without/s"), "").expect("written");
+    let text = "without/s: expected a safetensors file of a direction, found an empty file";
+    refused("esvae", &["generate", "--along", "without/s"], &[text]);
+    std::fs::remove_file(desk.path().join("without/s")).expect("removed");
+    for end in ["18446744073709551616", "1.5", "1e3", "nan"] {
+        let text = format!("{end}: is no index (0 to 18446744073709551615) and no file");
+        refused("esvae", &["interpolate", end, "0"], &[&text]);
+    }
     refused("esvae", &["generate", "--rates", "none"], &["none: cannot read it"]);
     refused("esvae", &["generate", "--amount", "1"], &["--along"]);
     refused(

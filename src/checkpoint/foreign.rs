@@ -2,6 +2,7 @@
 
 use super::container::HEAD;
 use super::names::shown;
+use super::signatures::{Kind, signature};
 
 const CONVERT: &str = "give the model's weights as safetensors or as PyTorch's .pth";
 const UNPACK: &str = "unpack it and give the file inside";
@@ -18,52 +19,17 @@ const SAVE_AGAIN: &str = "save it again with PyTorch 1.6 or later: python -c \"i
 pub(super) const FROM_NUMPY: &str = "convert it: python -c \"import numpy; from safetensors.numpy import save_file; \
     save_file(dict(numpy.load('in.npz')), 'out.safetensors')\"";
 
-/// First bytes, what has them and what to do about it.
-const SIGNATURES: [(&[u8], &str, &str); 20] = [
-    (
-        b"\x93NUMPY",
-        "a NumPy array (.npy)",
-        "a checkpoint has many tensors with names; save it as safetensors",
-    ),
-    (b"GGUF", "a GGUF model of llama.cpp", CONVERT),
-    (b"ggml", "a GGML model of llama.cpp", CONVERT),
-    (b"lmgg", "a GGML model of llama.cpp", CONVERT),
-    (b"\x89HDF\r\n\x1a\n", "an HDF5 file (Keras' .h5)", CONVERT),
-    (
-        b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19",
-        "a PyTorch file of the old format, before 1.6",
-        SAVE_AGAIN,
-    ),
-    (b"\x1f\x8b", "a gzip archive", UNPACK),
-    (b"BZh", "a bzip2 archive", UNPACK),
-    (b"\xfd7zXZ\0", "an xz archive", UNPACK),
-    (b"\x28\xb5\x2f\xfd", "a zstd archive", UNPACK),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", UNPACK),
-    (b"Rar!\x1a\x07", "a RAR archive", UNPACK),
-    (b"SQLite format 3\0", "an SQLite database", CONVERT),
-    (b"\x89PNG\r\n\x1a\n", "a PNG picture", PICTURE),
-    (b"\xff\xd8\xff", "a JPEG picture", PICTURE),
-    (b"GIF8", "a GIF picture", PICTURE),
-    (b"%PDF-", "a PDF document", CONVERT),
-    (b"\x7fELF", "a program (ELF)", CONVERT),
-    (b"PAR1", "a Parquet table", CONVERT),
-    (b"\x08\x01\x12", "a TensorFlow model (saved_model.pb)", CONVERT),
-];
-
 /// What a file with this beginning is, and what to do about it.
 pub(super) fn identify(head: &[u8]) -> Option<(String, &'static str)> {
-    if let Some(&(_, what, advice)) = SIGNATURES.iter().find(|(start, ..)| head.starts_with(start)) {
+    if let Some((what, kind)) = signature(head) {
+        let advice = match kind {
+            Kind::Picture | Kind::Photo | Kind::Drawing | Kind::Spoilt => PICTURE,
+            Kind::Archive => UNPACK,
+            Kind::Array => "a checkpoint has many tensors with names; save it as safetensors",
+            Kind::OldTorch => SAVE_AGAIN,
+            Kind::Numbers | Kind::Film | Kind::Document => CONVERT,
+        };
         return named(what, advice);
-    }
-    if head.get(257..262) == Some(b"ustar") {
-        return named("a tar archive", UNPACK);
-    }
-    if head.get(4..8) == Some(b"TFL3") {
-        return named("a TensorFlow Lite model", CONVERT);
-    }
-    // Protocol buffers: the version of the format (3 on), then the name or version of the producer or the graph.
-    if let [0x08, 3..=20, 0x12 | 0x1a | 0x22 | 0x3a | 0x42, ..] = head {
-        return named("an ONNX model", CONVERT);
     }
     if let [0x80, protocol @ 2..=5, ..] = head {
         return Some((
@@ -74,18 +40,48 @@ pub(super) fn identify(head: &[u8]) -> Option<(String, &'static str)> {
     text(head)
 }
 
-/// What a file is that no picture and no tensors of ours are read from, in words, and what to do if that does not depend
-/// on what it should have been.
+/// What a file is that no tensors of ours are read from, in words, and what to do if that does not depend on what it
+/// should have been.
 #[doc(hidden)]
 pub fn recognize(bytes: &[u8]) -> Option<String> {
     if bytes.is_empty() {
         return Some("an empty file".into());
     }
-    if bytes.starts_with(b"PK\x03\x04") {
-        return Some("a zip archive, perhaps a model as PyTorch's .pth, which --model takes".into());
+    if bytes.iter().all(|&byte| byte == 0) {
+        return Some("a file of zeros, as a download or a copy that broke off leaves it".into());
     }
-    let (what, advice) = identify(&bytes[..bytes.len().min(HEAD)])?;
+    let head = &bytes[..bytes.len().min(HEAD)];
+    if head.starts_with(b"PK\x03\x04") {
+        return Some(if is_torch(head) {
+            "a zip archive, as PyTorch's .pth is, which --model takes".into()
+        } else {
+            format!("a zip archive; {UNPACK}")
+        });
+    }
+    let (what, advice) = identify(head)?;
     Some(if ALWAYS.contains(&advice) { format!("{what}; {advice}") } else { what })
+}
+
+/// [`recognize`] for those who wanted a picture that is read; `None` for such a picture, whatever is wrong with it.
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub fn not_a_picture(bytes: &[u8]) -> Option<String> {
+    let found = |what: &str, advice: &str| Some(format!("{what}; {advice}"));
+    match signature(&bytes[..bytes.len().min(HEAD)]) {
+        Some((_, Kind::Picture)) => None,
+        Some((what, Kind::Photo | Kind::Drawing)) => found(what, "save it as JPEG or PNG"),
+        Some((what, Kind::Spoilt)) => found(what, "copy or download it again, as binary"),
+        Some((what, Kind::Film)) => found(what, "save its frames as pictures: ffmpeg -i FILM frame-%05d.png"),
+        _ => recognize(bytes),
+    }
+}
+
+/// Whether the first record of a zip archive is the one that torch.save writes first.
+fn is_torch(head: &[u8]) -> bool {
+    let length =
+        head.get(26..28).and_then(|length| length.first_chunk()).map(|length| u16::from_le_bytes(*length));
+    let name = length.and_then(|length| head.get(30..30 + usize::from(length)));
+    name.is_some_and(|name| name == b"data.pkl" || name.ends_with(b"/data.pkl"))
 }
 
 /// What to do with a pickle that is more than tensors.
@@ -99,6 +95,17 @@ pub(super) const SAVE_TENSORS: &str = "if you trust the file, which runs the cod
     python -c \"import torch; saved = torch.load('in.pth', map_location='cpu', weights_only=False); \
     saved = saved.get('state_dict', saved); \
     torch.save({name: value for name, value in saved.items() if torch.is_tensor(value)}, 'out.pth')\"";
+
+/// What to do with tensors that are not plain, where `plain` is what makes one so.
+pub(super) fn make_plain(plain: &str) -> String {
+    if plain.is_empty() {
+        return "save the model after its weights are loaded".into();
+    }
+    format!(
+        "make all tensors plain: torch.save({{name: value{plain} for name, value in net.state_dict().items()}}, \
+         'model.pth')"
+    )
+}
 
 fn named(what: &str, advice: &'static str) -> Option<(String, &'static str)> {
     Some((what.to_owned(), advice))

@@ -1,7 +1,7 @@
 //! A checkpoint: named tensors with every name, type, shape and value checked
 //! (integer machine, section 1).
 //!
-//! `container` and `foreign` tell what a file is, `torch_zip` and `pickle` read PyTorch's, `names` says which
+//! `container`, `foreign` and `signatures` tell what a file is, `torch_zip` and `pickle` read PyTorch's, `names` says which
 //! tensors are the model's.
 
 mod checksum;
@@ -11,6 +11,7 @@ mod names;
 mod objects;
 mod opcodes;
 mod pickle;
+mod signatures;
 mod tensors;
 mod torch_zip;
 
@@ -20,9 +21,13 @@ use std::io::Read;
 use std::path::Path;
 
 use container::Container;
+#[cfg(feature = "cli")]
+pub use foreign::not_a_picture;
 pub use foreign::recognize;
 use names::shown;
 use safetensors::tensor::Dtype;
+#[cfg(feature = "cli")]
+pub use signatures::{PICTURE_HEAD, begins_as_picture};
 pub(crate) use tensors::{Tensor, Tensors};
 
 use crate::architecture::Architecture;

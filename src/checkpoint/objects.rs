@@ -78,6 +78,35 @@ impl Global {
     }
 }
 
+/// Tensors that are none of plain numbers: what they are, and what makes them plain.
+const NOT_PLAIN: [(&str, &str, &str, &str); 16] = [
+    ("torch._utils", "_rebuild_qtensor", "quantised", ".dequantize()"),
+    ("torch", "QInt8Storage", "quantised", ".dequantize()"),
+    ("torch", "QUInt8Storage", "quantised", ".dequantize()"),
+    ("torch", "QInt32Storage", "quantised", ".dequantize()"),
+    ("torch", "QUInt4x2Storage", "quantised", ".dequantize()"),
+    ("torch", "QUInt2x4Storage", "quantised", ".dequantize()"),
+    ("torch._utils", "_rebuild_sparse_tensor", "sparse", ".to_dense()"),
+    ("torch._utils", "_rebuild_nested_tensor", "nested", ".to_padded_tensor(0)"),
+    ("torch", "ComplexFloatStorage", "complex", ".real"),
+    ("torch", "ComplexDoubleStorage", "complex", ".real"),
+    ("torch", "ComplexHalfStorage", "complex", ".real"),
+    // float8, integers without a sign, half of complex: a storage of bytes and a type.
+    ("torch._utils", "_rebuild_tensor_v3", "of a small or rare type (float8, say)", ".float()"),
+    ("torch._utils", "_rebuild_meta_tensor_no_storage", "without data (on the device \"meta\")", ""),
+    ("torch._utils", "_rebuild_device_tensor_from_numpy", "of another device", ".cpu()"),
+    ("torch._utils", "_rebuild_device_tensor_from_cpu_tensor", "of another device", ".cpu()"),
+    ("torch._tensor", "_rebuild_from_type_v2", "of a class of its own", ".as_subclass(torch.Tensor)"),
+];
+
+impl Name<'_> {
+    /// If this makes tensors that are not read: what those are, and what makes them plain, empty if nothing does.
+    pub(super) fn unread_tensor(&self) -> Option<(&'static str, &'static str)> {
+        let known = |&&(module, name, ..): &&(&str, &str, _, _)| (module, name) == (self.module, self.name);
+        NOT_PLAIN.iter().find(known).map(|&(.., what, plain)| (what, plain))
+    }
+}
+
 /// A record of the archive, as elements of one type.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Storage<'a> {

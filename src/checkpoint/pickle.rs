@@ -37,7 +37,13 @@ pub(super) fn read(bytes: &[u8]) -> Result<Pickle<'_>, CheckpointError> {
     let mut machine =
         Machine { bytes, at: 0, stack: Vec::new(), marks: Vec::new(), memo: BTreeMap::new(), kept: 0, made };
     if machine.take::<1>()? != [op::PROTO] {
-        return Err(problem("its data.pkl is no pickle"));
+        // Protocols 0 and 1 do not say which they are. A dictionary begins like this, and every pickle ends like that.
+        return Err(match bytes {
+            [b'(' | op::EMPTY_DICT | op::GLOBAL, .., op::STOP] => problem(format!(
+                "its pickle has protocol 0 or 1, expected 2 to 5; {SAVE_DICT}, without pickle_protocol"
+            )),
+            _ => problem("its data.pkl is no pickle"),
+        });
     }
     match machine.take::<1>()? {
         [2..=5] => {}

@@ -8,7 +8,7 @@ use std::ops::Range;
 use rawzip::{CompressionMethod, ZipArchive, ZipArchiveEntryWayfinder, ZipSliceArchive};
 
 use super::checksum::crc32;
-use super::foreign::{FROM_NUMPY, SAVE_DICT, SAVE_MODULE, SAVE_TENSORS};
+use super::foreign::{FROM_NUMPY, SAVE_DICT, SAVE_MODULE, SAVE_TENSORS, make_plain};
 use super::names::{is_model, rank, shown};
 use super::objects::{Pickle, Value, View};
 use super::pickle::{self, problem};
@@ -36,6 +36,9 @@ pub(super) fn read(file: &[u8]) -> Result<(Tensors, Option<String>), CheckpointE
         let tensor = match value {
             Value::Tensor(tensor) => tensor,
             Value::Foreign(what) => {
+                if let Some((what, plain)) = what.unread_tensor() {
+                    return Err(in_tensor(format!("is {what}; {}", make_plain(plain))));
+                }
                 return Err(in_tensor(format!(
                     "is no tensor but made by `{what}`, which is code or not plain data, and no code of a file is run; \
                      {SAVE_TENSORS}"
@@ -203,7 +206,12 @@ fn state_dict<'a>(pickle: &Pickle<'a>) -> Result<(usize, Vec<&'a str>), Checkpoi
     }
     let names = |dict: usize| {
         let entries = pickle.dicts[dict].iter();
-        entries.filter(|(_, value)| matches!(value, Value::Tensor(_))).map(|(name, _)| *name)
+        let is_tensor = |value: &Value| match value {
+            Value::Tensor(_) => true,
+            Value::Foreign(what) => what.unread_tensor().is_some(),
+            _ => false,
+        };
+        entries.filter(move |(_, value)| is_tensor(value)).map(|(name, _)| *name)
     };
     found.retain(|(dict, _)| names(*dict).next().is_some());
     if found.iter().any(|(dict, _)| is_model(names(*dict))) {

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use fsvae::{Builder, Choice, Generator, Gpu, Network, gpu, wgpu};
 
 use super::Failure;
+use super::crash::meets_drivers;
 use super::kernel_cache::KernelCache;
 use super::say::say;
 use super::tuning::Kernels;
@@ -42,8 +43,8 @@ pub(super) struct Arguments {
     /// Use this GPU adapter: its number in `fsvae devices`, or a part of its name or PCI address
     #[arg(long, value_name = "N|TEXT", value_parser = usage::some_text)]
     adapter: Option<String>,
-    /// How many images are computed at once; decides speed and memory, never pixels [default: 256 on a GPU, 64 on the
-    /// CPU and software adapters]
+    /// How many images are computed at once; decides speed and memory, never pixels; 4096 at most on the CPU [default: 256 on
+    /// a GPU, 64 on the CPU and software adapters]
     #[arg(long, value_name = "B", value_parser = usage::positive)]
     batch: Option<NonZeroUsize>,
     /// How the GPU's programs (kernels) look for spikes; decides speed, never pixels
@@ -103,6 +104,7 @@ impl Arguments {
         match choice {
             Choice::Cpu => Ok(on_cpu(builder)),
             Choice::Auto => {
+                meets_drivers();
                 let adapters = pollster::block_on(gpu::adapters());
                 // Without an adapter it is the reason below.
                 if let (false, Err(error)) = (adapters.is_empty(), gpu::check_environment()) {
@@ -121,6 +123,7 @@ impl Arguments {
             }
             Choice::Gpu(name) => {
                 gpu::check_environment()?;
+                meets_drivers();
                 let adapters = pollster::block_on(gpu::adapters());
                 let adapter = gpu::choose_adapter(&adapters, name)?;
                 if let Some(name) = name.map(str::to_owned).or_else(gpu::adapter_name_from_env) {

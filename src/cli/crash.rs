@@ -8,6 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// What is to go to standard output, each with all that was in those before.
 static LAST_WORDS: [OnceLock<Vec<u8>>; 256] = [const { OnceLock::new() }; 256];
 static IS_SAID: AtomicBool = AtomicBool::new(false);
+/// Whether graphics drivers were asked for anything.
+static DRIVERS: AtomicBool = AtomicBool::new(false);
+
+/// Drivers are about to be loaded: from here on they may be to blame.
+pub(super) fn meets_drivers() {
+    DRIVERS.store(true, Ordering::SeqCst);
+}
 
 /// Has this written to standard output should the program end from inside, instead of what was given before.
 pub(super) fn set_last_words(words: Vec<u8>) {
@@ -38,20 +45,21 @@ pub(super) use handler::listen;
 #[cfg(unix)]
 mod handler {
     use std::sync::OnceLock;
+    use std::sync::atomic::Ordering;
 
     use rustix::event::Timespec;
     use signal_hook::consts::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV};
     use signal_hook::low_level::emulate_default_handler;
 
-    use super::last_words;
+    use super::{DRIVERS, last_words};
     use crate::cli::output::unlink_temporaries;
     use crate::cli::{descriptor, standard_error};
 
     /// How long a reader of standard error may take.
     const PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
-    /// What is said of each signal, made beforehand.
-    static LINES: OnceLock<[(i32, String); 5]> = OnceLock::new();
+    /// What is said of each signal, without drivers and with them, made beforehand.
+    static LINES: OnceLock<[(i32, [String; 2]); 5]> = OnceLock::new();
 
     /// Listens, where standard error is ours; elsewhere whoever ends the program is heard.
     pub(in crate::cli) fn listen() {
@@ -59,11 +67,15 @@ mod handler {
             return;
         }
         let line = |signal: i32| {
-            let text = format!(
-                "fsvae: the program was ended from inside (signal {signal}): a driver, or no memory; \
-                 FSVAE_DRIVER_MESSAGES=1 shows what it said, --backend cpu does without GPUs\n"
-            );
-            (signal, text)
+            let ended = format!("fsvae: the program was ended from inside (signal {signal})");
+            let alone = if signal == SIGABRT {
+                "no memory was left, most likely; a smaller --batch or fewer threads (RAYON_NUM_THREADS) take less"
+            } else {
+                "this is a bug of fsvae or damaged memory; no GPU was in use"
+            };
+            let driver = "a driver, or no memory; FSVAE_DRIVER_MESSAGES=1 shows what it said, --backend cpu does \
+                          without GPUs";
+            (signal, [alone, driver].map(|why| format!("{ended}: {why}\n")))
         };
         let signals = [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV];
         let _ = LINES.set(signals.map(line));
@@ -86,7 +98,8 @@ mod handler {
     /// asks for no memory.
     extern "C" fn on_signal(signal: i32) {
         let line = LINES.get().and_then(|lines| lines.iter().find(|(number, _)| *number == signal));
-        if let (Some((_, line)), Some(kept)) = (line, standard_error::kept())
+        if let (Some((_, lines)), Some(kept)) = (line, standard_error::kept())
+            && let line = &lines[usize::from(DRIVERS.load(Ordering::SeqCst))]
             && descriptor::is_ready(kept, Some(&PATIENCE)) == Ok(true)
         {
             let _ = rustix::io::write(kept, line.as_bytes());

@@ -5,11 +5,11 @@ use fsvae::gpu::Variant;
 use fsvae::{Architecture, Gpu, gpu, instruction_set, instruction_sets, wgpu};
 use serde::Serialize;
 
-use super::Failure;
 use super::model::Model;
 use super::report::{print, print_json};
 use super::say::say;
 use super::tuning::{found, make};
+use super::{Failure, crash};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -88,6 +88,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             say(problem.to_string());
         }
     }
+    crash::meets_drivers();
     let adapters = pollster::block_on(gpu::adapters());
     let mut failed = Vec::new();
     if arguments.calibrate {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use fsvae::{Direction, Generator, Rates};
 
 use super::input::Inputs;
-use super::output::{Files, Pattern};
+use super::output::{Files, check_tensors};
 use super::report::{images, progress};
 use super::say::say;
 use super::{Failure, backend, input, model, rates_file};
@@ -32,7 +32,7 @@ impl Arguments {
     pub(super) fn check(&self) -> Result<(), Failure> {
         self.backend.check()?;
         input::read_once([self.with.as_path(), &self.without])?;
-        Pattern::check(&self.out, None)
+        check_tensors(&self.out, "directions")
     }
 }
 

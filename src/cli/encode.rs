@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use fsvae::Latents;
 
-use super::output::{Files, Pattern};
+use super::output::{Files, check_tensors};
 use super::report::{images, progress};
 use super::say::say;
 use super::{Failure, backend, direction, input, latents_file, model, rates_file};
@@ -33,7 +33,7 @@ impl Arguments {
     pub(super) fn check(&self) -> Result<(), Failure> {
         self.backend.check()?;
         input::read_once(self.inputs.given())?;
-        Pattern::check(&self.out, None)
+        check_tensors(&self.out, if self.rates { "rates" } else { "latents" })
     }
 }
 

@@ -4,7 +4,8 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use fsvae::image::{ImageFormat, guess_format};
+use fsvae::image::ImageFormat;
+use fsvae::{PICTURE_HEAD, begins_as_picture};
 
 use super::Failure;
 
@@ -140,19 +141,16 @@ fn names(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(names)
 }
 
-/// By the name, or for a file without an extension by its first bytes.
+/// By the name, or whatever the name is, by the first bytes: half a download and what a browser called as it liked are
+/// pictures, too.
 fn is_picture(path: &Path) -> bool {
-    let Some(extension) = path.extension() else {
-        // Two letters would take texts for bitmaps.
-        let mut start = Vec::new();
-        let read = File::open(path).and_then(|file| file.take(16).read_to_end(&mut start));
-        let format = read.ok().and_then(|_| guess_format(&start).ok());
-        return format.is_some_and(|format| {
-            format.reading_enabled() && ![ImageFormat::Bmp, ImageFormat::Pnm].contains(&format)
-        });
-    };
-    ImageFormat::from_extension(extension).is_some_and(|format| format.reading_enabled())
-        || UNREAD.iter().any(|unread| extension.eq_ignore_ascii_case(unread))
+    let named = path.extension().is_some_and(|extension| {
+        ImageFormat::from_extension(extension).is_some_and(|format| format.reading_enabled())
+            || UNREAD.iter().any(|unread| extension.eq_ignore_ascii_case(unread))
+    });
+    let mut head = Vec::new();
+    let mut read = || File::open(path).and_then(|file| file.take(PICTURE_HEAD as u64).read_to_end(&mut head));
+    named || read().is_ok() && begins_as_picture(&head)
 }
 
 /// How many, and the first few names.

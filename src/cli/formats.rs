@@ -104,25 +104,44 @@ impl Format {
         }
     }
 
+    /// The format that a file name's extension says, if it is one's.
+    pub(super) fn named(path: &Path) -> Option<Self> {
+        let extension = path.extension()?.to_string_lossy().to_lowercase();
+        let named = |format: &&Format| format.row().extensions.contains(&&*extension);
+        Format::value_variants().iter().find(named).copied()
+    }
+
     /// The format that a file name's extension says.
     pub(super) fn of_path(path: &Path) -> Result<Self, Failure> {
-        let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
-        let named = |format: &&Format| {
-            extension.as_deref().is_some_and(|found| format.row().extensions.contains(&found))
-        };
-        Format::value_variants().iter().find(named).copied().ok_or_else(|| {
-            let mut known: Vec<&str> = Format::value_variants()
-                .iter()
-                .filter_map(|format| format.row().extensions.first().copied())
-                .collect();
-            known.sort_unstable();
-            Failure::Input(format!(
-                "{}: expected an image extension ({}) or --format, found {}",
-                path.display(),
-                known.join(", "),
-                path.extension().map_or("none".into(), |extension| extension.to_string_lossy())
-            ))
-        })
+        Format::named(path).ok_or_else(|| Format::unknown(path, ""))
+    }
+
+    /// A file name says no format. `other` is what might stand there besides, with words around it.
+    pub(super) fn unknown(path: &Path, other: &str) -> Failure {
+        let mut known: Vec<&str> = Format::value_variants()
+            .iter()
+            .filter_map(|format| format.row().extensions.first().copied())
+            .collect();
+        known.sort_unstable();
+        let extension = path.extension().filter(|extension| !extension.is_empty());
+        Failure::Input(format!(
+            "{}: expected {other}an image extension ({}) or --format, found {}",
+            path.display(),
+            known.join(", "),
+            extension.map_or("none".into(), |extension| extension.to_string_lossy())
+        ))
+    }
+
+    /// Refuses a picture's name for what is none: it may be a picture's that a shell's glob put there. `kind` says what
+    /// kind of file it is.
+    pub(super) fn check_none(path: &Path, kind: &str) -> Result<(), Failure> {
+        match path.extension() {
+            Some(found) if Format::named(path).is_some() || ImageFormat::from_extension(found).is_some() => {
+                let (path, found) = (path.display(), found.to_string_lossy());
+                Err(Failure::Input(format!("{path}: {kind}, found a picture's extension, {found}")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether images are written one after the other, without a picture of them all.

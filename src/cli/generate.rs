@@ -7,7 +7,9 @@ use fsvae::{Generator, Job, Latents, Outputs};
 
 use super::animation::{Animation, Shape};
 use super::input::read_once;
-use super::output::{Files, FormatArgument, Output, Pattern, Placeholder, grid_count, grid_shape, is_stdout};
+use super::output::{
+    Files, FormatArgument, Output, Pattern, Placeholder, check_tensors, grid_count, grid_shape, is_stdout,
+};
 use super::report::{images, print_digests, progress};
 use super::say::say;
 use super::scale::Scale;
@@ -59,11 +61,8 @@ impl Arguments {
         self.last()?;
         self.backend.check()?;
         read_once(self.rates.as_deref().into_iter().chain(self.along.file()))?;
-        let paths = [
-            (&self.animate, Some(Placeholder::Step)),
-            (&self.latents, None),
-            (&self.out, Some(Placeholder::Index)),
-        ];
+        self.latents.as_ref().map_or(Ok(()), |path| check_tensors(path, "latents"))?;
+        let paths = [(&self.animate, Some(Placeholder::Step)), (&self.out, Some(Placeholder::Index))];
         paths.into_iter().try_for_each(|(path, placeholder)| {
             path.as_ref().map_or(Ok(()), |path| Pattern::check(path, placeholder))
         })

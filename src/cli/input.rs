@@ -6,8 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use fsvae::image::guess_format;
-use fsvae::{Architecture, read_picture, recognize};
+use fsvae::{Architecture, not_a_picture, read_picture};
 
 use super::Failure;
 use super::folder::Found;
@@ -165,6 +164,16 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
+/// A path as text, with bytes that are none as `\xff`: every name is another one.
+fn shown(path: &Path) -> String {
+    let mut text = String::new();
+    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\x{byte:02x}")));
+    }
+    text
+}
+
 /// A picture as a network takes it, and the width and height it had.
 pub(super) struct Picture {
     pub(super) pixels: Vec<u8>,
@@ -177,7 +186,7 @@ type Named = Result<(String, Picture), Failure>;
 /// The pictures of a file or stream.
 fn read_all(path: &Path, format: InputFormat, architecture: &Architecture) -> Result<Vec<Named>, Failure> {
     let bytes = read_file(path)?;
-    let name = path.display().to_string();
+    let name = shown(path);
     let numbered = |at: usize| format!("{name}, picture {at}");
     if format != InputFormat::Pictures {
         let side = architecture.image_side() as u32;
@@ -209,7 +218,7 @@ pub(super) fn decode(
     architecture: &Architecture,
 ) -> Result<Picture, Failure> {
     let picture = read_picture(bytes).map_err(|error| {
-        let problem = not_a_picture(bytes).unwrap_or_else(|| error.to_string());
+        let problem = not_ours(bytes).unwrap_or_else(|| error.to_string());
         let words = problem.split_whitespace().collect::<Vec<_>>().join(" ");
         Failure::Input(format!("{name}: not an image that can be read: {words}"))
     })?;
@@ -217,12 +226,9 @@ pub(super) fn decode(
 }
 
 /// What bytes are that no decoder knows.
-fn not_a_picture(bytes: &[u8]) -> Option<String> {
-    if guess_format(bytes).is_ok() {
-        return None;
-    }
+fn not_ours(bytes: &[u8]) -> Option<String> {
     if is_safetensors(bytes) {
         return Some("this is a safetensors file".into());
     }
-    recognize(bytes).map(|what| format!("this is {what}"))
+    not_a_picture(bytes).map(|what| format!("this is {what}"))
 }

@@ -130,6 +130,11 @@ fn end(generator: &Generator, end: &str, seed: u64, maker: &maker::Maker<'_>) ->
     }
     let path = Path::new(end);
     let architecture = generator.architecture();
+    // What looks like a number was meant to be one.
+    if end.parse::<f64>().is_ok() && !path.exists() {
+        let problem = format!("is no index (0 to {}) and no file", u64::MAX);
+        return Err(Failure::Input(format!("{end}: {problem}")));
+    }
     let bytes = input::read_file(path)?;
     let named = path.extension().is_some_and(|extension| extension == "safetensors");
     // A file may hold many; the first speaks for it.

@@ -57,6 +57,9 @@ pub(super) struct Arguments {
 impl Arguments {
     pub(super) fn check(&self) -> Result<(), Failure> {
         self.backend.check()?;
+        if !is_numbers(self) && self.format.is_none() && Format::named(&self.out).is_none() {
+            return Err(Format::unknown(&self.out, ".safetensors for numbers, "));
+        }
         Pattern::check(&self.out, Some(Placeholder::Step))
     }
 }
@@ -136,7 +139,7 @@ fn layers(arguments: &Arguments, architecture: &Architecture, numbers: bool) -> 
     for name in &arguments.layer {
         if !known.contains(name) {
             let known = known.join(", ");
-            return Err(Failure::Input(format!("--layer: expected one of {known}, found {name}")));
+            return Err(Failure::Input(format!("--layer: expected one of {known}, found \"{name}\"")));
         }
         if !layers.contains(name) {
             layers.push(name.clone());
@@ -203,7 +206,7 @@ fn write_numbers(
 ) -> Result<String, Failure> {
     let rasters: Vec<Vec<u8>> = spikes.iter().map(LayerSpikes::raster).collect();
     let metadata = [
-        ("format", "fsvae spikes".into()),
+        ("format", tensors::SPIKES.into()),
         ("axes", "time step, y, x, channel".into()),
         ("model", identity.name.clone()),
         ("model_family", identity.family().into()),

@@ -58,23 +58,22 @@ impl Kind {
     /// The tensor in the bytes of a file; its shape is still to be looked at.
     pub(super) fn parse<'a>(&self, path: &Path, bytes: &'a [u8]) -> Result<Held<'a>, Failure> {
         let Kind { tensor, dtype, what } = self;
+        let of = if what.ends_with('s') { (*what).to_owned() } else { format!("a {what}") };
         let named = |problem: String| Failure::Input(format!("{}: {problem}", path.display()));
         let container = |error: SafeTensorError| match fsvae::image::guess_format(bytes) {
             Ok(format) => {
                 let name =
                     format.extensions_str().first().map_or_else(String::new, |name| name.to_uppercase());
-                named(format!("expected a safetensors file of {what}, found a picture ({name})"))
+                named(format!("expected a safetensors file of {of}, found a picture ({name})"))
             }
             Err(_) => match recognize(bytes).filter(|_| !is_safetensors(bytes)) {
-                Some(found) => {
-                    named(format!("not a valid safetensors file: expected one of {what}, found {found}"))
-                }
+                Some(found) => named(format!("expected a safetensors file of {of}, found {found}")),
                 None => named(format!("not a valid safetensors file: {error}")),
             },
         };
         let file = SafeTensors::deserialize(bytes).map_err(container)?;
         let view = file.tensor(tensor).map_err(|_| {
-            named(format!("tensor `{tensor}` is missing: this holds no {what}{}", instead(&file)))
+            named(format!("tensor `{tensor}` is missing: this holds no {what}{}", instead(&file, bytes)))
         })?;
         if view.dtype() != *dtype {
             let found = view.dtype();
@@ -96,6 +95,9 @@ impl Kind {
     }
 }
 
+/// What `fsvae spikes` calls its files.
+pub(super) const SPIKES: &str = "fsvae spikes";
+
 /// Tensors of files that are easily taken for each other, what they are, and who takes them.
 const KINDS: [(&str, &str); 4] = [
     ("z", "latents, which `fsvae decode` takes"),
@@ -105,9 +107,20 @@ const KINDS: [(&str, &str); 4] = [
 ];
 
 /// What a file holds instead, if that is known.
-fn instead(file: &SafeTensors<'_>) -> String {
-    let found = KINDS.iter().find(|(tensor, _)| file.tensor(tensor).is_ok());
-    found.map_or_else(String::new, |(_, what)| format!(" but {what}"))
+fn instead(file: &SafeTensors<'_>, bytes: &[u8]) -> String {
+    if let Some((_, what)) = KINDS.iter().find(|(tensor, _)| file.tensor(tensor).is_ok()) {
+        return format!(" but {what}");
+    }
+    // A file of ours says what it holds. All spikes are for other programs.
+    let header = SafeTensors::read_metadata(bytes).ok();
+    let format = header.and_then(|(_, header)| header.metadata().as_ref()?.get("format").cloned());
+    if format.as_deref() == Some(SPIKES) {
+        return " but spikes of a model's layers, which no command takes".into();
+    }
+    match file.names().first() {
+        Some(first) => format!(" but `{first}`{}", if file.len() > 1 { " and others" } else { "" }),
+        None => " and nothing else".into(),
+    }
 }
 
 /// Whether bytes are a safetensors file with such a tensor.

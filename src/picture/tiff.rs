@@ -9,6 +9,8 @@ use tiff::ColorType;
 use tiff::decoder::{Decoder, DecodingResult};
 use tiff::tags::{ExtraSamples, Tag};
 
+use super::check_size;
+
 fn failure(problem: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ImageError {
     ImageError::Decoding(DecodingError::new(ImageFormatHint::Exact(ImageFormat::Tiff), problem))
 }
@@ -20,7 +22,7 @@ pub(super) fn read(bytes: &[u8], limits: &Limits) -> ImageResult<Option<DynamicI
     let bytes = indices.as_deref().unwrap_or(bytes);
     let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(failure)?;
     let (width, height) = decoder.dimensions().map_err(failure)?;
-    limits.check_dimensions(width, height)?;
+    check_size(limits, width, height)?;
     let color = decoder.colortype().map_err(failure)?;
     let orientation = decoder.find_tag_unsigned::<u8>(Tag::Orientation).ok().flatten();
 

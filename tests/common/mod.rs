@@ -6,6 +6,8 @@
 #[cfg(feature = "cli")]
 pub mod command;
 pub mod models;
+#[cfg(feature = "cli")]
+pub mod pictures;
 pub mod rows;
 pub mod torch;
 

@@ -81,6 +81,7 @@ def cuttable():
     yield "bomb.png", zoo.png(np.zeros((1, 60000, 1)), 8, 0)
     yield "high.pgm", b"P5\n1 8193\n255\n" + bytes(8193)
     yield "huge.ppm", b"P6\n100000 100000\n255\n"
+    yield from zoo.of_no_pixels().items()
 
 
 @needs_fsvae
@@ -140,8 +141,12 @@ def test_both_take_the_same_names_for_pictures(tmp_path):
     """Every one of these is broken, so that a picture is one that is left out."""
     suffixes = ["avif", "bmp", "cr2", "db", "dds", "exr", "ff", "gif", "hdr", "heic", "ico", "jfif", "jp2", "jpe", "jpeg", "jpg", "jxl",
                 "pam", "pbm", "pgm", "png", "apng", "pnm", "ppm", "psd", "qoi", "svg", "tga", "tif", "tiff", "txt", "webp", "zip", "x"]
-    starts = [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a", b"II*\0", b"MM\0*", b"qoif", b"RIFF\0\0\0\0WEBP", b"BM", b"P5", b"\0\0\1\0"]
-    names = {f"a.{suffix}": b"x" for suffix in suffixes} | {f"start{i}": start for i, start in enumerate(starts)}
+    starts = [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a", b"II*\0", b"MM\0*", b"qoif", b"RIFF\0\0\0\0WEBP", b"BM", b"P5", b"\0\0\1\0",
+              b"BM" + bytes(12) + b"\x28\0\0\0", b"BM" + bytes(12) + b"\x29\0\0\0", b"P5 4 4 255\n", b"P6\n# x\n4\n", b"P4#" + b"x" * 600,
+              b"P6 is a car", b"P1 4 by 4", b"P3 ", b"P7\nWIDTH 4\n", b"P7 332", b"P52 2", b"GIF88a", b"8BPS", b"\x89PNG\n\x1a\n",
+              b"\xef\xbb\xbf\x89PNG", b"\0\0\0\x18ftypheic", b"\0\0\0\x18ftypisom", b"\0\0\0\x0cJXL \r\n\x87\n", b"II+\0", b"IIRO", b"hello"]
+    names = {f"a.{suffix}": b"x" for suffix in suffixes}
+    names |= {f"start{i}{suffix}": start for i, start in enumerate(starts) for suffix in ("", ".jpg_large", ".part", ".dib", ".txt")}
     folder = write(tmp_path / "names", names | {"whole.png": zoo.encoded(GREY, "png")})
     _, done = seen(folder, tmp_path / "seen", "mnist")
     found = {line.split(": ")[2].split("/")[-1] for line in done.stderr.splitlines() if "left out: " in line}

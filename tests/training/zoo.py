@@ -166,6 +166,19 @@ def exact():
     return files
 
 
+def of_no_pixels():
+    """Name to bytes: there is nothing to see in them."""
+    return {
+        "zero.pgm": b"P5 0 0 255\n",
+        "narrow.ppm": b"P6 0 3 255\n",
+        "flat.pbm": b"P4 3 0\n",
+        "zero.pam": b"P7\nWIDTH 0\nHEIGHT 0\nDEPTH 1\nMAXVAL 255\nTUPLTYPE GRAYSCALE\nENDHDR\n",
+        "flat.tga": struct.pack("<BBBHHBHHHHBB", 0, 0, 2, 0, 0, 0, 0, 0, 4, 0, 24, 0) + bytes(44),
+        "zero.qoi": b"qoif" + struct.pack(">IIBB", 0, 4, 3, 0) + bytes(7) + b"\1",
+        "zero.gif": b"GIF89a" + struct.pack("<HHBBB", 0, 0, 0, 0, 0) + b";",
+    }
+
+
 def lossy():
     """Name to bytes: decoders may differ by a few levels."""
     pixels, image = SMOOTH, Image.fromarray(SMOOTH)

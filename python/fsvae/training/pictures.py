@@ -14,9 +14,11 @@ import numpy as np
 if __package__:
     from . import pixels as of_one
     from .errors import InputError, one_line
+    from .picture_starts import HEAD, begins_as_picture
 else:  # Imported from its folder, by who wants to read pictures and has not installed the package.
     import pixels as of_one  # type: ignore[import-not-found, no-redef]
     from errors import InputError, one_line  # type: ignore[import-not-found, no-redef]
+    from picture_starts import HEAD, begins_as_picture  # type: ignore[import-not-found, no-redef]
 
 SUFFIXES = {
     ".png",
@@ -39,8 +41,6 @@ SUFFIXES = {
 }
 # Photos in formats that are not read: missed, where other files are chaff.
 UNREAD = {".avif", ".heic", ".heif", ".jp2", ".jxl"}
-# What a picture without an extension begins with.
-STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"qoif")
 LARGEST_FILE = 1 << 30
 MOST_LINKS = 10_000
 
@@ -93,18 +93,14 @@ def hidden(name):
 
 
 def is_picture(name, start):
-    """By the name, or where that has no extension by the first bytes, as `fsvae` does (src/cli/folder.rs)."""
-    suffix = Path(name).suffix.lower()
-    if suffix:
-        return suffix in SUFFIXES | UNREAD
-    first = start()
-    return first.startswith(STARTS) or first[:4] + first[8:12] == b"RIFFWEBP"
+    """By the name, or whatever that is by the first bytes, as `fsvae` does (src/cli/folder.rs)."""
+    return Path(name).suffix.lower() in SUFFIXES | UNREAD or begins_as_picture(start())
 
 
 def first_bytes(path):
     try:
         with open(path, "rb") as file:
-            return file.read(16)
+            return file.read(HEAD)
     except OSError:
         return b""
 
@@ -153,7 +149,7 @@ def listed(path):
     def start(entry):
         try:
             with archive.open(entry) as file:
-                return file.read(16)
+                return file.read(HEAD)
         except (OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error):
             return b""
 

@@ -7,6 +7,7 @@ use fsvae::bench::schema::{Measured, Point, Report};
 use fsvae::bench::{digits, median, time};
 
 use crate::cli::Failure;
+use crate::cli::formats::Format;
 use crate::cli::input::read_file;
 use crate::cli::output::{Files, Pattern, is_stdout};
 use crate::cli::report::print;
@@ -54,7 +55,8 @@ struct Record {
 
 impl Arguments {
     pub(super) fn check(&self) -> Result<(), Failure> {
-        Pattern::check(&self.out, None)
+        Pattern::check(&self.out, None)?;
+        Format::check_none(&self.out, "a page is Markdown")
     }
 }
 

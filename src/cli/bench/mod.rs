@@ -19,7 +19,7 @@ use fsvae::bench::schema::{Machine, Model, Outcome, Report};
 use fsvae::bench::{Bench, Event, Place, Plan, Step};
 
 use super::backend::check_adapter;
-use super::output::{Files, Pattern, is_stdout};
+use super::output::{Files, check_json, is_stdout};
 use super::progress::parts;
 use super::{Failure, model, tuning, usage};
 use energy::Meters;
@@ -74,10 +74,10 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "B,B,...", value_delimiter = ',', value_parser = usage::positive)]
     batch: Option<Vec<NonZeroUsize>>,
     /// A few seconds: shows that all works, not how fast it is
-    #[arg(long, overrides_with = "thorough")]
+    #[arg(long, conflicts_with = "thorough")]
     quick: bool,
     /// Minutes instead of some 20 seconds a backend: for records
-    #[arg(long, overrides_with = "quick")]
+    #[arg(long)]
     thorough: bool,
     /// Also write everything that was measured, all samples, into this file; with - it goes to standard output instead
     /// of the table. Ctrl-C ends the measurement and keeps what there is
@@ -108,7 +108,7 @@ impl Arguments {
             None => {}
         }
         check_adapter(self.backend == Backends::Cpu, self.adapter.as_deref())?;
-        self.json.as_ref().map_or(Ok(()), |path| Pattern::check(path, None))?;
+        self.json.as_deref().map_or(Ok(()), check_json)?;
         self.plot.as_deref().map_or(Ok(()), plot::Output::check)
     }
 

@@ -4,8 +4,8 @@ use clap::ValueEnum;
 use fsvae::bench::{self, Place};
 use fsvae::{Choice, gpu};
 
-use crate::cli::Failure;
 use crate::cli::say::say;
+use crate::cli::{Failure, crash};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum Backends {
@@ -33,6 +33,9 @@ pub(in crate::cli) fn places(backends: Backends, name: Option<&str>) -> Result<V
     let choice = backends.choice(name);
     if let (None, Err(error)) = (choice, gpu::check_environment()) {
         say(error.to_string());
+    }
+    if choice != Some(Choice::Cpu) {
+        crash::meets_drivers();
     }
     Ok(pollster::block_on(bench::places(choice))?)
 }

@@ -53,6 +53,18 @@ pub(super) fn make_folder(path: &Path) -> Result<(), Failure> {
         .map_err(|source| write_failure(format!("{}: cannot make the folder", path.display()), source))
 }
 
+/// Whether a path may take tensors. `what` they are.
+pub(super) fn check_tensors(path: &Path, what: &str) -> Result<(), Failure> {
+    Pattern::check(path, None)?;
+    Format::check_none(path, &format!("{what} are a safetensors file"))
+}
+
+/// Whether a path may take JSON.
+pub(super) fn check_json(path: &Path) -> Result<(), Failure> {
+    Pattern::check(path, None)?;
+    Format::check_none(path, "measurements are a JSON file")
+}
+
 /// `--format`, the same for all commands that write pictures.
 #[derive(Debug, clap::Args)]
 pub(super) struct FormatArgument {

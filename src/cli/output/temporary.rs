@@ -47,14 +47,11 @@ pub(super) struct Temporary {
 
 impl Temporary {
     pub(super) fn new(directory: &Path) -> io::Result<Self> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".fsvae-");
-        // As any new file: the umask takes away what the user does not want.
-        #[cfg(unix)]
-        builder.permissions(<std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666));
         let mut leftovers = leftovers();
-        // tempfile wraps its errors to name its random file, which tells nobody anything.
-        let file = builder.tempfile_in(directory).map_err(|error| io::Error::from(error.kind()))?;
+        // As any new file: the umask takes away what the user does not want. tempfile's own way of making it names its
+        // random file in errors, and the system's words are lost.
+        let make = |path: &Path| File::options().read(true).write(true).create_new(true).open(path);
+        let file = tempfile::Builder::new().prefix(".fsvae-").make_in(directory, make)?;
         let path = absolute(file.path());
         leftovers.insert(path.clone());
         Ok(Temporary {
