@@ -23,6 +23,8 @@ models! {
     "cifar10": fsvae_cifar10,
     "faces": fsvae_faces,
     "faces-esvae": fsvae_faces_esvae,
+    "mnist-esvae": fsvae_mnist_esvae,
+    "fashion-esvae": fsvae_fashion_esvae,
 }
 
 /// The names of the models that are compiled in, for messages; without any, the features that bring some.

@@ -156,6 +156,8 @@ mod tests {
             ("cifar10", fsvae_cifar10::CARD),
             ("faces", fsvae_faces::CARD),
             ("faces-esvae", fsvae_faces_esvae::CARD),
+            ("fashion-esvae", fsvae_fashion_esvae::CARD),
+            ("mnist-esvae", fsvae_mnist_esvae::CARD),
         ] {
             let mut layers = generation(&bundled(model), 7, 0..256).expect("counts");
             // No spikes reach the layer of the rates, so no card has it.

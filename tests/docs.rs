@@ -42,7 +42,9 @@ fn pages() -> Vec<String> {
             let path = entry.expect("an entry").path();
             let name = path.file_name().expect("a name").to_string_lossy().into_owned();
             // `git` and what is built are no documents; neither are hidden folders.
-            if path.is_dir() && !name.starts_with('.') && !["target", "artifacts", "corpus"].contains(&&*name)
+            if path.is_dir()
+                && !name.starts_with('.')
+                && !["target", "artifacts", "corpus", "node_modules", "dist", "venv"].contains(&&*name)
             {
                 walk(&path, pages);
             } else if path.extension().is_some_and(|extension| extension == "md") {

@@ -222,7 +222,8 @@ fn a_batch_that_was_said_comes_whole_within_any_budget() {
         );
         // One image a submission, two of them at once, and what is there of the part.
         assert!(most <= 5, "{name}: {most} images at once");
-        let pixels: Vec<&[u8]> = parts.iter().flat_map(|part| &part.images).map(|it| it.as_bytes()).collect();
+        let pixels: Vec<&[u8]> =
+            parts.iter().flat_map(|part| &part.images).map(fsvae::Images::as_bytes).collect();
         assert_eq!(pixels.concat(), expected.as_bytes(), "{name}");
 
         // Another generator goes on within a part.
@@ -236,7 +237,8 @@ fn a_batch_that_was_said_comes_whole_within_any_budget() {
         while task.next_index().is_some() {
             parts.push(one(&mut task));
         }
-        let pixels: Vec<&[u8]> = parts.iter().flat_map(|part| &part.images).map(|it| it.as_bytes()).collect();
+        let pixels: Vec<&[u8]> =
+            parts.iter().flat_map(|part| &part.images).map(fsvae::Images::as_bytes).collect();
         assert!(pixels.concat() == expected.as_bytes(), "{name}: rebuilt");
     }
 }

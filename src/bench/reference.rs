@@ -13,12 +13,14 @@ use crate::network::Network;
 const KNOWN: &str = include_str!("known.rows");
 
 /// The models of those rows, by the SHA-256 of their files: they are known where none is compiled in, too.
-const MODELS: [(&str, &str); 5] = [
+const MODELS: [(&str, &str); 7] = [
     ("mnist", "43c6e0e65846e62c3118c07446b410b20ffcb2b03fd4131d9c7ed35f01b2fd58"),
     ("fashion", "f02354a89d9da2af455bfba9a1a8318890803f2d8acf4d392486610d52d8fe13"),
     ("cifar10", "69cd3929ca1fb2d4ef32ef79aa86c8310df916d3eeaf37e881c01c686ba4d246"),
     ("faces", "f545838602c6e136e649e0bb22f3885e69a6dfc2bb3e59a8cc202a380c10c475"),
     ("faces-esvae", "ea50f137dda3cdeb805ff28f501a25be7c3172194486e2bd2756d34c3f09a579"),
+    ("mnist-esvae", "684eb89b3b7a581a950a95a7a258aab5f433aaadd472fd0e0b08c7462ade315d"),
+    ("fashion-esvae", "6ca7ca2897786f2dc2d841c4bb57d54a37d60a3d9be00b487d5fbf11be896e27"),
 ];
 
 /// An image that is known.
@@ -183,7 +185,8 @@ mod tests {
                 KNOWN.lines().filter(|line| line.split(' ').next() == Some(*model)).collect();
             assert!(rows.iter().all(|row| oracle.lines().any(|line| line == *row)), "{model}");
             assert_eq!(known(model).len(), rows.len(), "{model}");
-            assert!(rows.len() >= 7, "{model}");
+            // Browsers load them all, so the later models have fewer.
+            assert!(rows.len() >= 3, "{model}");
         }
     }
 
