@@ -44,6 +44,14 @@ def integer(value: Any, name: str, least: int = 0, most: int = LARGEST) -> int:
     return number
 
 
+def names(value: Any, name: str) -> list[str]:
+    """Names, or one."""
+    found = [value] if isinstance(value, str) else value
+    if not isinstance(found, (list, tuple)) or not all(isinstance(each, str) for each in found):
+        raise TypeError(f"{name}: expected a name or a list of names, found {_kind(value)}")
+    return list(found)
+
+
 def pixels(value: Any, side: int, channels: int) -> Bytes:
     """Images `uint8 [n, h, w, c]` of a network."""
     return _checked(array(value, "images"), "images", np.uint8, ("n", side, side, channels))

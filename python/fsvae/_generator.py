@@ -45,6 +45,8 @@ class Generator:
     ) -> None:
         if not isinstance(network, Network):
             raise TypeError(f"network: expected a fsvae.Network, found {type(network).__qualname__}")
+        if backend not in ("auto", "gpu", "cpu"):
+            raise ValueError(f'backend: expected "auto", "gpu" or "cpu", found {backend!r}')
         adapter = chosen(adapter, backend)
         if batch is not None:
             batch = _arrays.integer(batch, "batch", least=1)
@@ -127,7 +129,7 @@ class Generator:
         seed: int = 0,
         first: int = 0,
         *,
-        layers: list[str] | None = None,
+        layers: str | list[str] | None = None,
         words: bool = False,
     ) -> dict[str, NDArray[Any]]:
         """The spike trains of every layer that runs, or of some: `uint8 [n, T, h, w, c]` by the layer's name.
@@ -137,11 +139,12 @@ class Generator:
         quarter of the memory at T = 16: `uint32 [n, h, w, c]`, bit t for time step t.
         """
         values = _arrays.array(source, "source")
+        chosen = None if layers is None else _arrays.names(layers, "layers")
         if values.ndim == 3:
-            found = self._native.spikes_of_latents(self._spikes(values), layers, words)
+            found = self._native.spikes_of_latents(self._spikes(values), chosen, words)
         elif values.ndim == 4:
             draw = _draw(seed, first)
-            found = self._native.spikes_of_images(self._pixels(values), *draw, layers, words)
+            found = self._native.spikes_of_images(self._pixels(values), *draw, chosen, words)
         else:
             raise ValueError(
                 f"source: expected latents uint8 [n, {self._steps}, {self._latent_channels}] or images uint8 "
@@ -168,7 +171,8 @@ class Generator:
     ) -> Stream:
         """Images as they come, in order: an iterator and an asynchronous iterator of `Images`.
 
-        It goes on without end, or for `count` images. A few batches are made ahead; a slow consumer stops the device.
+        It goes on without end, or for `count` images, which is no third argument: that is the `batch`. A few batches are
+        made ahead; a slow consumer stops the device.
         `rates` are those of `generate`. `progress` shows a bar, where tqdm is installed.
         """
         if count is None:

@@ -73,7 +73,9 @@ class Images(_Base):
         """Writes the `grid` as a PNG file."""
         file = Path(path)
         if file.suffix.lower() != ".png":
-            raise ValueError(f"{file}: expected a name that ends in .png")
+            raise ValueError(f"path: expected a name that ends in .png, found {os.fspath(path)!r}")
+        if self.size == 0:
+            raise ValueError(f"{file}: expected one image or more to save, found none")
         file.write_bytes(self.to_png(columns, scale))
 
     def _is_picture(self) -> bool:

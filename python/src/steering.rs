@@ -4,7 +4,8 @@ use fsvae::{Direction, Latents, Rates};
 use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 
-use crate::error::python;
+use crate::error::{both, python};
+use crate::wait::aside;
 
 type Bytes<'py> = Bound<'py, PyArray1<u8>>;
 type Numbers<'py> = Bound<'py, PyArray1<u16>>;
@@ -35,14 +36,14 @@ pub(crate) fn interpolate<'py>(
     seed: u64,
 ) -> PyResult<Bytes<'py>> {
     let (a, b) = (latents(time_steps, channels, &a)?, latents(time_steps, channels, &b)?);
-    let way = py.detach(|| {
+    let way = both(aside(py, move || {
         let mut way = Vec::new();
         for step in 0..steps {
             way.extend(Latents::interpolate(&a, &b, seed, step, steps)?.to_spikes());
         }
         Ok(way)
-    });
-    Ok(PyArray1::from_vec(py, way.map_err(python)?))
+    }))?;
+    Ok(PyArray1::from_vec(py, way))
 }
 
 /// Rates on the way from `a` to `b`, flat `[steps, n, C]`.
@@ -55,10 +56,13 @@ pub(crate) fn interpolate_rates<'py>(
     steps: usize,
 ) -> PyResult<Numbers<'py>> {
     let (a, b) = (rates(channels, &a)?, rates(channels, &b)?);
-    let mut way = Vec::new();
-    for step in 0..steps {
-        way.extend_from_slice(Rates::interpolate(&a, &b, step, steps).map_err(python)?.as_slice());
-    }
+    let way = both(aside(py, move || {
+        let mut way = Vec::new();
+        for step in 0..steps {
+            way.extend_from_slice(Rates::interpolate(&a, &b, step, steps)?.as_slice());
+        }
+        Ok(way)
+    }))?;
     Ok(PyArray1::from_vec(py, way))
 }
 
@@ -70,7 +74,8 @@ pub(crate) fn rates_of<'py>(
     time_steps: usize,
     channels: usize,
 ) -> PyResult<Numbers<'py>> {
-    let rates = Rates::of(&latents(time_steps, channels, &spikes)?).map_err(python)?;
+    let latents = latents(time_steps, channels, &spikes)?;
+    let rates = both(aside(py, move || Rates::of(&latents)))?;
     Ok(PyArray1::from_slice(py, rates.as_slice()))
 }
 
@@ -111,6 +116,6 @@ pub(crate) fn along<'py>(
 ) -> PyResult<Bytes<'py>> {
     let latents = latents(time_steps, channels, &spikes)?;
     let direction = Direction::new(direction.as_slice()?.to_vec()).map_err(python)?;
-    let moved = py.detach(|| latents.along(&direction, amount, seed, first)).map_err(python)?;
-    Ok(PyArray1::from_vec(py, moved.to_spikes()))
+    let moved = both(aside(py, move || Ok(latents.along(&direction, amount, seed, first)?.to_spikes())))?;
+    Ok(PyArray1::from_vec(py, moved))
 }

@@ -66,6 +66,8 @@ calls = {
     "stream": lambda: sum(len(images) for images in generator.stream()),
     "bench": lambda: fsvae.bench("mnist", "cpu", plan="thorough"),
     "verify": lambda: fsvae.verify("cpu", rounds=1000),
+    "interpolate": lambda: fsvae.interpolate(latents[:1], latents[1:2], steps=200_000),
+    "along": lambda: fsvae.along(latents.repeat(2, 0), np.zeros(latents.shape[2], np.int32)),
 }
 generator.generate()
 print("ready", flush=True)
@@ -95,7 +97,10 @@ def interrupted(call: str) -> float:
 
 
 @unix
-@pytest.mark.parametrize("call", ["generate", "encode", "decode", "operations", "stream", "bench", "verify"])
+@pytest.mark.parametrize(
+    "call",
+    ["generate", "encode", "decode", "operations", "stream", "bench", "verify", "interpolate", "along"],
+)
 def test_ctrl_c_ends_a_call(call: str) -> None:
     # A busy machine may take its time once, but not always.
     taken: list[float] = []
