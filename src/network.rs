@@ -102,7 +102,7 @@ impl Network {
     /// it flushes subnormal numbers to zero.
     ///
     /// # Errors
-    /// [`CheckpointError::Range`] if the weights of an output channel cannot be rounded within
+    /// [`CheckpointError::Range`](crate::CheckpointError::Range) if the weights of an output channel cannot be rounded within
     /// the contract's bounds.
     pub fn new(checkpoint: &Checkpoint<'_>) -> Result<Self> {
         trace!("fsvae.round");
