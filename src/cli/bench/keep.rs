@@ -36,7 +36,9 @@ impl State {
     /// The report as it is now, if there is anything in it.
     fn known(&self) -> Option<Report> {
         let mut report = self.report.as_ref()?.0.clone();
-        if let Some(Running { backend, adapter, partial: Some(partial) }) = &self.running {
+        if let Some(Running { backend, adapter, partial: Some(partial) }) = &self.running
+            && !(partial.latency_ns.is_empty() && partial.throughput.is_empty())
+        {
             let outcome = Outcome::Interrupted(partial.clone());
             report.results.push(Measured { backend: backend.clone(), adapter: adapter.clone(), outcome });
         }
