@@ -40,7 +40,7 @@ for build in "$@"; do
     features=(--enable-bulk-memory --enable-nontrapping-float-to-int --enable-sign-ext --enable-mutable-globals
         --enable-reference-types --enable-multivalue)
     [ ${build%%-*} != simd ] || features+=(--enable-simd)
-    node_modules/.bin/wasm-opt -O1 --dae-optimizing -O1 --strip-debug --strip-producers "${features[@]}" $wasm -o $wasm
+    node_modules/.bin/wasm-opt -O1 --dae-optimizing -O1 --rse --vacuum --strip-debug --strip-producers "${features[@]}" $wasm -o $wasm
     bytes=$(gzip -9 -c $wasm | wc -c)
     echo "$build: $(wc -c <$wasm) bytes, $bytes gzipped, made in $SECONDS s"
     SECONDS=0
