@@ -19,17 +19,16 @@ pub(crate) enum Prepared {
 }
 
 impl Prepared {
-    /// `layer` takes spikes: the layer of pixels is computed as it lies, and so are those that do not spike.
+    /// `layer` takes spikes; the layer of pixels needs no layout.
     pub(crate) fn new(processor: Processor, layer: &SpikingLayer) -> Self {
         let side = layer.side;
         match layer.kind {
-            Kind::Image | Kind::Convolution => {
-                Prepared::Convolution(conv_lif::prepare(processor, layer), side)
-            }
-            Kind::Linear | Kind::Rates => Prepared::Linear(linear_lif::prepare(processor, layer)),
+            Kind::Convolution => Prepared::Convolution(conv_lif::prepare(processor, layer), side),
+            Kind::Linear => Prepared::Linear(linear_lif::prepare(processor, layer)),
             Kind::Unfold => Prepared::Unfold(Box::new(linear_lif::prepare_map(processor, layer))),
-            Kind::Transposed | Kind::Readout => {
-                Prepared::Transposed(conv_transpose_lif::prepare(processor, layer), side)
+            Kind::Transposed => Prepared::Transposed(conv_transpose_lif::prepare(processor, layer), side),
+            Kind::Image | Kind::Readout | Kind::Rates => {
+                unreachable!("{}: not from spikes to spikes", layer.name)
             }
         }
     }

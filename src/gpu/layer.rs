@@ -15,8 +15,9 @@ pub(super) fn source(shape: &Shape, time_steps: usize, variant: Variant, workgro
     match shape.kind {
         Kind::Image => (&image_lif::KERNEL, image_lif::constants(shape, time_steps).into()),
         Kind::Convolution => gathers(&conv_lif::KERNEL),
-        Kind::Linear | Kind::Unfold | Kind::Rates => gathers(&linear_lif::KERNEL),
-        Kind::Transposed | Kind::Readout => {
+        Kind::Linear | Kind::Unfold => gathers(&linear_lif::KERNEL),
+        Kind::Readout | Kind::Rates => unreachable!("{}: gives no spikes", shape.name),
+        Kind::Transposed => {
             let sizes = LayerSizes::of(shape);
             let fits = conv_transpose_quads::workgroup_bytes(time_steps, sizes) <= workgroup_bytes as usize;
             if variant == Variant::Quads && fits {
