@@ -5,7 +5,7 @@ mod tiff;
 mod whole;
 
 use std::cell::Cell;
-use std::io::Cursor;
+use std::io::{self, Cursor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::error::{DecodingError, ImageFormatHint};
@@ -34,10 +34,12 @@ pub fn read_picture(bytes: &[u8]) -> ImageResult<DynamicImage> {
     READING.set(true);
     let read = catch_unwind(AssertUnwindSafe(|| decode(bytes)));
     READING.set(false);
-    read.unwrap_or_else(|_| {
-        let damaged = DecodingError::new(ImageFormatHint::Unknown, "the file is damaged");
-        Err(ImageError::Decoding(damaged))
-    })
+    read.unwrap_or_else(|_| Err(unreadable("the file is damaged")))
+}
+
+/// An error in these words and no others.
+fn unreadable(problem: impl Into<String>) -> ImageError {
+    ImageError::IoError(io::Error::new(io::ErrorKind::InvalidData, problem.into()))
 }
 
 thread_local! {
@@ -95,8 +97,7 @@ fn decode(bytes: &[u8]) -> ImageResult<DynamicImage> {
 /// Decoders take pictures of no pixels, which formats such as PNM can say.
 fn check_size(limits: &Limits, width: u32, height: u32) -> ImageResult<()> {
     if width == 0 || height == 0 {
-        let problem = format!("it has no pixels ({width} x {height})");
-        return Err(ImageError::Decoding(DecodingError::new(ImageFormatHint::Unknown, problem)));
+        return Err(unreadable(format!("it has no pixels ({width} x {height})")));
     }
     limits.check_dimensions(width, height)
 }

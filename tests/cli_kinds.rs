@@ -109,7 +109,11 @@ fn a_picture_of_no_pixels_is_none() {
             let parts = ["a: not an image that can be read"];
             assert_refused(&output, 2, &parts, path, &["a", "tiny.safetensors"]);
             if bytes[0] == b'P' {
-                assert!(messages(&output)[0].contains("it has no pixels"), "{:?}", messages(&output));
+                assert!(
+                    messages(&output)[0].contains("not an image that can be read: it has no pixels"),
+                    "{:?}",
+                    messages(&output)
+                );
             }
         }
     }
