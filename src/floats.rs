@@ -114,7 +114,7 @@ mod register {
     }
 }
 
-#[cfg(all(test, target_arch = "x86_64", feature = "bundled"))]
+#[cfg(all(test, any(target_arch = "x86_64", target_arch = "aarch64"), feature = "bundled"))]
 pub(crate) mod tests {
     use std::hint::black_box;
 
@@ -123,35 +123,64 @@ pub(crate) mod tests {
     use crate::error::Result;
     use crate::network::{Network, pixel_thresholds};
 
-    pub(crate) const DEFAULT: u32 = 0x1f80;
-    const FLUSH_TO_ZERO: u32 = 1 << 15;
-    const DENORMALS_ARE_ZERO: u32 = 1 << 6;
-    const DOWN: u32 = 1 << 13;
-    pub(crate) const UP: u32 = 2 << 13;
-    const TO_ZERO: u32 = 3 << 13;
-    /// Unmasked: an inexact result, a denormal operand would end the process.
-    const TRAPS: u32 = DEFAULT & !(1 << 12) & !(1 << 8);
+    pub(crate) use states::{DEFAULT, UP};
+    use states::{HAPPENED, SOFT, STATES, State};
 
-    const STATES: [u32; 8] = [
-        DEFAULT,
-        DEFAULT | FLUSH_TO_ZERO,
-        DEFAULT | DENORMALS_ARE_ZERO,
-        DEFAULT | FLUSH_TO_ZERO | DENORMALS_ARE_ZERO | TO_ZERO,
-        DEFAULT | DOWN,
-        DEFAULT | UP,
-        DEFAULT | TO_ZERO,
-        TRAPS,
-    ];
+    #[cfg(target_arch = "x86_64")]
+    mod states {
+        pub(crate) type State = u32;
+
+        pub(crate) const DEFAULT: State = 0x1f80;
+        const FLUSH_TO_ZERO: State = 1 << 15;
+        const DENORMALS_ARE_ZERO: State = 1 << 6;
+        const DOWN: State = 1 << 13;
+        pub(crate) const UP: State = 2 << 13;
+        const TO_ZERO: State = 3 << 13;
+        /// Unmasked: an inexact result, a denormal operand would end the process.
+        const TRAPS: State = DEFAULT & !(1 << 12) & !(1 << 8);
+
+        /// Flushes subnormal numbers.
+        pub(super) const SOFT: State = DEFAULT | FLUSH_TO_ZERO | DENORMALS_ARE_ZERO | TO_ZERO;
+        pub(super) const STATES: [State; 8] = [
+            DEFAULT,
+            DEFAULT | FLUSH_TO_ZERO,
+            DEFAULT | DENORMALS_ARE_ZERO,
+            SOFT,
+            DEFAULT | DOWN,
+            DEFAULT | UP,
+            DEFAULT | TO_ZERO,
+            TRAPS,
+        ];
+        /// What has happened since these bits were last cleared.
+        pub(super) const HAPPENED: State = 63;
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    mod states {
+        pub(crate) type State = u64;
+
+        pub(crate) const DEFAULT: State = 0;
+        const FLUSH_TO_ZERO: State = 1 << 24;
+        pub(crate) const UP: State = 1 << 22;
+        const DOWN: State = 2 << 22;
+        const TO_ZERO: State = 3 << 22;
+
+        /// Flushes subnormal numbers.
+        pub(super) const SOFT: State = FLUSH_TO_ZERO | TO_ZERO;
+        // Few processors have traps.
+        pub(super) const STATES: [State; 6] = [DEFAULT, FLUSH_TO_ZERO, SOFT, DOWN, UP, TO_ZERO];
+        /// What has happened is in another register.
+        pub(super) const HAPPENED: State = 0;
+    }
 
     /// Does `work` as a thread of an application that is in this state.
-    pub(crate) fn with_state<R>(state: u32, work: impl FnOnce() -> R) -> R {
+    pub(crate) fn with_state<R>(state: State, work: impl FnOnce() -> R) -> R {
         let found = register::read();
         register::write(state);
         let result = apart(work);
         let after = register::read();
         register::write(found);
-        // The lowest six bits say what has happened since they were last cleared.
-        assert_eq!(after & !63, state & !63, "the caller's state is as it was");
+        assert_eq!(after & !HAPPENED, state & !HAPPENED, "the caller's state is as it was");
         result
     }
 
@@ -167,8 +196,8 @@ pub(crate) mod tests {
         });
         assert!(up > nearest, "the test's states have an effect");
         let least = || black_box(f32::from_bits(1)) * black_box(1.0);
-        assert_eq!(with_state(STATES[3], least), 0.0);
-        assert!(with_state(STATES[3], || in_default_state(least)) > 0.0);
+        assert_eq!(with_state(SOFT, least), 0.0);
+        assert!(with_state(SOFT, || in_default_state(least)) > 0.0);
     }
 
     /// A model some of whose tensors are `values`.
@@ -224,12 +253,12 @@ pub(crate) mod tests {
             let expected = network(&bytes).expect("a network");
             for state in STATES {
                 let found = with_state(state, || network(&bytes)).expect("a network");
-                assert!(found == expected, "MXCSR {state:#x}");
+                assert!(found == expected, "state {state:#x}");
             }
         }
         let expected = pixel_thresholds();
         for state in STATES {
-            assert_eq!(with_state(state, pixel_thresholds), expected, "MXCSR {state:#x}");
+            assert_eq!(with_state(state, pixel_thresholds), expected, "state {state:#x}");
         }
     }
 
@@ -239,7 +268,7 @@ pub(crate) mod tests {
             let bytes = with(&[(tensor, -1e-40)]);
             for state in STATES {
                 let error = with_state(state, || network(&bytes)).expect_err(tensor).to_string();
-                assert!(error.contains(tensor) && error.contains("is -0.0000"), "MXCSR {state:#x}: {error}");
+                assert!(error.contains(tensor) && error.contains("is -0.0000"), "state {state:#x}: {error}");
             }
         }
     }
@@ -250,7 +279,7 @@ pub(crate) mod tests {
         let images = || crate::Generator::builder(&network).cpu().generate(7, 0..3).expect("images");
         let expected = images();
         for state in STATES {
-            assert_eq!(with_state(state, images), expected, "MXCSR {state:#x}");
+            assert_eq!(with_state(state, images), expected, "state {state:#x}");
         }
     }
 }

@@ -92,7 +92,7 @@ mod tests {
         assert!(start(1).is_none() && start(0).is_none());
     }
 
-    #[cfg(all(target_arch = "x86_64", feature = "bundled"))]
+    #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), feature = "bundled"))]
     #[test]
     fn its_threads_round_to_nearest_whoever_starts_them() {
         use std::hint::black_box;

@@ -53,6 +53,8 @@ pub(crate) enum Processor {
     Avx2(pulp::x86::V3),
     #[cfg(target_arch = "x86_64")]
     Sse(pulp::x86::V2),
+    #[cfg(target_arch = "aarch64")]
+    Neon(pulp::aarch64::Neon),
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     Simd128(simd128::Simd128),
     #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
@@ -69,6 +71,8 @@ impl Processor {
             all.extend(pulp::x86::V3::try_new().map(Processor::Avx2));
             all.extend(pulp::x86::V2::try_new().map(Processor::Sse));
         }
+        #[cfg(target_arch = "aarch64")]
+        all.extend(pulp::aarch64::Neon::try_new().map(Processor::Neon));
         #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
         all.push(Processor::Simd128(simd128::Simd128));
         // A module that is compiled for SIMD runs nowhere else, and would be larger by every layer.
@@ -100,6 +104,8 @@ impl Processor {
             Processor::Avx2(_) => "avx2",
             #[cfg(target_arch = "x86_64")]
             Processor::Sse(_) => "sse4.2",
+            #[cfg(target_arch = "aarch64")]
+            Processor::Neon(_) => "neon",
             #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
             Processor::Simd128(_) => "simd128",
             #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
@@ -129,6 +135,8 @@ impl Processor {
             Processor::Avx2(vectors) => vectors.run(work),
             #[cfg(target_arch = "x86_64")]
             Processor::Sse(vectors) => vectors.run(work),
+            #[cfg(target_arch = "aarch64")]
+            Processor::Neon(vectors) => vectors.run(work),
             #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
             Processor::Simd128(vectors) => vectors.run(work),
             #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
@@ -202,16 +210,22 @@ impl Aligned {
     }
 }
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod run;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod simd128;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::prefetch;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::prefetch;
 
 /// Asks for data that will be needed soon, on processors where that can be said.
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub(crate) fn prefetch<T>(_: &[T]) {}
 
 /// Arrays, for the compiler to make of what it can.

@@ -2,22 +2,11 @@
 
 use std::arch::x86_64::{__m128i, __m256i, __m512i, _MM_HINT_T0, _mm_prefetch};
 
+use pulp::cast;
 use pulp::x86::{V2, V3, V4};
-use pulp::{NullaryFnOnce, cast};
 
+use super::run::Run;
 use super::{Vectors, Work};
-
-/// Gives the token to the work, inside a function that is compiled for it.
-struct Run<V, W>(V, W);
-
-impl<V: Vectors, W: Work> NullaryFnOnce for Run<V, W> {
-    type Output = W::Output;
-
-    #[inline(always)]
-    fn call(self) -> W::Output {
-        self.1.with(self.0)
-    }
-}
 
 impl Vectors for V4 {
     type Vector = __m512i;
