@@ -6,14 +6,15 @@
 // sums stay in registers; each weight is read once for all steps, and inputs that never spike are
 // skipped.
 //
-// Joined in front: ROW, TIME_STEPS, GATHER, lif.wgsl, layer.wgsl, gather.wgsl. Twin: src/cpu/conv_lif.rs.
+// Joined in front: ROW, TIME_STEPS, GATHER, INPUTS, OUTPUTS (groups of four channels), SIDE (of the input), lif.wgsl,
+// layer.wgsl, gather.wgsl. Twin: src/cpu/conv_lif.rs.
 
 @compute @workgroup_size(64)
 fn conv_lif(@builtin(global_invocation_id) id: vec3<u32>) {
-    let half = layer.side / 2u;
+    let half = SIDE / 2u;
     let unit = id.x + id.y * ROW;
-    let output = unit % layer.outputs;
-    let at = unit / layer.outputs;
+    let output = unit % OUTPUTS;
+    let at = unit / OUTPUTS;
     let y = at / half;
     let x = at % half;
     let image = id.z;
@@ -25,11 +26,11 @@ fn conv_lif(@builtin(global_invocation_id) id: vec3<u32>) {
         // Above and to the left of the map this wraps to a large number.
         let a = 2u * y + tap / 3u - 1u;
         let b = 2u * x + tap % 3u - 1u;
-        if (a < layer.side && b < layer.side) {
-            let pixel = (image * layer.side + a) * layer.side + b;
-            gather(&currents, pixel * layer.inputs, tap * layer.inputs * 4u, output);
+        if (a < SIDE && b < SIDE) {
+            let pixel = (image * SIDE + a) * SIDE + b;
+            gather(&currents, pixel * INPUTS, tap * INPUTS * 4u, output);
         }
     }
-    spikes_out[(image * half * half + at) * layer.outputs + output] =
-        fire(&currents, layer.neurons[2u * output], layer.neurons[2u * output + 1u]);
+    spikes_out[(image * half * half + at) * OUTPUTS + output] =
+        fire(&currents, neurons[2u * output], neurons[2u * output + 1u]);
 }

@@ -8,16 +8,17 @@
 // inputs reach them: 1, 2, 2 or 4. The 4 T sums stay in registers; each weight is read once for all
 // steps, and inputs that never spike are skipped.
 //
-// Joined in front: ROW, TIME_STEPS, GATHER, lif.wgsl, layer.wgsl, gather.wgsl. Twin: src/cpu/conv_transpose_lif.rs.
+// Joined in front: ROW, TIME_STEPS, GATHER, INPUTS, OUTPUTS (groups of four channels), SIDE (of the input), lif.wgsl,
+// layer.wgsl, gather.wgsl. Twin: src/cpu/conv_transpose_lif.rs.
 
 @compute @workgroup_size(64)
 fn conv_transpose_lif(@builtin(global_invocation_id) id: vec3<u32>) {
     let unit = id.x + id.y / 4u * ROW;
-    let output = unit % layer.outputs;
-    let at = unit / layer.outputs;
-    let a = at / layer.side;
-    let b = at % layer.side;
-    if (a >= layer.side) {
+    let output = unit % OUTPUTS;
+    let at = unit / OUTPUTS;
+    let a = at / SIDE;
+    let b = at % SIDE;
+    if (a >= SIDE) {
         return;
     }
     let odd_row = (id.y >> 1u) & 1u;
@@ -27,15 +28,15 @@ fn conv_transpose_lif(@builtin(global_invocation_id) id: vec3<u32>) {
     var currents: Currents;
     // An even output row takes input row a through ky = 1; an odd one takes a through ky = 2 and
     // a + 1 through ky = 0. Columns likewise.
-    for (var dy = 0u; dy <= odd_row && a + dy < layer.side; dy++) {
-        for (var dx = 0u; dx <= odd_column && b + dx < layer.side; dx++) {
+    for (var dy = 0u; dy <= odd_row && a + dy < SIDE; dy++) {
+        for (var dx = 0u; dx <= odd_column && b + dx < SIDE; dx++) {
             let tap = (1u + odd_row - 2u * dy) * 3u + 1u + odd_column - 2u * dx;
-            let pixel = (image * layer.side + a + dy) * layer.side + b + dx;
-            gather(&currents, pixel * layer.inputs, tap * layer.inputs * 4u, output);
+            let pixel = (image * SIDE + a + dy) * SIDE + b + dx;
+            gather(&currents, pixel * INPUTS, tap * INPUTS * 4u, output);
         }
     }
-    let side = 2u * layer.side;
+    let side = 2u * SIDE;
     let pixel = (image * side + 2u * a + odd_row) * side + 2u * b + odd_column;
-    spikes_out[pixel * layer.outputs + output] =
-        fire(&currents, layer.neurons[2u * output], layer.neurons[2u * output + 1u]);
+    spikes_out[pixel * OUTPUTS + output] =
+        fire(&currents, neurons[2u * output], neurons[2u * output + 1u]);
 }

@@ -9,7 +9,7 @@
 // The workgroup first turns the input's spike trains into masks of 32 inputs for each pixel and step. The pixels that it
 // sees follow one another: those of its outputs, and a row and one more. Below the map all is silent.
 //
-// Joined in front: ROW, TIME_STEPS, INPUTS, OUTPUTS (groups of four channels), SIDE, layer.wgsl.
+// Joined in front: ROW, TIME_STEPS, INPUTS, OUTPUTS (groups of four channels), SIDE (of the input), layer.wgsl.
 // Twin: src/cpu/conv_transpose_lif.rs.
 
 const WORKGROUP = 64u;
@@ -78,8 +78,8 @@ fn conv_transpose_quads(@builtin(local_invocation_index) own: u32, @builtin(work
     }
     let right = b + 1u < SIDE;
     let here = (a * SIDE + b - first_pixel) * TIME_STEPS * MASKS;
-    let bias = layer.neurons[2u * output];
-    let threshold = layer.neurons[2u * output + 1u];
+    let bias = neurons[2u * output];
+    let threshold = neurons[2u * output + 1u];
 
     var carry_0 = vec4(0); // at (2a, 2b)
     var carry_1 = vec4(0); // at (2a, 2b + 1)

@@ -8,26 +8,19 @@
 // 0 <= Wl < 2^16 it is kept as 2^16 * high + low, so that its floor is (high << 8) + (low >> 8).
 // One invocation makes the spike trains of four output channels of one pixel of one image.
 //
-// Joined in front: ROW, TIME_STEPS, IMAGE_CHANNELS and lif.wgsl. Twin: src/cpu/image_lif.rs.
+// Joined in front: ROW, TIME_STEPS, IMAGE_CHANNELS, OUTPUTS (groups of four channels), SIDE (of the image), lif.wgsl. Twin: src/cpu/image_lif.rs.
 
-struct Layer {
-    inputs: u32,  // unused: image channels are not grouped
-    outputs: u32, // output channels / 4, rounded up
-    side: u32,    // height and width of the image; the output's are half of that
-    neurons: array<vec4<i32>>, // [outputs, 2]: bias, threshold
-}
-
-@group(0) @binding(0) var<storage, read> layer: Layer;
-@group(0) @binding(1) var<storage, read> weights: array<vec4<i32>>; // [9, IMAGE_CHANNELS, outputs, 2]: Wh, Wl of 4 outputs
-@group(0) @binding(2) var<storage, read> pixels: array<u32>; // [images, side, side, IMAGE_CHANNELS] of u8
-@group(0) @binding(3) var<storage, read_write> spikes_out: array<vec4<u32>>; // [images, side / 2, side / 2, outputs]
+@group(0) @binding(0) var<storage, read> neurons: array<vec4<i32>>; // [OUTPUTS, 2]: bias, threshold
+@group(0) @binding(1) var<storage, read> weights: array<vec4<i32>>; // [9, IMAGE_CHANNELS, OUTPUTS, 2]: Wh, Wl of 4 outputs
+@group(0) @binding(2) var<storage, read> pixels: array<u32>; // [images, SIDE, SIDE, IMAGE_CHANNELS] of u8
+@group(0) @binding(3) var<storage, read_write> spikes_out: array<vec4<u32>>; // [images, SIDE / 2, SIDE / 2, OUTPUTS]
 
 @compute @workgroup_size(64)
 fn image_lif(@builtin(global_invocation_id) id: vec3<u32>) {
-    let half = layer.side / 2u;
+    let half = SIDE / 2u;
     let unit = id.x + id.y * ROW;
-    let output = unit % layer.outputs;
-    let at = unit / layer.outputs;
+    let output = unit % OUTPUTS;
+    let at = unit / OUTPUTS;
     let y = at / half;
     let x = at % half;
     let image = id.z;
@@ -40,12 +33,12 @@ fn image_lif(@builtin(global_invocation_id) id: vec3<u32>) {
         // Above and to the left of the image this wraps to a large number.
         let a = 2u * y + tap / 3u - 1u;
         let b = 2u * x + tap % 3u - 1u;
-        if (a < layer.side && b < layer.side) {
-            let pixel = (image * layer.side + a) * layer.side + b;
+        if (a < SIDE && b < SIDE) {
+            let pixel = (image * SIDE + a) * SIDE + b;
             for (var c = 0u; c < IMAGE_CHANNELS; c++) {
                 let byte = pixel * IMAGE_CHANNELS + c;
                 let value = 2 * i32((pixels[byte / 4u] >> (8u * (byte % 4u))) & 0xffu) - 255;
-                let row = 2u * ((tap * IMAGE_CHANNELS + c) * layer.outputs + output);
+                let row = 2u * ((tap * IMAGE_CHANNELS + c) * OUTPUTS + output);
                 high += weights[row] * value;
                 low += weights[row + 1u] * value;
             }
@@ -55,6 +48,6 @@ fn image_lif(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var t = 0u; t < TIME_STEPS; t++) {
         currents[t] = (high << vec4(8u)) + (low >> vec4(8u));
     }
-    spikes_out[(image * half * half + at) * layer.outputs + output] =
-        fire(&currents, layer.neurons[2u * output], layer.neurons[2u * output + 1u]);
+    spikes_out[(image * half * half + at) * OUTPUTS + output] =
+        fire(&currents, neurons[2u * output], neurons[2u * output + 1u]);
 }

@@ -8,7 +8,7 @@ alias Currents = array<vec4<i32>, TIME_STEPS>;
 // Adds the weights of one input to the currents of every step at which its spike train has a spike.
 fn receive(currents: ptr<function, Currents>, spike_train: u32, weights: vec4<i32>) {
     for (var t = 0u; t < TIME_STEPS; t++) {
-        let mask = -i32((spike_train >> t) & 1u);
+        let mask = extractBits(i32(spike_train), t, 1u); // of this step's bit: all bits or none
         (*currents)[t] += weights & vec4(mask);
     }
 }

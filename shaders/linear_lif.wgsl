@@ -5,17 +5,17 @@
 // One invocation makes the spike trains of four outputs of one image. Its 4 T sums stay in
 // registers; each weight is read once for all steps, and inputs that never spike are skipped.
 //
-// Joined in front: ROW, TIME_STEPS, GATHER, lif.wgsl, layer.wgsl, gather.wgsl. Twin: src/cpu/linear_lif.rs.
+// Joined in front: ROW, TIME_STEPS, GATHER, INPUTS, OUTPUTS (groups of four channels), lif.wgsl, layer.wgsl, gather.wgsl. Twin: src/cpu/linear_lif.rs.
 
 @compute @workgroup_size(64)
 fn linear_lif(@builtin(global_invocation_id) id: vec3<u32>) {
     let output = id.x + id.y * ROW;
     let image = id.z;
-    if (output >= layer.outputs) {
+    if (output >= OUTPUTS) {
         return;
     }
     var currents: Currents;
-    gather(&currents, image * layer.inputs, 0u, output);
-    spikes_out[image * layer.outputs + output] =
-        fire(&currents, layer.neurons[2u * output], layer.neurons[2u * output + 1u]);
+    gather(&currents, image * INPUTS, 0u, output);
+    spikes_out[image * OUTPUTS + output] =
+        fire(&currents, neurons[2u * output], neurons[2u * output + 1u]);
 }

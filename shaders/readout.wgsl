@@ -9,23 +9,18 @@
 // bits: with W = 2^14 * Wh + Wl it is kept as S = 2^14 * first + second. The bytes of the tile are
 // gathered in workgroup memory and written as words, so that the buffer is the image.
 //
-// Joined in front: TIME_STEPS (T), IMAGE_CHANNELS. Twin: src/cpu/readout.rs.
+// Joined in front: TIME_STEPS (T), IMAGE_CHANNELS, INPUTS (groups of four channels), SIDE (of the image). Twin: src/cpu/readout.rs.
 
 const TILE = 8u;
 const BORDERED = TILE + 2u;
 const CHUNK = 4u; // groups of 4 channels
 const THRESHOLDS = 255u;
 
-struct Layer {
-    inputs: u32, // input channels / 4, rounded up
-    side: u32,   // height and width of input and image
-    constants: array<i32>, // K [T], bias [IMAGE_CHANNELS, 2]: first, second; thresholds [255]
-}
-
-@group(0) @binding(0) var<storage, read> layer: Layer;
-@group(0) @binding(1) var<storage, read> weights: array<vec4<i32>>; // [IMAGE_CHANNELS, 9, inputs, 2]: Wh, Wl
-@group(0) @binding(2) var<storage, read> spikes_in: array<vec4<u32>>; // [images, side, side, inputs]
-@group(0) @binding(3) var<storage, read_write> pixels: array<u32>; // [images, side, side, IMAGE_CHANNELS] of u8
+// K [T], bias [IMAGE_CHANNELS, 2]: first, second; thresholds [255]
+@group(0) @binding(0) var<storage, read> constants: array<i32>;
+@group(0) @binding(1) var<storage, read> weights: array<vec4<i32>>; // [IMAGE_CHANNELS, 9, INPUTS, 2]: Wh, Wl
+@group(0) @binding(2) var<storage, read> spikes_in: array<vec4<u32>>; // [images, SIDE, SIDE, INPUTS]
+@group(0) @binding(3) var<storage, read_write> pixels: array<u32>; // [images, SIDE, SIDE, IMAGE_CHANNELS] of u8
 
 var<workgroup> rates: array<vec4<i32>, BORDERED * BORDERED * CHUNK>;
 var<workgroup> bytes: array<u32, TILE * TILE * IMAGE_CHANNELS>;
@@ -50,7 +45,7 @@ fn count_reached(level: i32) -> u32 {
     var high = THRESHOLDS;
     while (low < high) {
         let middle = (low + high) / 2u;
-        if (level >= layer.constants[table + middle]) {
+        if (level >= constants[table + middle]) {
             low = middle + 1u;
         } else {
             high = middle;
@@ -68,12 +63,12 @@ fn readout(@builtin(local_invocation_index) own: u32, @builtin(workgroup_id) wor
 
     var coefficients: array<i32, TIME_STEPS>;
     for (var t = 0u; t < TIME_STEPS; t++) {
-        coefficients[t] = layer.constants[t];
+        coefficients[t] = constants[t];
     }
     var first: array<i32, IMAGE_CHANNELS>;
     var second: array<i32, IMAGE_CHANNELS>;
-    for (var start = 0u; start < layer.inputs; start += CHUNK) {
-        let groups = min(CHUNK, layer.inputs - start);
+    for (var start = 0u; start < INPUTS; start += CHUNK) {
+        let groups = min(CHUNK, INPUTS - start);
         for (var n = own; n < BORDERED * BORDERED * groups; n += TILE * TILE) {
             let cell = n / groups;
             let group = n % groups;
@@ -81,9 +76,9 @@ fn readout(@builtin(local_invocation_index) own: u32, @builtin(workgroup_id) wor
             let from_x = corner.x + cell % BORDERED - 1u;
             let from_y = corner.y + cell / BORDERED - 1u;
             var r = vec4(0);
-            if (from_x < layer.side && from_y < layer.side) {
-                let at = (image * layer.side + from_y) * layer.side + from_x;
-                r = rate(spikes_in[at * layer.inputs + start + group], &coefficients);
+            if (from_x < SIDE && from_y < SIDE) {
+                let at = (image * SIDE + from_y) * SIDE + from_x;
+                r = rate(spikes_in[at * INPUTS + start + group], &coefficients);
             }
             rates[cell * CHUNK + group] = r;
         }
@@ -93,7 +88,7 @@ fn readout(@builtin(local_invocation_index) own: u32, @builtin(workgroup_id) wor
                 let cell = (y + 2u - tap / 3u) * BORDERED + x + 2u - tap % 3u;
                 for (var group = 0u; group < groups; group++) {
                     let r = rates[cell * CHUNK + group];
-                    let at = 2u * ((o * 9u + tap) * layer.inputs + start + group);
+                    let at = 2u * ((o * 9u + tap) * INPUTS + start + group);
                     let low = weights[at + 1u] * r;
                     first[o] += sum4(weights[at] * r + (low >> vec4(14u)));
                     second[o] += sum4(low & vec4(0x3fff));
@@ -105,22 +100,22 @@ fn readout(@builtin(local_invocation_index) own: u32, @builtin(workgroup_id) wor
 
     for (var o = 0u; o < IMAGE_CHANNELS; o++) {
         let bias = TIME_STEPS + 2u * o;
-        let low = second[o] + layer.constants[bias + 1u];
-        let level = (first[o] + layer.constants[bias] + (low >> 14u)) >> 4u;
+        let low = second[o] + constants[bias + 1u];
+        let level = (first[o] + constants[bias] + (low >> 14u)) >> 4u;
         bytes[own * IMAGE_CHANNELS + o] = count_reached(level);
     }
     workgroupBarrier();
 
     // Two words a row and channel in the tile; a 4x4 image fills only part of it.
     let words = TILE / 4u * IMAGE_CHANNELS;
-    let width = min(TILE, layer.side - corner.x) * IMAGE_CHANNELS / 4u;
+    let width = min(TILE, SIDE - corner.x) * IMAGE_CHANNELS / 4u;
     if (own < TILE * words) {
         let row = own / words;
         let word = own % words;
-        if (word < width && corner.y + row < layer.side) {
+        if (word < width && corner.y + row < SIDE) {
             let at = row * TILE * IMAGE_CHANNELS + 4u * word;
             let packed = bytes[at] | (bytes[at + 1u] << 8u) | (bytes[at + 2u] << 16u) | (bytes[at + 3u] << 24u);
-            let line = (image * layer.side + corner.y + row) * layer.side + corner.x;
+            let line = (image * SIDE + corner.y + row) * SIDE + corner.x;
             pixels[line * IMAGE_CHANNELS / 4u + word] = packed;
         }
     }

@@ -87,7 +87,9 @@ pub enum Error {
         present: String,
     },
     /// No variant of the kernels has this name.
-    #[error("expected a variant of the kernels (dense, branches, events or quads), found \"{found}\"")]
+    #[error(
+        "expected a variant of the kernels (dense, branches, events, quads or checked), found \"{found}\""
+    )]
     Variant {
         /// The name.
         found: String,

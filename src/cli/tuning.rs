@@ -26,6 +26,8 @@ pub(super) enum Kernels {
     Events,
     /// The decoder goes one time step after the other, and adds for spikes only
     Quads,
+    /// As events, with loops that the kernels count: for a driver that makes something wrong of the others
+    Checked,
 }
 
 impl Kernels {
@@ -36,6 +38,7 @@ impl Kernels {
             Kernels::Branches => Variant::Branches,
             Kernels::Events => Variant::Events,
             Kernels::Quads => Variant::Quads,
+            Kernels::Checked => Variant::Checked,
             Kernels::Auto => {
                 let found = found(gpu.info(), network.architecture());
                 let worthwhile = count >= WORTHWHILE;

@@ -11,14 +11,14 @@ use crate::layer::{Kind, Shape, SpikingLayer};
 
 /// The kernel of a layer. `workgroup_bytes` is the workgroup memory there is.
 pub(super) fn source(shape: &Shape, time_steps: usize, variant: Variant, workgroup_bytes: u32) -> Source {
-    let gathers = |kernel| (kernel, layer_constants(time_steps, variant).into());
+    let sizes = LayerSizes::of(shape);
+    let gathers = |kernel| (kernel, layer_constants(time_steps, variant, sizes).into());
     match shape.kind {
         Kind::Image => (&image_lif::KERNEL, image_lif::constants(shape, time_steps).into()),
         Kind::Convolution => gathers(&conv_lif::KERNEL),
         Kind::Linear | Kind::Unfold => gathers(&linear_lif::KERNEL),
         Kind::Readout | Kind::Rates => unreachable!("{}: gives no spikes", shape.name),
         Kind::Transposed => {
-            let sizes = LayerSizes::of(shape);
             let fits = conv_transpose_quads::workgroup_bytes(time_steps, sizes) <= workgroup_bytes as usize;
             if variant == Variant::Quads && fits {
                 (&conv_transpose_quads::KERNEL, conv_transpose_quads::constants(time_steps, sizes).into())

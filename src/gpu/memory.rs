@@ -66,7 +66,7 @@ mod tests {
     const GRAIN: u64 = 16 << 10;
 
     fn network() -> Network {
-        Network::new(&Checkpoint::bundled("cifar10").expect("bundled").expect("valid")).expect("valid")
+        Network::new(&Checkpoint::bundled("faces").expect("bundled").expect("valid")).expect("valid")
     }
 
     fn size(n: u64) -> NonZeroUsize {

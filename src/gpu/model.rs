@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use super::device::Gpu;
-use super::kernels::{Kernel, proof, readout, rgba, tiles};
+use super::kernels::{Kernel, Loops, proof, readout, rgba, tiles};
 use super::layer::{DeviceLayer, sources};
 use super::sampler::{self, Sampler, Source};
 use super::variant::Variant;
@@ -38,10 +38,10 @@ impl Model {
     pub(crate) async fn new(gpu: &Gpu, network: &Network, variant: Variant) -> Result<Self> {
         let architecture = &network.architecture;
         let layers = sources(gpu, &network.decoder, architecture.time_steps, variant);
-        let read = readout::constants(&network.readout).to_vec();
+        let read = readout::constants(&network.readout, architecture.image_side()).to_vec();
         let mut all = vec![sampler::prior(network), (&readout::KERNEL, read), (&proof::KERNEL, Vec::new())];
         all.extend_from_slice(&layers);
-        let pipelines = compile_all(gpu, &all).await?;
+        let pipelines = compile_all(gpu, &all, variant.loops()).await?;
         let [prior, readout, proof, pipelines @ ..] = &pipelines[..] else {
             unreachable!("a pipeline for each kernel")
         };
@@ -78,7 +78,7 @@ impl Model {
     pub(crate) async fn prepare_presenters(&self) -> Result<()> {
         if self.presenters.iter().any(|made| made.get().is_none()) {
             let sources = PRESENTERS.map(|kernel| (kernel, self.presented()));
-            let compiled = compile_all(&self.gpu, &sources).await?;
+            let compiled = compile_all(&self.gpu, &sources, self.variant.loops()).await?;
             for (place, made) in self.presenters.iter().zip(compiled) {
                 let _ = place.set(made);
             }
@@ -99,7 +99,9 @@ impl Model {
     fn presenter(&self, n: usize) -> Result<&wgpu::ComputePipeline> {
         let made = &self.presenters[n];
         if made.get().is_none() {
-            let pipeline = self.gpu.checked_now(|| PRESENTERS[n].pipeline(&self.gpu, &self.presented()))?;
+            let pipeline = self.gpu.checked_now(|| {
+                PRESENTERS[n].pipeline_with(&self.gpu, &self.presented(), self.variant.loops())
+            })?;
             let _ = made.set(pipeline);
         }
         made.get().ok_or_else(|| unreachable!("it was just made"))
@@ -124,7 +126,7 @@ impl EncoderModel {
         let layers = sources(gpu, &network.encoder, network.architecture.time_steps, *variant);
         let mut all = vec![sampler::posterior(network)];
         all.extend_from_slice(&layers);
-        let pipelines = compile_all(gpu, &all).await?;
+        let pipelines = compile_all(gpu, &all, variant.loops()).await?;
         let [posterior, pipelines @ ..] = &pipelines[..] else { unreachable!("a pipeline for each kernel") };
         gpu.checked(|| EncoderModel {
             layers: DeviceLayer::all(gpu, &network.encoder, &layers, pipelines),
@@ -136,7 +138,7 @@ impl EncoderModel {
 
 /// Compiles kernels, each on a thread of its own where there are threads: drivers take their time, and whoever awaits this
 /// does something else. Where the same comes again there is one pipeline.
-async fn compile_all(gpu: &Gpu, sources: &[Source]) -> Result<Vec<wgpu::ComputePipeline>> {
+async fn compile_all(gpu: &Gpu, sources: &[Source], loops: Loops) -> Result<Vec<wgpu::ComputePipeline>> {
     let same = |a: &Source, b: &Source| a.0.name == b.0.name && a.1 == b.1;
     let mut unlike: Vec<&Source> = Vec::new();
     for source in sources {
@@ -148,7 +150,7 @@ async fn compile_all(gpu: &Gpu, sources: &[Source]) -> Result<Vec<wgpu::ComputeP
         let (gpu, (kernel, constants)) = (gpu.clone(), (*source).clone());
         aside(move || {
             trace!("fsvae.compile");
-            gpu.watch(|| kernel.pipeline(&gpu, &constants))
+            gpu.watch(|| kernel.pipeline_with(&gpu, &constants, loops))
         })
     };
     // All are begun before one is waited for.

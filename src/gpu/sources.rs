@@ -1,9 +1,6 @@
 //! The kernels of a network as text, for people who read, profile or reuse them.
 
-use super::kernels::{
-    Kernel, ROW, conv_lif, conv_transpose_lif, image_lif, layer_constants, linear_lif, proof, readout, rgba,
-    tiles,
-};
+use super::kernels::{Kernel, ROW, proof, readout, rgba, tiles};
 use super::layer;
 use super::sampler;
 use super::variant::Variant;
@@ -14,7 +11,7 @@ use crate::network::Network;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KernelSource {
-    /// Its entry point, and what tells it from others of the same entry point: `conv_lif-dense`, say.
+    /// Its entry point, and what tells it from others of the same entry point: `conv_lif-encoder.1-dense`, say.
     pub name: String,
     /// All of it, in WGSL. The entry point has the bindings that the text declares, all in group 0.
     pub wgsl: String,
@@ -34,18 +31,25 @@ pub fn kernels(network: &Network) -> Vec<KernelSource> {
     {
         add(kernel, Some(kind), &constants);
     }
-    for variant in Variant::GATHERS {
-        for kernel in [&linear_lif::KERNEL, &conv_transpose_lif::KERNEL, &conv_lif::KERNEL] {
-            add(kernel, Some(variant.name()), &layer_constants(steps, variant));
+    for shape in architecture.decoder().iter().chain(&architecture.encoder()) {
+        let mut of = |variant: Variant, tells: &str| {
+            let (kernel, constants) = layer::source(shape, steps, variant, u32::MAX);
+            add(kernel, Some(&format!("{}{tells}", shape.name)), &constants);
+        };
+        match shape.kind {
+            Kind::Image => of(Variant::default(), ""),
+            kind => {
+                for variant in Variant::GATHERS {
+                    of(variant, &format!("-{variant}"));
+                }
+                // The other layers are as with `events`.
+                if kind == Kind::Transposed {
+                    of(Variant::Quads, "");
+                }
+            }
         }
     }
-    // Each layer is compiled for its sizes. The rest of the variant is as `events`.
-    for shape in architecture.decoder().iter().filter(|shape| shape.kind == Kind::Transposed) {
-        let (kernel, constants) = layer::source(shape, steps, Variant::Quads, u32::MAX);
-        add(kernel, Some(&shape.name), &constants);
-    }
-    add(&image_lif::KERNEL, None, &image_lif::constants(&network.encoder[0], steps));
-    add(&readout::KERNEL, None, &readout::constants(&network.readout));
+    add(&readout::KERNEL, None, &readout::constants(&network.readout, architecture.image_side()));
     add(&proof::KERNEL, None, &[]);
     let channels = [("IMAGE_CHANNELS", architecture.image_channels as u32)];
     add(&rgba::KERNEL, None, &channels);

@@ -115,9 +115,9 @@ impl Ration {
     }
 }
 
-/// Every variant of the layers' kernels on every adapter.
-pub(crate) fn variants() -> impl Iterator<Item = (&'static Gpu, Variant)> {
-    gpus().iter().flat_map(|gpu| Variant::ALL.map(|variant| (gpu, variant)))
+/// Every variant that has a kernel of its own, or text of its own in one, on every adapter.
+pub(crate) fn variants(all: &[Variant]) -> impl Iterator<Item = (&'static Gpu, Variant)> {
+    gpus().iter().flat_map(|gpu| all.iter().map(move |&variant| (gpu, variant)))
 }
 
 /// A storage buffer with contents.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::kernels::Loops;
 use crate::error::Error;
 
 /// How the layers' kernels look for the inputs that spike. It decides speed, never a bit of an image; see
@@ -20,11 +21,15 @@ pub enum Variant {
     /// Transposed convolutions go step by step, and add spikes only; the other layers are as with `Events`. So is a
     /// layer whose masks do not fit the device's workgroup memory.
     Quads = 3,
+    /// As `Events`, but each loop of a kernel counts its turns and ends after 2^64 of them. The others trust loops that are
+    /// known to end, which is less work; this is for a driver that makes something wrong of them.
+    Checked = 4,
 }
 
 impl Variant {
     /// Every variant there is.
-    pub const ALL: [Variant; 4] = [Variant::Dense, Variant::Branches, Variant::Events, Variant::Quads];
+    pub const ALL: [Variant; 5] =
+        [Variant::Dense, Variant::Branches, Variant::Events, Variant::Quads, Variant::Checked];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -33,6 +38,7 @@ impl Variant {
             Variant::Branches => "branches",
             Variant::Events => "events",
             Variant::Quads => "quads",
+            Variant::Checked => "checked",
         }
     }
 
@@ -42,8 +48,16 @@ impl Variant {
     /// What `shaders/gather.wgsl` calls its way.
     pub(crate) fn gather(self) -> u32 {
         match self {
-            Variant::Quads => Variant::Events as u32,
+            Variant::Quads | Variant::Checked => Variant::Events as u32,
             other => other as u32,
+        }
+    }
+
+    pub(crate) fn loops(self) -> Loops {
+        match self {
+            // Of a loop without branches and without a counter AMD's compiler makes 132 registers, which spill.
+            Variant::Checked | Variant::Dense => Loops::Counted,
+            _ => Loops::Audited,
         }
     }
 }

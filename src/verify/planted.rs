@@ -9,7 +9,7 @@ use crate::gpu::{Gpu, Variant};
 
 /// Kernel, or the shared file that several are made of; text; what is put in its place, once.
 const FAULTS: [(&str, &str, &str); 66] = [
-    ("lif", "-i32((spike_train >> t) & 1u)", "-i32((spike_train >> t) & 3u)"),
+    ("lif", "extractBits(i32(spike_train), t, 1u)", "extractBits(i32(spike_train), t, 2u)"),
     ("lif", "+= weights & vec4(mask)", "-= weights & vec4(mask)"),
     ("lif", "let spike = potential > threshold;", "let spike = potential >= threshold;"),
     ("lif", "select(potential >> vec4(2u), vec4(0), spike)", "select(potential >> vec4(1u), vec4(0), spike)"),
@@ -21,24 +21,24 @@ const FAULTS: [(&str, &str, &str); 66] = [
     ("gather", "spike_trains[j] != 0u)", "spike_trains[j] > 1u)"),
     ("gather", "(row + 4u * i + j)", "(row + 4u * i + (j ^ 1u))"),
     ("gather", "j < 4u; j++", "j < 3u; j++"),
-    ("gather", "var i = 0u; i < layer.inputs; i++", "var i = 1u; i < layer.inputs; i++"),
+    ("gather", "var i = 0u; i < INPUTS; i++", "var i = 1u; i < INPUTS; i++"),
     ("gather", "i += 8u", "i += 9u"),
-    ("gather", "min(8u, layer.inputs - i)", "min(7u, layer.inputs - i)"),
+    ("gather", "min(8u, INPUTS - i)", "min(7u, INPUTS - i)"),
     ("gather", "vec4(1u, 2u, 4u, 8u), spikes_in", "vec4(1u, 2u, 4u, 4u), spikes_in"),
     ("gather", "some.w) << (4u * g)", "some.w) << (3u * g)"),
     ("gather", "countTrailingZeros(events)", "firstLeadingBit(events)"),
     ("gather", "events &= events - 1u", "events &= events >> 1u"),
     ("gather", "[input % 4u]", "[input % 2u]"),
-    ("gather", "(row + input) * layer.outputs", "(row + input + 1u) * layer.outputs"),
-    ("linear_lif", "output >= layer.outputs", "output >= layer.outputs - 1u"),
-    ("linear_lif", "gather(&currents, image * layer.inputs", "gather(&currents, 0u * layer.inputs"),
+    ("gather", "(row + input) * OUTPUTS", "(row + input + 1u) * OUTPUTS"),
+    ("linear_lif", "output >= OUTPUTS", "output >= OUTPUTS - 1u"),
+    ("linear_lif", "gather(&currents, image * INPUTS", "gather(&currents, 0u * INPUTS"),
     ("conv_lif", "tap < 9u", "tap < 8u"),
     ("conv_lif", "tap / 3u - 1u", "tap / 3u"),
-    ("conv_lif", "a < layer.side && b < layer.side", "a < layer.side || b < layer.side"),
-    ("conv_lif", "let x = at % half", "let x = at % layer.side"),
+    ("conv_lif", "a < SIDE && b < SIDE", "a < SIDE || b < SIDE"),
+    ("conv_lif", "let x = at % half", "let x = at % SIDE"),
     ("conv_transpose_lif", "(1u + odd_row - 2u * dy)", "(1u + odd_row - dy)"),
     ("conv_transpose_lif", "dy <= odd_row", "dy < odd_row"),
-    ("conv_transpose_lif", "b + dx < layer.side", "b + dx <= layer.side"),
+    ("conv_transpose_lif", "b + dx < SIDE", "b + dx <= SIDE"),
     ("conv_transpose_lif", "let odd_column = id.y & 1u", "let odd_column = id.y & 0u"),
     ("conv_transpose_quads", "+ 2u * SIDE * OUTPUTS]", "+ 2u * SIDE]"),
     ("conv_transpose_quads", "weights[w + 6u * TAP]", "weights[w + 2u * TAP]"),
@@ -70,7 +70,7 @@ const FAULTS: [(&str, &str, &str); 66] = [
     ("resample", "steps(words) < counts", "steps(words) <= counts"),
     ("resample", "t * GROUPS + group", "t * GROUPS + image"),
     ("readout", "low >> vec4(14u)", "low >> vec4(13u)"),
-    ("readout", "level >= layer.constants", "level > layer.constants"),
+    ("readout", "level >= constants", "level > constants"),
     ("readout", "var high = THRESHOLDS", "var high = THRESHOLDS - 1u"),
     ("readout", "corner.x + cell % BORDERED - 1u", "corner.x + cell % BORDERED"),
     ("rgba", "red * 0x010101u", "red * 0x010100u"),
@@ -173,7 +173,7 @@ fn a_round_tells_what_is_wrong_and_how() {
     let network = report.findings[3].fault.name();
     assert!(network.contains(" of a random network (events)"), "{network}");
     expected.push(network);
-    let variants = ["events", "quads", "dense", "branches"];
+    let variants = ["events", "quads", "checked", "dense", "branches"];
     for (model, variant) in super::model_names().iter().zip(variants.iter().cycle()) {
         // Its transposed convolutions are another kernel's.
         if *variant != "quads" {

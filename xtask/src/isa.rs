@@ -120,11 +120,12 @@ fn rows(folder: &Path) -> Outcome {
     for path in paths {
         let of = |error: String| format!("{}: {error}", path.display());
         let wgsl = fs::read_to_string(&path).map_err(|error| of(error.to_string()))?;
-        let compiled = radv.compile(&wgsl).map_err(of)?;
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        // As `Variant::loops` has it.
+        let compiled = radv.compile(&wgsl, name.ends_with("-dense")).map_err(of)?;
         debug_assert_eq!(compiled.statistics.len(), STATISTICS.len());
         let numbers = compiled.statistics.iter().copied().chain([inner_loop(&compiled.assembly)]);
         let numbers: String = numbers.map(|number| format!("{number:>13}")).collect();
-        let name = path.file_stem().unwrap_or_default().to_string_lossy();
         println!("{name:40}{numbers}");
     }
     Ok(())

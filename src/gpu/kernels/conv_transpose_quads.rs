@@ -10,14 +10,10 @@ pub(crate) const KERNEL: Kernel = Kernel {
     workgroup_size: 64,
 };
 
-/// The constants in front of the shader. A pipeline is one layer's.
+/// The constants in front of the shader.
 pub(crate) fn constants(time_steps: usize, sizes: LayerSizes) -> [(&'static str, u32); 4] {
-    [
-        ("TIME_STEPS", time_steps as u32),
-        ("INPUTS", sizes.inputs),
-        ("OUTPUTS", sizes.outputs),
-        ("SIDE", sizes.side),
-    ]
+    let [inputs, outputs, side] = sizes.constants();
+    [("TIME_STEPS", time_steps as u32), inputs, outputs, side]
 }
 
 /// Bytes of workgroup memory.

@@ -1,6 +1,6 @@
 //! `shaders/image_lif.wgsl`: the encoder's first layer, on u8 pixels.
 
-use super::{Binding, GroupedLayer, Kernel, LayerBuffers, Pass, folded, shader};
+use super::{Binding, GroupedLayer, Kernel, LayerBuffers, LayerSizes, Pass, folded, shader};
 use crate::gpu::device::Gpu;
 use crate::layer::{Shape, SpikingLayer};
 
@@ -12,8 +12,9 @@ pub(crate) const KERNEL: Kernel = Kernel {
 };
 
 /// The constants in front of the shader.
-pub(crate) fn constants(layer: &Shape, time_steps: usize) -> [(&'static str, u32); 2] {
-    [("TIME_STEPS", time_steps as u32), ("IMAGE_CHANNELS", layer.inputs as u32)]
+pub(crate) fn constants(layer: &Shape, time_steps: usize) -> [(&'static str, u32); 4] {
+    let [_, outputs, side] = LayerSizes::of(layer).constants(); // image channels are not grouped
+    [("TIME_STEPS", time_steps as u32), ("IMAGE_CHANNELS", layer.inputs as u32), outputs, side]
 }
 
 /// The layer with each weight W = 2^16 * high + low in two limbs, `[taps, inputs, outputs, 2]`.
@@ -52,7 +53,6 @@ mod tests {
 
     use super::*;
     use crate::cpu::image_lif::image_lif as twin;
-    use crate::gpu::kernels::LayerSizes;
     use crate::gpu::testing::{cases, gpus, grouped as padded, layer, results, run, storage};
     use crate::layer::Kind;
 

@@ -6,6 +6,8 @@ pub(crate) mod conv_transpose_lif;
 pub(crate) mod conv_transpose_quads;
 pub(crate) mod image_lif;
 pub(crate) mod linear_lif;
+#[cfg(test)]
+mod loops;
 #[cfg(any(test, feature = "verify"))]
 pub(crate) mod philox_words;
 pub(crate) mod proof;
@@ -29,7 +31,7 @@ use crate::layer::{Kind, Shape, SpikingLayer};
 
 /// One binding of a kernel, in the order of the shader's `@binding` numbers.
 ///
-/// Sizes come in read-only storage buffers, not in uniforms: lavapipe (seen with Mesa 22.3) compiles a shader anew
+/// What changes from run to run comes in read-only storage buffers, not in uniforms: lavapipe (seen with Mesa 22.3) compiles a shader anew
 /// at every dispatch with the uniforms that its loops depend on put in, and keeps it for as long as the pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Binding {
@@ -59,8 +61,13 @@ const LAYER: &str = shader!("../../../shaders/layer.wgsl");
 pub(crate) const GATHER: &str = shader!("../../../shaders/gather.wgsl");
 
 /// The constants in front of a layer's kernel.
-pub(crate) fn layer_constants(time_steps: usize, variant: Variant) -> [(&'static str, u32); 2] {
-    [("TIME_STEPS", time_steps as u32), ("GATHER", variant.gather())]
+pub(crate) fn layer_constants(
+    time_steps: usize,
+    variant: Variant,
+    sizes: LayerSizes,
+) -> [(&'static str, u32); 5] {
+    let [inputs, outputs, side] = sizes.constants();
+    [("TIME_STEPS", time_steps as u32), ("GATHER", variant.gather()), inputs, outputs, side]
 }
 
 /// What the host knows of a shader. Tests reflect the shader and compare.
@@ -92,16 +99,22 @@ impl Kernel {
 
     /// Compiles the kernel.
     pub(crate) fn pipeline(&self, gpu: &Gpu, constants: &[(&str, u32)]) -> wgpu::ComputePipeline {
-        self.compile(gpu, gpu.kernel_text(self.name, self.source(gpu.row, constants)))
+        self.pipeline_with(gpu, constants, Loops::Audited)
     }
 
-    /// Compiles a text with the kernel's entry point and bindings.
-    pub(crate) fn compile(&self, gpu: &Gpu, source: String) -> wgpu::ComputePipeline {
+    pub(crate) fn pipeline_with(
+        &self,
+        gpu: &Gpu,
+        constants: &[(&str, u32)],
+        loops: Loops,
+    ) -> wgpu::ComputePipeline {
+        self.compile(gpu, gpu.kernel_text(self.name, self.source(gpu.row, constants)), loops)
+    }
+
+    /// Compiles a text of ours with the kernel's entry point and bindings.
+    pub(crate) fn compile(&self, gpu: &Gpu, source: String, loops: Loops) -> wgpu::ComputePipeline {
         let label = self.label();
-        let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(&label),
-            source: wgpu::ShaderSource::Wgsl(source.into()),
-        });
+        let module = loops.module(gpu, &label, source);
         let entries: Vec<_> =
             self.bindings.iter().zip(0..).map(|(binding, at)| layout_entry(*binding, at)).collect();
         let bindings = gpu.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
@@ -162,6 +175,37 @@ impl Kernel {
 
     fn label(&self) -> String {
         format!("fsvae.{}", self.name)
+    }
+}
+
+/// Who sees to it that a kernel's loops end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loops {
+    /// We do: see [`Loops::module`].
+    Audited,
+    /// The kernel itself, which counts their turns in 64 bits, as wgpu has it for shaders of strangers: five instructions of
+    /// every turn on AMD's GPUs.
+    Counted,
+}
+
+impl Loops {
+    fn module(self, gpu: &Gpu, label: &str, source: String) -> wgpu::ShaderModule {
+        let described = wgpu::ShaderModuleDescriptor {
+            label: Some(label),
+            source: wgpu::ShaderSource::Wgsl(source.into()),
+        };
+        if self == Loops::Counted {
+            return gpu.device.create_shader_module(described);
+        }
+        let mut checks = wgpu::ShaderRuntimeChecks::checked();
+        checks.force_loop_bounding = false;
+        #[expect(unsafe_code, reason = "all our loops end, and all other checks are on")]
+        // Sound: what is trusted is that loops end. The text is ours, not a user's. A test (kernels/loops.rs) reads every
+        // loop of shaders/: it steps a counter to a bound, takes the lowest bit off a word until none is left, or halves an
+        // interval.
+        unsafe {
+            gpu.device.create_shader_module_trusted(described, checks)
+        }
     }
 }
 
@@ -229,23 +273,20 @@ pub(crate) fn constant_buffer<T: bytemuck::NoUninit>(
 }
 
 /// Sizes of a spiking layer in groups of four channels, and the input's side, which `linear_lif` does
-/// not look at: its inputs are the channels of all taps.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+/// not look at: its inputs are the channels of all taps. They are constants of the layer's pipeline, so that compilers
+/// make shifts of products and quotients.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct LayerSizes {
     pub(crate) inputs: u32,
     pub(crate) outputs: u32,
     pub(crate) side: u32,
-    /// The neurons begin at a multiple of 16 bytes.
-    pub(crate) padding: u32,
 }
 
 /// A spiking layer in GPU memory.
 #[derive(Debug)]
 pub(crate) struct LayerBuffers {
     pub(crate) sizes: LayerSizes,
-    /// The sizes, then the neurons: OpenGL ES promises no more than four buffers to a kernel.
-    layer: wgpu::Buffer,
+    neurons: wgpu::Buffer,
     weights: wgpu::Buffer,
 }
 
@@ -259,18 +300,21 @@ impl LayerSizes {
             }
             _ => (inputs, map.channels.div_ceil(4)),
         };
-        LayerSizes { inputs: inputs as u32, outputs: outputs as u32, side: shape.side as u32, padding: 0 }
+        LayerSizes { inputs: inputs as u32, outputs: outputs as u32, side: shape.side as u32 }
+    }
+
+    /// As shaders call them.
+    pub(crate) fn constants(self) -> [(&'static str, u32); 3] {
+        [("INPUTS", self.inputs), ("OUTPUTS", self.outputs), ("SIDE", self.side)]
     }
 }
 
 impl LayerBuffers {
     pub(crate) fn new(gpu: &Gpu, label: &str, layer: &GroupedLayer, sizes: LayerSizes) -> Self {
-        let neurons: Vec<[i32; 4]> =
-            std::iter::once(bytemuck::cast(sizes)).chain(layer.neurons.iter().copied()).collect();
         let storage = wgpu::BufferUsages::STORAGE;
         LayerBuffers {
             sizes,
-            layer: constant_buffer(gpu, label, &neurons, storage),
+            neurons: constant_buffer(gpu, label, &layer.neurons, storage),
             weights: constant_buffer(gpu, label, &layer.weights, storage),
         }
     }
@@ -281,7 +325,7 @@ impl LayerBuffers {
         input: &'a wgpu::Buffer,
         output: &'a wgpu::Buffer,
     ) -> [&'a wgpu::Buffer; 4] {
-        [&self.layer, &self.weights, input, output]
+        [&self.neurons, &self.weights, input, output]
     }
 }
 
@@ -346,7 +390,7 @@ mod tests {
     #[test]
     fn a_dispatch_goes_on_in_the_next_row() {
         let network =
-            Network::new(&Checkpoint::bundled("cifar10").expect("bundled").expect("valid")).expect("valid");
+            Network::new(&Checkpoint::bundled("faces").expect("bundled").expect("valid")).expect("valid");
         let cpu = Generator::builder(&network).cpu();
         let images = cpu.generate(7, 0..3).expect("images");
         let again = cpu.reconstruct(images.as_bytes(), 7, 0).expect("images");

@@ -18,8 +18,13 @@ const TILE: u32 = 8;
 pub(crate) const WORKGROUP_BYTES: usize = 10 * 10 * 16 * 4 + 8 * 8 * 3 * 4;
 
 /// The constants in front of the shader.
-pub(crate) fn constants(layer: &Readout) -> [(&'static str, u32); 2] {
-    [("TIME_STEPS", layer.moments.len() as u32), ("IMAGE_CHANNELS", layer.outputs as u32)]
+pub(crate) fn constants(layer: &Readout, side: usize) -> [(&'static str, u32); 4] {
+    [
+        ("TIME_STEPS", layer.moments.len() as u32),
+        ("IMAGE_CHANNELS", layer.outputs as u32),
+        ("INPUTS", layer.inputs.div_ceil(4) as u32),
+        ("SIDE", side as u32),
+    ]
 }
 
 /// W = 2^14 * high + low with 0 <= low < 2^14; both fit 32 bits because |W| < 2^45.
@@ -46,15 +51,9 @@ fn weights(layer: &Readout) -> Vec<[i32; 4]> {
 }
 
 /// K, the limbs of each bias, the pixel thresholds.
-fn table(layer: &Readout, side: usize, moment: &Moment) -> Vec<i32> {
-    let sizes = [layer.inputs.div_ceil(4) as i32, side as i32];
+fn table(moment: &Moment) -> Vec<i32> {
     let biases = moment.bias.iter().flat_map(|&bias| limbs(bias));
-    sizes
-        .into_iter()
-        .chain(moment.coefficients.iter().copied())
-        .chain(biases)
-        .chain(pixel_thresholds())
-        .collect()
+    moment.coefficients.iter().copied().chain(biases).chain(pixel_thresholds()).collect()
 }
 
 /// The layer in GPU memory.
@@ -74,7 +73,7 @@ impl Buffers {
         Buffers {
             weights: constant_buffer(gpu, label, &weights(layer), storage),
             tables: (layer.moments.iter())
-                .map(|moment| constant_buffer(gpu, label, &table(layer, side, moment), storage))
+                .map(|moment| constant_buffer(gpu, label, &table(moment), storage))
                 .collect(),
             tiles: (side as u32).div_ceil(TILE),
         }
@@ -148,7 +147,7 @@ mod tests {
                 twin(&prepared, layer.last(), &prepared.rates(layer.last(), &spikes), side, image);
             }
             for gpu in gpus() {
-                let pipeline = KERNEL.pipeline(gpu, &constants(&layer));
+                let pipeline = KERNEL.pipeline(gpu, &constants(&layer, side));
                 let input = storage(gpu, &grouped(&trains, layer.inputs));
                 let output = results(gpu, IMAGES * bytes / 4);
                 let buffers = Buffers::new(gpu, &layer, side);

@@ -36,12 +36,15 @@ enum Input {
     Pixels(Vec<u8>),
 }
 
-/// More than 32 inputs and more than 64 invocations, small and large numbers; fewer; next to nothing.
+/// More than 32 inputs and more than 64 invocations; fewer; next to nothing: each with small and with large numbers, and a
+/// pipeline of its own.
 pub(super) fn cases(part: Part, random: &mut Random, steps: usize) -> Vec<Box<dyn Case>> {
     let images = 3;
     // Both kinds of picture take turns: their number of channels is compiled in.
     let channels = [1, 3][random.between(0, 1)];
-    let mut case = |inputs: [usize; 2], outputs: [usize; 2], side, scale| -> Box<dyn Case> {
+    let mut cases: Vec<Box<dyn Case>> = Vec::new();
+    for (inputs, outputs, side) in [([33, 70], [257, 300], 2), ([33, 70], [33, 70], 8), ([1, 32], [1, 20], 4)]
+    {
         let (inputs, outputs) =
             (random.between(inputs[0], inputs[1]), random.between(outputs[0], outputs[1]));
         let (kind, side, inputs) = match part {
@@ -52,22 +55,17 @@ pub(super) fn cases(part: Part, random: &mut Random, steps: usize) -> Vec<Box<dy
             // A linear layer may see a 2x2 map.
             _ => (Kind::Linear, if side == 2 { 2 } else { 1 }, inputs),
         };
-        let numbers = images * side * side * inputs;
-        let input = match kind {
-            Kind::Image => Input::Pixels(random.pixels(numbers)),
-            _ => Input::Trains(random.trains(numbers, steps)),
-        };
-        let layer = random.layer(layer::Shape::new("random", kind, side, inputs, outputs), scale);
-        Box::new(Layer { part, scale, steps, images, layer, input })
-    };
-    vec![
-        case([33, 70], [257, 300], 2, Scale::Small),
-        case([33, 70], [33, 70], 8, Scale::Large),
-        // Masks of few outputs' inputs would be larger than the workgroup memory that every device has.
-        case([33, 70], if part == Part::Quads { [33, 70] } else { [1, 70] }, 8, Scale::Small),
-        case([1, 32], [1, 20], 4, Scale::Small),
-        case([1, 8], [1, 12], 2, Scale::Large),
-    ]
+        for scale in [Scale::Small, Scale::Large] {
+            let numbers = images * side * side * inputs;
+            let input = match kind {
+                Kind::Image => Input::Pixels(random.pixels(numbers)),
+                _ => Input::Trains(random.trains(numbers, steps)),
+            };
+            let layer = random.layer(layer::Shape::new("random", kind, side, inputs, outputs), scale);
+            cases.push(Box::new(Layer { part, scale, steps, images, layer, input }));
+        }
+    }
+    cases
 }
 
 impl Layer {
@@ -90,13 +88,11 @@ impl Layer {
 
 impl Case for Layer {
     fn constants(&self, variant: Variant) -> Vec<(&'static str, u32)> {
+        let sizes = LayerSizes::of(&self.layer);
         match self.part {
             Part::Image => kernels::image_lif::constants(&self.layer, self.steps).to_vec(),
-            Part::Quads => {
-                let sizes = LayerSizes::of(&self.layer);
-                kernels::conv_transpose_quads::constants(self.steps, sizes).to_vec()
-            }
-            _ => layer_constants(self.steps, variant).to_vec(),
+            Part::Quads => kernels::conv_transpose_quads::constants(self.steps, sizes).to_vec(),
+            _ => layer_constants(self.steps, variant, sizes).to_vec(),
         }
     }
 

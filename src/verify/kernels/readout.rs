@@ -40,7 +40,7 @@ pub(super) fn cases(random: &mut Random, steps: usize) -> Vec<Box<dyn Case>> {
 
 impl Case for Readout {
     fn constants(&self, _: Variant) -> Vec<(&'static str, u32)> {
-        constants(&self.layer).to_vec()
+        constants(&self.layer, self.side).to_vec()
     }
 
     fn input(&self) -> String {

@@ -3,7 +3,7 @@
 use super::case::{GROUP, Kind};
 use crate::error::Result;
 use crate::gpu::Gpu;
-use crate::gpu::kernels::{Binding, Kernel, constant_buffer};
+use crate::gpu::kernels::{Binding, Kernel, Loops, constant_buffer};
 use crate::gpu::readback::submit;
 
 const WORDS: Kernel =
@@ -56,7 +56,7 @@ pub(super) struct Compiled {
 
 impl Compiled {
     pub(super) async fn new(gpu: &Gpu, kind: Kind, source: String) -> Result<Self> {
-        let pipeline = gpu.checked(|| kernel(kind).compile(gpu, source)).await?;
+        let pipeline = gpu.checked(|| kernel(kind).compile(gpu, source, Loops::Audited)).await?;
         Ok(Compiled { kind, pipeline })
     }
 

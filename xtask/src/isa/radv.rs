@@ -77,10 +77,11 @@ impl Radv {
         }
     }
 
-    /// Compiles the entry point of a kernel, WGSL with storage buffers and storage textures, as wgpu does.
-    pub(super) fn compile(&self, wgsl: &str) -> Result<Compiled, String> {
+    /// Compiles the entry point of a kernel, WGSL with storage buffers and storage textures, as wgpu does. `counted`: loops
+    /// count their turns.
+    pub(super) fn compile(&self, wgsl: &str, counted: bool) -> Result<Compiled, String> {
         let module = naga::front::wgsl::parse_str(wgsl).map_err(text)?;
-        let (words, entry) = spirv(&module)?;
+        let (words, entry) = spirv(&module, counted)?;
         let bindings = bindings(&module);
         // SAFETY: as in `open`; the SPIR-V is valid, for naga wrote it.
         unsafe {
@@ -144,8 +145,9 @@ impl Radv {
     }
 }
 
-/// As wgpu's Vulkan backend writes it: buffers are checked by the hardware, other indices and loops by code.
-fn spirv(module: &naga::Module) -> Result<(Vec<u32>, String), String> {
+/// As wgpu's Vulkan backend writes it for us: buffers are checked by the hardware, other indices by code, and loops if they
+/// are to be counted.
+fn spirv(module: &naga::Module, counted: bool) -> Result<(Vec<u32>, String), String> {
     let mut validator =
         naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::all());
     let info = validator.validate(module).map_err(text)?;
@@ -159,7 +161,7 @@ fn spirv(module: &naga::Module) -> Result<(Vec<u32>, String), String> {
             binding_array: naga::proc::BoundsCheckPolicy::Unchecked,
         },
         zero_initialize_workgroup_memory: spv::ZeroInitializeWorkgroupMemoryMode::Native,
-        force_loop_bounding: true,
+        force_loop_bounding: counted,
         ..spv::Options::default()
     };
     let pipeline =
