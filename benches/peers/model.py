@@ -1,11 +1,15 @@
 """What all peers share: the checkpoint's sizes and tensors, the draws, and the grey levels.
 
-Written from the paper (arXiv 2110.00375) and from src/integer_machine.md, in floating point.
+Written from the papers (arXiv 2110.00375 and 2310.14839) and from src/integer_machine.md, in floating point.
+
+Draws are one tensor. Of FSVAE it is `[T, B, C]`, which neuron of each channel is drawn at each step; of ESVAE `[1 + T, B, C]`,
+normal numbers and then what the rates are compared with at each step.
 """
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file
 
 THRESHOLD, DECAY, EPSILON = 0.2, 0.25, 1e-5
@@ -31,7 +35,8 @@ class Model:
         self.coef = self.tensors["membrane_output_layer.coef"].flatten()
         self.steps = self.coef.numel()
         self.latent = self.tensors["decoder_input.weight"].shape[1]
-        self.k = self.tensors["prior.layers.2.weight"].shape[0] // self.latent
+        self.rates = "sample_layer.0.weight" in self.tensors  # ESVAE, or else FSVAE
+        self.k = None if self.rates else self.tensors["prior.layers.2.weight"].shape[0] // self.latent
         self.deconvs = [f"decoder.{i}" for i in range(99) if f"decoder.{i}.weight" in self.tensors] + ["final_layer.0"]
         self.side = 2 ** (len(self.deconvs) + 1)
         self.channels = self.tensors["final_layer.1.weight"].shape[1]
@@ -49,7 +54,12 @@ class Model:
         return Layer(weight[..., 0].contiguous() if weight.dim() == 5 else weight, *self.affine(name, alpha))
 
     def prior(self):
+        """FSVAE's three layers."""
         return [self.layer(f"prior.layers.{i}", alpha=2) for i in range(3)]
+
+    def sample_layer(self):
+        """ESVAE's weights and bias, from normal numbers to rates."""
+        return self.tensors["sample_layer.0.weight"], self.tensors["sample_layer.0.bias"]
 
     def decoder(self):
         """The decoder's linear layer, and its transposed convolutions."""
@@ -62,7 +72,20 @@ class Model:
     def exact_in_tf32(self):
         """Whether TF32's 10 bits of mantissa hold all weights that spikes are multiplied with: then products are exact."""
         first, deconvs = self.decoder()
-        return all(torch.equal(layer.weight, layer.weight.half().float()) for layer in [*self.prior(), first, *deconvs])
+        prior = [] if self.rates else self.prior()
+        return all(torch.equal(layer.weight, layer.weight.half().float()) for layer in [*prior, first, *deconvs])
+
+    def no_draws(self, batch, device="cpu"):
+        """Draws of the right shape and type, for what is compiled for them."""
+        if self.rates:
+            return torch.zeros(1 + self.steps, batch, self.latent, device=device)
+        return torch.zeros(self.steps, batch, self.latent, dtype=torch.int64, device=device)
+
+
+def rate_spikes(draws, weight, bias):
+    """ESVAE's latent spikes `[T, B, C]`."""
+    rates = torch.sigmoid(F.linear(draws[0], weight, bias))
+    return (rates > draws[1:]).to(draws.dtype)
 
 
 def grey_levels(membrane):
@@ -81,17 +104,34 @@ def philox(key, counter):
     return c
 
 
-def exact_draws(model, seed, indices):
-    """The prior's draws as fsvae makes them, `[T, B, C]`."""
-    quads = (model.latent + 3) // 4
+def counted(seed, indices, places, stream):
+    """The four words of each counter, `[places, B, ..., 4]`."""
     split = lambda n: (n & np.uint64(0xFFFFFFFF), n >> np.uint64(32))
     index = np.asarray(indices, np.uint64)[None, :, None]
-    step = np.arange(model.steps, dtype=np.uint64)[:, None, None] * np.uint64(quads) + np.arange(quads, dtype=np.uint64)
-    counter = np.broadcast_arrays(*split(index), step, np.zeros_like(step))
-    words = np.stack(philox(split(np.uint64(seed)), counter), 3).reshape(*counter[0].shape[:2], -1)[:, :, : model.latent]
-    return torch.from_numpy((((words >> np.uint64(8)) * np.uint64(model.k)) >> np.uint64(24)).astype(np.int64))
+    counter = np.broadcast_arrays(*split(index), places, np.full_like(places, stream))
+    return np.stack(philox(split(np.uint64(seed)), counter), 3)
+
+
+def exact_draws(model, seed, indices):
+    """The prior's draws as fsvae makes them."""
+    quads = (model.latent + 3) // 4
+    steps = np.arange(model.steps, dtype=np.uint64)[:, None, None] * np.uint64(quads) + np.arange(quads, dtype=np.uint64)
+    words = counted(seed, indices, steps, 2 if model.rates else 0)
+    words = words.reshape(*words.shape[:2], -1)[:, :, : model.latent]
+    if not model.rates:
+        return torch.from_numpy((((words >> np.uint64(8)) * np.uint64(model.k)) >> np.uint64(24)).astype(np.int64))
+    # A normal number is 128 counted bits: mean 64, variance 32.
+    bits = counted(seed, indices, np.arange(model.latent, dtype=np.uint64)[None, None, :], 4).astype(np.uint32)
+    ones = np.unpackbits(bits.view(np.uint8), axis=-1).sum(-1, dtype=np.int64)
+    levels = ((words >> np.uint64(16)).astype(np.float64) + 0.5) / 65536
+    return torch.from_numpy(np.concatenate([(ones - 64) / 32**0.5, levels]).astype(np.float32))
 
 
 def random_draws(model, batch, device="cpu"):
-    """The prior's draws as PyTorch makes them fastest, `[T, B, C]`."""
+    """The prior's draws as PyTorch makes them fastest."""
+    if model.rates:
+        draws = torch.empty(1 + model.steps, batch, model.latent, device=device)
+        draws[0].normal_()
+        draws[1:].uniform_()
+        return draws
     return torch.randint(model.k, (model.steps, batch, model.latent), device=device)

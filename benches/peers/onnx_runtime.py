@@ -36,13 +36,13 @@ class OnnxRuntime:
         self.part = min(batch, o.part) if device.type == "cpu" else batch
         self.provider = "CPUExecutionProvider" if device.type == "cpu" else "CUDAExecutionProvider"
         network = Plain(model, o.convolution, batch <= o.drawn)
-        draws = torch.zeros(model.steps, batch, model.latent, dtype=torch.int64)
+        draws = model.no_draws(batch)
         if self.part == batch:
             self.whole = self.session(network, "forward", draws, threads)
         else:
             self.whole = None
             self.sample = self.session(network, "sample", draws, threads)
-            self.decode = self.session(network, "decode", draws[:, : self.part].float(), threads)
+            self.decode = self.session(network, "decode", torch.zeros(model.steps, self.part, model.latent), threads)
 
     def session(self, network, method, example, threads):
         graph = io.BytesIO()

@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from model import DECAY, THRESHOLD
+from model import DECAY, THRESHOLD, rate_spikes
 
 
 @dataclass
@@ -46,12 +46,15 @@ class Optimised:
         self.model, self.batch, self.lif = model, batch, extension()
         self.dtype = getattr(torch, self.o.dtype)
         self.neuron = THRESHOLD, DECAY
-        prior = model.prior()
-        self.drawn = batch <= self.o.drawn
-        self.scales, self.shifts = [p.scale for p in prior], [p.shift for p in prior]
-        self.weights = [p.weight.t().contiguous() for p in prior]
-        if self.drawn:
-            self.weights[2] = prior[2].weight.contiguous()
+        if model.rates:
+            self.rates = model.sample_layer()
+        else:
+            prior = model.prior()
+            self.drawn = batch <= self.o.drawn
+            self.scales, self.shifts = [p.scale for p in prior], [p.shift for p in prior]
+            self.weights = [p.weight.t().contiguous() for p in prior]
+            if self.drawn:
+                self.weights[2] = prior[2].weight.contiguous()
         self.first, self.deconvs = model.decoder()
         # The reference's 2 x 2 map is numbered channel, y, x; rows of channels want y, x, channel.
         order = torch.arange(self.first.scale.numel()).view(-1, 4).t().flatten()
@@ -85,6 +88,8 @@ class Optimised:
 
     def sample(self, draws):
         """Latent spikes `[T, B, C]`."""
+        if self.model.rates:
+            return rate_spikes(draws, *self.rates)
         return self.lif.sample(draws, self.model.k, self.weights, self.scales, self.shifts, self.drawn, *self.neuron)
 
     def deconv(self, x, layer, count, side, coef):

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 import triton
 import triton.language as tl
 
-from model import DECAY, THRESHOLD, grey_levels
+from model import DECAY, THRESHOLD, grey_levels, rate_spikes
 
 
 @triton.jit
@@ -62,7 +62,10 @@ def step(x, u, layer):
 class OptimisedCuda:
     def __init__(self, model, batch, device, graph=True):
         self.model, self.tf32 = model, model.exact_in_tf32()
-        self.prior = [p.to(device) for p in model.prior()]
+        if model.rates:
+            self.rates = [part.to(device) for part in model.sample_layer()]
+        else:
+            self.prior = [p.to(device) for p in model.prior()]
         first, deconvs = model.decoder()
         # The reference's 2 x 2 map is numbered channel, y, x; here channels come last.
         order = torch.arange(first.scale.numel()).view(-1, 4).t().flatten()
@@ -73,11 +76,13 @@ class OptimisedCuda:
         last, bias = model.readout()
         # A transposed convolution with stride 1 is a convolution with the kernel turned round.
         self.last, self.bias, self.coef = last.flip(2, 3).transpose(0, 1).contiguous().to(device), bias.to(device), model.coef.to(device)
-        self.draws = torch.zeros(model.steps, batch, model.latent, dtype=torch.int64, device=device)
+        self.draws = model.no_draws(batch, device)
         self.graph = self.record() if graph else None
 
     def sample(self, draws):
         """Latent spikes `[T, B, C]`."""
+        if self.model.rates:
+            return rate_spikes(draws, *self.rates)
         z = torch.zeros_like(draws[0], dtype=torch.float32)
         us = [torch.zeros(draws.shape[1], p.scale.numel(), device=draws.device) for p in self.prior]
         out = []

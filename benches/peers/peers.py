@@ -42,7 +42,7 @@ def options(kind, settings):
 
 
 def make(name, model, a):
-    """A peer: a function of draws `[T, B, C]` that returns pixels `[B, side, side, channels]`."""
+    """A peer: a function of draws (see model.py) that returns pixels `[B, side, side, channels]`."""
     device = torch.device(a.device)
     if name == "reference":
         from reference import Reference

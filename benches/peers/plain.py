@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from model import DECAY, THRESHOLD, grey_levels
+from model import DECAY, THRESHOLD, grey_levels, rate_spikes
 
 
 def fire(u, current):
@@ -38,7 +38,13 @@ class Plain(nn.Module):
         super().__init__()
         self.convolution, self.drawn = convolution, drawn
         self.steps, self.latent, self.k = model.steps, model.latent, model.k
-        self.keep("prior", model.prior())
+        self.rates = model.rates
+        if self.rates:
+            for part, value in zip(("weight", "bias"), model.sample_layer()):
+                self.register_buffer(f"rate_{part}", value)
+        else:
+            self.keep("prior", model.prior())
+            self.register_buffer("offsets", torch.arange(model.latent) * model.k)
         first, deconvs = model.decoder()
         # The reference's 2 x 2 map is numbered channel, y, x; here channels come last.
         order = torch.arange(first.scale.numel()).view(-1, 4).t().flatten()
@@ -51,7 +57,6 @@ class Plain(nn.Module):
         self.register_buffer("last", self.arranged(weight))
         self.register_buffer("bias", bias)
         self.register_buffer("coef", model.coef)
-        self.register_buffer("offsets", torch.arange(model.latent) * model.k)
         self.eval()
 
     def keep(self, name, layers):
@@ -77,6 +82,8 @@ class Plain(nn.Module):
 
     def sample(self, draws):
         """Latent spikes `[T, B, C]`."""
+        if self.rates:
+            return rate_spikes(draws, self.rate_weight, self.rate_bias)
         batch, layers = draws.shape[1], [self.layer(f"prior{i}") for i in range(3)]
         z, history, out = self.coef.new_zeros(batch, self.latent), [], []
         us = [self.coef.new_zeros(batch, w.shape[0]) for w, _, _ in layers]

@@ -7,7 +7,7 @@ the paper's implementation works; nothing here is made slow on purpose, and noth
 import torch
 from torch import nn
 
-from model import DECAY, THRESHOLD, grey_levels
+from model import DECAY, THRESHOLD, grey_levels, rate_spikes
 
 
 class Spike(nn.Module):
@@ -72,7 +72,12 @@ class Reference(nn.Module):
     def __init__(self, model, device, batch):
         super().__init__()
         self.latent, self.k = model.latent, model.k
-        self.prior = nn.Sequential(*(Linear(model, f"prior.layers.{i}", alpha=2) for i in range(3)))
+        self.rates = model.rates
+        if self.rates:
+            for part, value in zip(("weight", "bias"), model.sample_layer()):
+                self.register_buffer(f"rate_{part}", value)
+        else:
+            self.prior = nn.Sequential(*(Linear(model, f"prior.layers.{i}", alpha=2) for i in range(3)))
         self.decoder_input = Linear(model, "decoder_input")
         self.decoder = nn.Sequential(*(Deconv(model, name) for name in model.deconvs), Deconv(model, "final_layer.1", True))
         self.register_buffer("coef", model.coef)
@@ -80,6 +85,8 @@ class Reference(nn.Module):
 
     def sample(self, draws):
         """Latent spikes `[B, C, T]`."""
+        if self.rates:
+            return rate_spikes(draws, self.rate_weight, self.rate_bias).permute(1, 2, 0)
         steps, batch, _ = draws.shape
         z = torch.zeros(batch, self.latent, 1, device=draws.device)
         for t in range(steps):
