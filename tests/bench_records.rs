@@ -264,3 +264,73 @@ fn the_page_of_the_records_is_what_the_command_makes() {
     assert!(output.status.success(), "{:?}", messages(&output));
     assert_eq!(text(&output.stdout), std::fs::read_to_string(folder.join("README.md")).expect("a page"));
 }
+
+/// What the Phoronix Test Suite does with `benches/phoronix/`: installs, runs with the arguments of a choice, and reads the
+/// lines that the definition describes.
+#[cfg(unix)]
+#[test]
+fn the_phoronix_profile_reads_the_pasted_line() {
+    use std::process::Command;
+
+    let profile = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/phoronix");
+    let of = |name: &str| std::fs::read_to_string(profile.join(name)).expect("a file of the profile");
+    let (definition, results) = (of("test-definition.xml"), of("results-definition.xml"));
+    let all = |text: &str, tag: &str| -> Vec<String> {
+        let begins = format!("<{tag}>");
+        text.split(&begins).skip(1).map(|part| part.split("</").next().expect("its end").to_owned()).collect()
+    };
+    assert_eq!(all(&definition, "AppVersion"), [env!("CARGO_PKG_VERSION")]);
+
+    let directory = tempfile::tempdir().expect("a directory");
+    let installed = Command::new("sh")
+        .arg(profile.join("install.sh"))
+        .env("FSVAE", env!("CARGO_BIN_EXE_fsvae"))
+        .current_dir(directory.path())
+        .status()
+        .expect("sh");
+    assert!(installed.success());
+    let status = |file: &str| std::fs::read_to_string(directory.path().join(file)).expect("a status");
+    assert_eq!(status("install-exit-status"), "0\n");
+
+    let log = directory.path().join("log");
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(directory.path().join("fsvae"));
+        command.args(arguments).env("LOG_FILE", &log).current_dir(directory.path());
+        command.status().expect("it runs")
+    };
+    let values = all(&definition, "Value");
+    for model in &values[2..] {
+        let [_, backend] = &values[..2] else { panic!("two backends") };
+        assert_eq!(backend, "cpu");
+        // The suite's own choices, and what makes it short.
+        let arguments = ["--backend", backend, "--model", model, "--quick", "--batch", "1"];
+        assert!(run(&arguments).success(), "{model}");
+        assert_eq!(status("test-exit-status"), "0\n");
+        let log = std::fs::read_to_string(&log).expect("a log");
+        let line =
+            log.lines().find(|line| line.starts_with("fsvae ") && line.contains(" · ")).expect("a line");
+        let pasted = parse(line);
+        assert_eq!(&pasted.model, model);
+        for (template, hint) in all(&results, "OutputTemplate").iter().zip(all(&results, "LineHint")) {
+            let before = template.strip_suffix("#_RESULT_#").expect("the number is at the end");
+            let found: Vec<&str> = log.lines().filter_map(|line| line.strip_prefix(before)).collect();
+            let [found] = found[..] else { panic!("one line {hint:?} in {log}") };
+            let found: f64 = found.parse().expect("a number");
+            if before.starts_with("Images") {
+                assert_eq!(Some(found), pasted.rate, "{log}");
+            } else {
+                let said = line.split("first image ").nth(1).expect("a time");
+                let (number, rest) = said.split_once(' ').expect("a unit");
+                let number: f64 = number.parse().expect("a number");
+                let scale = [("s ", 1e3), ("ms ", 1.0), ("us ", 1e-3)];
+                let (_, scale) = scale.iter().find(|(unit, _)| rest.starts_with(unit)).expect("a known unit");
+                assert!((found - scale * number).abs() < 1e-9 + 1e-5 * found, "{found} in {log}");
+            }
+        }
+    }
+    // What failed has a log and no numbers.
+    assert_eq!(run(&["--backend", "cpu", "--model", "no-such-model"]).code(), Some(2));
+    assert_eq!(status("test-exit-status"), "2\n");
+    let log = std::fs::read_to_string(&log).expect("a log");
+    assert!(log.contains("no-such-model") && !log.contains("Images a second"), "{log}");
+}

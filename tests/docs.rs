@@ -28,8 +28,11 @@ const TRAINING: [(&str, &str); 4] = [
 ];
 
 /// What is not on every machine.
-const REPLACED: [(&str, &str); 2] =
-    [(" --adapter nvidia", " --backend cpu"), ("bench --thorough", "bench --quick")];
+const REPLACED: [(&str, &str); 3] = [
+    (" --adapter nvidia", " --backend cpu"),
+    ("bench --thorough", "bench --quick"),
+    ("~/.phoronix-test-suite/test-profiles/local/", ""),
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -159,6 +162,9 @@ fn desk() -> tempfile::TempDir {
     for name in ["old.json", "new.json", "theirs.json", "benches/record/2026-01-02-theirs.json"] {
         make(&["bench", "--quick", "--batch", "1", "--json", name]);
     }
+    let profile = Path::new("benches/phoronix");
+    fs::create_dir(desk.path().join(profile)).expect("a folder");
+    copy(&root().join(profile), &desk.path().join(profile));
     desk
 }
 
@@ -197,6 +203,7 @@ fn shims(folder: &Path) -> PathBuf {
         ("maturin", "echo \"maturin $*\" >> .asked".into()),
         ("rustup", "echo \"rustup $*\" >> .asked".into()),
         ("node", "echo \"node $*\" >> .asked".into()),
+        ("phoronix-test-suite", "echo \"phoronix-test-suite $*\" >> .asked".into()),
         ("git", "echo \"git $*\" >> .asked".into()),
         ("bash", "case \"$1\" in *.sh|.ci/run|fuzz/*) echo \"bash $*\" >> .asked;; *) exec /bin/bash \"$@\";; esac".into()),
     ];
@@ -294,6 +301,8 @@ fn can_be_asked(page: &str, line: &str) {
         ["pip", "install", ..] => {}
         ["node", program, ..] => exists(program),
         ["python", "-m", "pytest", folder, ..] => exists(folder),
+        // What the line before it has copied.
+        ["phoronix-test-suite", "benchmark", profile] => assert_eq!(profile, "local/fsvae"),
         ["python", program, ..] => has_options(program),
         [name, ..] => match TRAINING.iter().find(|(program, _)| *program == name) {
             Some((_, options)) => has_options(options),
