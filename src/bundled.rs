@@ -20,11 +20,11 @@ macro_rules! models {
 models! {
     "mnist": fsvae_mnist,
     "fashion": fsvae_fashion,
-    "cifar10": fsvae_cifar10,
     "faces": fsvae_faces,
     "faces-esvae": fsvae_faces_esvae,
     "mnist-esvae": fsvae_mnist_esvae,
     "fashion-esvae": fsvae_fashion_esvae,
+    "cifar10-esvae": fsvae_cifar10_esvae,
 }
 
 /// The names of the models that are compiled in, for messages; without any, the features that bring some.

@@ -153,11 +153,11 @@ mod tests {
         for (model, card) in [
             ("mnist", fsvae_mnist::CARD),
             ("fashion", fsvae_fashion::CARD),
-            ("cifar10", fsvae_cifar10::CARD),
             ("faces", fsvae_faces::CARD),
             ("faces-esvae", fsvae_faces_esvae::CARD),
             ("fashion-esvae", fsvae_fashion_esvae::CARD),
             ("mnist-esvae", fsvae_mnist_esvae::CARD),
+            ("cifar10-esvae", fsvae_cifar10_esvae::CARD),
         ] {
             let mut layers = generation(&bundled(model), 7, 0..256).expect("counts");
             // No spikes reach the layer of the rates, so no card has it.

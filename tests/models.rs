@@ -5,7 +5,8 @@ mod common;
 use common::command::{assert_refused, fsvae};
 use fsvae::{Checkpoint, bundled};
 
-const FEATURES: &str = "mnist, fashion, cifar10, faces, faces-esvae, mnist-esvae, fashion-esvae and bundled";
+const FEATURES: &str =
+    "mnist, fashion, faces, faces-esvae, mnist-esvae, fashion-esvae, cifar10-esvae and bundled";
 
 #[test]
 fn the_first_model_that_is_there_is_the_default() {

@@ -21,7 +21,8 @@ fn check(name: &str, model: &str, spikes: &[LayerSpikes], sampled: &str) {
 
 #[test]
 fn every_layers_spikes_are_the_oracles() {
-    for model in ["mnist", "fashion", "cifar10", "faces", "faces-esvae", "mnist-esvae", "fashion-esvae"] {
+    for model in ["mnist", "fashion", "faces", "faces-esvae", "mnist-esvae", "fashion-esvae", "cifar10-esvae"]
+    {
         let checkpoint = Checkpoint::bundled(model).expect("bundled").expect("valid");
         let network = Network::new(&checkpoint).expect("a network");
         let architecture = network.architecture();

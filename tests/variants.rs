@@ -20,7 +20,7 @@ fn network(model: &str) -> Network {
 
 #[test]
 fn variants_make_the_cpus_images() {
-    for model in ["mnist", "cifar10"] {
+    for model in ["mnist", "cifar10-esvae"] {
         let network = network(model);
         let builder = Generator::builder(&network).batch(BATCH);
         let cpu = builder.cpu();
@@ -79,7 +79,7 @@ fn variants_have_names() {
     let error = "fastest".parse::<Variant>().expect_err("no such variant");
     assert_eq!(
         error.to_string(),
-        "expected a variant of the kernels (dense, branches, events or quads), found \"fastest\""
+        "expected a variant of the kernels (dense, branches, events, quads or checked), found \"fastest\""
     );
     assert!(error.is_input());
 }

@@ -150,7 +150,7 @@ proptest! {
 #[test]
 fn all_instruction_sets_make_the_same_images() {
     use super::Cpu;
-    for model in ["mnist", "cifar10"] {
+    for model in ["mnist", "faces", "cifar10-esvae"] {
         let checkpoint = crate::Checkpoint::bundled(model).expect("bundled").expect("valid");
         let network = crate::Network::new(&checkpoint).expect("valid");
         let (images, channels) = (5, network.architecture.latent_channels);

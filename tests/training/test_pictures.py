@@ -46,7 +46,7 @@ def seen(folder, out, model):
 
 
 @needs_fsvae
-@pytest.mark.parametrize("model, grey", [("cifar10", False), ("mnist", True)])
+@pytest.mark.parametrize("model, grey", [("cifar10-esvae", False), ("mnist", True)])
 def test_every_picture_is_the_same(tmp_path, model, grey):
     exact, lossy = zoo.exact(), zoo.lossy()
     assert len(exact) > 120 and len(lossy) > 15
