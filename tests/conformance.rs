@@ -138,7 +138,12 @@ fn all_models_have_rows() {
 
 #[test]
 fn the_cpu_agrees_with_the_oracle() {
+    // On a processor that is emulated the random models, which are small, have to do.
+    let small = std::env::var_os("FSVAE_TEST_SMALL").is_some();
     for (name, network, rows) in models() {
+        if small && fsvae::bundled::MODELS.iter().any(|(bundled, _)| *bundled == name) {
+            continue;
+        }
         let (generator, rows) = (Generator::builder(&network).cpu(), rows.iter().collect::<Vec<_>>());
         wait(&generator, &network, &rows, true);
         finish(&generator, &network, &rows, "CPU, awaited", |task| pollster::block_on(task));

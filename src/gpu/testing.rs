@@ -187,8 +187,11 @@ pub(crate) fn layer(
     })
 }
 
-/// Few cases, because each compiles kernels on every adapter; fixed, so that CI is reproducible.
+/// Few cases, because each compiles kernels on every adapter; fixed, so that CI is reproducible. `FSVAE_TEST_CASES`: no more
+/// than so many, on processors that are emulated.
 pub(crate) fn cases(cases: u32) -> ProptestConfig {
+    let most = std::env::var("FSVAE_TEST_CASES").map_or(u32::MAX, |most| most.parse().expect("a number"));
+    let cases = cases.min(most);
     ProptestConfig {
         cases,
         failure_persistence: None,
