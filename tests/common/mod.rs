@@ -160,7 +160,8 @@ impl Writer {
     fn put(&mut self, name: &str, shape: Vec<usize>, values: &[f64]) {
         let dtype = if values.len() > 4096 { self.large } else { Dtype::F32 };
         let data = values.iter().flat_map(|&value| match dtype {
-            Dtype::F16 => f16::from_f64(value).to_le_bytes().to_vec(),
+            // By way of f32, as processors with F16C do and others do not: the rows are of these bytes.
+            Dtype::F16 => f16::from_f32(value as f32).to_le_bytes().to_vec(),
             Dtype::BF16 => bf16::from_f64(value).to_le_bytes().to_vec(),
             _ => (value as f32).to_le_bytes().to_vec(),
         });
