@@ -27,6 +27,15 @@ models! {
     "cifar10-esvae": fsvae_cifar10_esvae,
 }
 
+/// A name that a model had, and the one of what took its place.
+const REPLACED: (&str, &str) = ("cifar10", "cifar10-esvae");
+
+/// The model of this name, or the one in its place.
+pub(crate) fn find(name: &str) -> Option<(&'static str, &'static [u8])> {
+    let name = if name == REPLACED.0 { REPLACED.1 } else { name };
+    MODELS.iter().find(|(known, _)| *known == name).copied()
+}
+
 /// The names of the models that are compiled in, for messages; without any, the features that bring some.
 pub fn names() -> String {
     if MODELS.is_empty() {
@@ -39,6 +48,15 @@ pub fn names() -> String {
 #[cfg(all(test, feature = "bundled"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn models_are_found_by_their_names_and_by_one_that_is_replaced() {
+        for (name, bytes) in MODELS {
+            assert_eq!(find(name), Some((*name, *bytes)));
+        }
+        assert_eq!(find("cifar10"), find("cifar10-esvae"));
+        assert!(find("cifar10").is_some() && find("esvae").is_none() && find("").is_none());
+    }
 
     #[test]
     fn every_model_is_what_its_feature_and_its_card_say() {

@@ -109,12 +109,12 @@ impl Checkpoint<'static> {
     }
 
     /// One of the checkpoints that are compiled in ([`MODELS`](crate::bundled::MODELS)): `"mnist"`, `"fashion"` or
-    /// `"cifar10-esvae"`, each with the feature of its name. `None` if there is none of that name.
+    /// `"cifar10-esvae"` (or `"cifar10"`), each with the feature of its name. `None` if there is none of that name.
     ///
     /// # Errors
     /// None for the checkpoints that are shipped.
     pub fn bundled(name: &str) -> Option<Result<Self>> {
-        let (_, bytes) = crate::bundled::MODELS.iter().find(|(known, _)| *known == name)?;
+        let (name, bytes) = crate::bundled::find(name)?;
         Some(Checkpoint::parse(name.into(), Cow::Borrowed(bytes)))
     }
 }
