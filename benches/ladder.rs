@@ -52,7 +52,7 @@ fn ladder(criterion: &mut Criterion) {
             });
         });
         for variant in Variant::ALL {
-            let generator = pollster::block_on(builder.variant(variant).gpu(&gpu)).expect("a generator");
+            let generator = pollster::block_on(builder.variants(variant).gpu(&gpu)).expect("a generator");
             let found = generator.generate(SEED, 0..batch as u64).expect("images");
             assert!(found.as_bytes() == expected, "{}: {variant}", gpu.name());
             group.bench_function(variant.name(), |bencher| {

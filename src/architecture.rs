@@ -27,7 +27,7 @@ pub struct Architecture {
 /// Widths above this are refused: no such network exists, and it keeps every size inside 32 bits.
 const LARGEST_WIDTH: usize = 1 << 16;
 /// More stride-2 layers than this would make images of over 2048 x 2048 pixels.
-const DEEPEST: usize = 10;
+pub(crate) const DEEPEST: usize = 10;
 
 impl Architecture {
     /// The number of stride-2 layers on either side.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::cpu::CpuBackend;
 use crate::error::{Error, Result};
 use crate::generator::Generator;
-use crate::gpu::{self, Gpu, GpuBackend, Variant};
+use crate::gpu::{self, Gpu, GpuBackend, Variants};
 use crate::network::Network;
 
 /// Images of a batch on the CPU and on software adapters, unless the builder says otherwise.
@@ -63,7 +63,7 @@ pub struct Builder<'a> {
 pub(crate) struct Options {
     batch: Option<NonZeroUsize>,
     most: NonZeroUsize,
-    variant: Variant,
+    variants: Variants,
     budget: Duration,
 }
 
@@ -72,7 +72,7 @@ impl<'a> Builder<'a> {
         let (batch, most) = (None, NonZeroUsize::MAX);
         Builder {
             network,
-            options: Options { batch, most, variant: Variant::default(), budget: gpu::BUDGET },
+            options: Options { batch, most, variants: Variants::default(), budget: gpu::BUDGET },
         }
     }
 
@@ -99,10 +99,10 @@ impl<'a> Builder<'a> {
         Builder { options: Options { budget, ..self.options }, ..self }
     }
 
-    /// Which variant of the layers' kernels a GPU runs: what [`calibrate`](gpu::calibrate) found, say. It decides speed,
-    /// never pixels.
-    pub fn variant(self, variant: Variant) -> Self {
-        Builder { options: Options { variant, ..self.options }, ..self }
+    /// Which [variants](gpu::Variant) of the layers' kernels a GPU runs: one for all, or what [`calibrate`](gpu::calibrate)
+    /// found. They decide speed, never pixels.
+    pub fn variants(self, variants: impl Into<Variants>) -> Self {
+        Builder { options: Options { variants: variants.into(), ..self.options }, ..self }
     }
 
     fn batch_or(self, default: usize) -> usize {
@@ -128,7 +128,7 @@ impl<'a> Builder<'a> {
         let software = gpu::is_software(gpu.info());
         let batch = self.batch_or(if software { DEFAULT_BATCH } else { DEFAULT_GPU_BATCH });
         let budget = self.options.batch.is_none().then_some(self.options.budget);
-        let backend = GpuBackend::new(gpu, self.network, self.options.variant, batch, budget).await?;
+        let backend = GpuBackend::new(gpu, self.network, self.options.variants, batch, budget).await?;
         Ok(Generator::on(Arc::new(backend), self.options, None))
     }
 

@@ -8,7 +8,7 @@ use crate::backend::Backend;
 use crate::builder::{Builder, Options};
 use crate::error::{Error, Result};
 use crate::family::Family;
-use crate::gpu::{self, Gpu, GpuBackend, Layout, Origin, Target, Variant};
+use crate::gpu::{self, Gpu, GpuBackend, Layout, Origin, Target, Variants};
 use crate::job::{Job, Outputs};
 use crate::network::Network;
 use crate::stream::{ImageStream, StreamOptions};
@@ -68,9 +68,9 @@ impl Generator {
         self.gpu().map_or_else(|| "CPU".into(), Gpu::name)
     }
 
-    /// The variant of the layers' kernels; `None` on the CPU.
-    pub fn variant(&self) -> Option<Variant> {
-        self.backend.gpu().map(GpuBackend::variant)
+    /// The variants of the layers' kernels; `None` on the CPU.
+    pub fn variants(&self) -> Option<Variants> {
+        self.backend.gpu().map(GpuBackend::variants)
     }
 
     /// Why [`Builder::auto`] took the CPU, if it did.
@@ -306,7 +306,7 @@ impl Generator {
     /// The device's errors.
     pub async fn timings(&self, seed: u64, first: u64) -> Result<Option<Vec<gpu::KernelTime>>> {
         let Some(gpu) = self.backend.gpu() else { return Ok(None) };
-        gpu.timings(seed, first).await
+        gpu.timings(seed, first, gpu.batch()).await
     }
 
     /// The same generator, with the builder's options, on another device, after this one was lost, say. The images stay the

@@ -161,7 +161,7 @@ fn every_adapter_agrees_with_the_oracle() {
                 let variant = |more| Variant::ALL[(turn + round + more) % Variant::ALL.len()];
                 let builder = Generator::builder(&network).batch(2.try_into().expect("not 0"));
                 let on = |gpu, variant| {
-                    pollster::block_on(builder.variant(variant).gpu(gpu)).expect("a generator")
+                    pollster::block_on(builder.variants(variant).gpu(gpu)).expect("a generator")
                 };
                 let (own, lent) = (on(gpu, variant(0)), on(&app.lend(), variant(1)));
                 let large = network.architecture().latent_channels == 128;

@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let size = NonZeroUsize::new(batch).unwrap_or(NonZeroUsize::MIN);
             let variant = gpu::calibrate(&device, &network, size);
             let variant = pollster::block_on(variant)?.best;
-            let mut generator = pollster::block_on(builder.variant(variant).gpu(&device))?;
+            let mut generator = pollster::block_on(builder.variants(variant).gpu(&device))?;
             (format!("{name}, {variant}"), Box::new(move |first| pixels(&mut generator, first, batch)))
         }
     };

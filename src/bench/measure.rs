@@ -14,7 +14,7 @@ use super::{Bench, Found, run};
 use crate::cpu::vectors::instruction_set;
 use crate::error::Result;
 use crate::generator::Generator;
-use crate::gpu::{Clock, Gpu, Variant};
+use crate::gpu::{Clock, Gpu, Variant, Variants};
 use crate::images::Images;
 use crate::network::Network;
 use crate::stream::StreamOptions;
@@ -29,11 +29,14 @@ const CHOSEN: f64 = 0.3;
 const BATCHES_DONE: f64 = 0.75;
 const KERNELS_DONE: f64 = 0.9;
 
+/// Batches that a calibration makes of each variant on a slow adapter, about.
+const CALIBRATIONS: f64 = 3.0;
+
 /// What is used to measure one backend.
 struct Session<'a> {
     network: &'a Network,
     gpu: Option<Gpu>,
-    variant: Variant,
+    variants: Variants,
     plan: &'a Plan,
     reference: &'a Reference,
     meter: &'a mut dyn Meter,
@@ -55,7 +58,7 @@ pub(super) async fn scores(
     // The only start that is cold is the first, so it is timed before its image is looked at.
     let begin = Clock::now();
     let gpu = place.open(network).await?;
-    let single = generator(gpu.as_ref(), network, NonZeroUsize::MIN, Variant::default()).await?;
+    let single = generator(gpu.as_ref(), network, NonZeroUsize::MIN, Variants::default()).await?;
     run::images(&single, plan.seed, 0, 1).await?;
     let cold_start_ns = nanoseconds(since(begin));
 
@@ -74,7 +77,7 @@ pub(super) async fn scores(
     let mut session = Session {
         network,
         gpu,
-        variant: Variant::default(),
+        variants: Variants::default(),
         plan,
         reference,
         meter,
@@ -87,10 +90,10 @@ pub(super) async fn scores(
 
     let calibration = session.choose(image).await?;
     let single = match &calibration {
-        Some(found) if found.variant() != session.variant => {
-            session.variant = found.variant();
+        Some(found) if found.variants() != session.variants => {
+            session.variants = found.variants();
             drop(single);
-            generator(session.gpu.as_ref(), network, NonZeroUsize::MIN, session.variant).await?
+            generator(session.gpu.as_ref(), network, NonZeroUsize::MIN, session.variants).await?
         }
         _ => single,
     };
@@ -141,13 +144,14 @@ impl Session<'_> {
         sample(point, (point * patience).min(self.left(until)), run).await
     }
 
-    /// The fastest variant of the kernels, where there are kernels. An image alone takes so long.
+    /// The fastest variants of the kernels, where there are kernels. An image alone takes so long.
     async fn choose(&mut self, image: Duration) -> Result<Option<Found>> {
         let Some(gpu) = self.gpu.clone() else { return Ok(None) };
         self.begins(Step::Choosing);
         let usual = self.plan.calibration.unwrap_or_else(|| Found::usual_batch(gpu.info()));
+        // A variant makes a few images alone, and some batches.
         let affordable = self.left(CHOSEN).as_secs_f64() / (Variant::ALL.len() as f64 * image.as_secs_f64());
-        let batch = usual.min(NonZeroUsize::MIN.saturating_add(affordable as usize));
+        let batch = usual.min(NonZeroUsize::MIN.saturating_add((affordable / CALIBRATIONS) as usize));
         let found = Found::calibrate(&gpu, self.network, batch).await?;
         self.measured(Row::Chosen(&found));
         Ok(Some(found))
@@ -207,7 +211,7 @@ impl Session<'_> {
 
     /// `None` if the device cannot make so many images at once.
     async fn point(&mut self, batch: NonZeroUsize) -> Result<Option<Point>, Unfit> {
-        let generator = generator(self.gpu.as_ref(), self.network, batch, self.variant).await?;
+        let generator = generator(self.gpu.as_ref(), self.network, batch, self.variants).await?;
         let batch = batch.get();
         if generator.batch() < batch {
             return Ok(None);
@@ -244,7 +248,7 @@ impl Session<'_> {
             return Ok(None);
         }
         self.begins(Step::Kernels);
-        let generator = generator(self.gpu.as_ref(), self.network, batch, self.variant).await?;
+        let generator = generator(self.gpu.as_ref(), self.network, batch, self.variants).await?;
         let (mut first, mut dispatches) = (0, Vec::<Dispatch>::new());
         let mut run = async || {
             let times = generator.timings(self.plan.seed, first).await?.unwrap_or_default();
@@ -295,9 +299,9 @@ async fn generator(
     gpu: Option<&Gpu>,
     network: &Network,
     batch: NonZeroUsize,
-    variant: Variant,
+    variants: Variants,
 ) -> Result<Generator> {
-    let builder = Generator::builder(network).batch(batch).variant(variant);
+    let builder = Generator::builder(network).batch(batch).variants(variants);
     match gpu {
         None => Ok(builder.cpu()),
         Some(gpu) => builder.gpu(gpu).await,

@@ -38,7 +38,7 @@ mod text;
 
 pub use compare::{Compared, Comparison, Speed};
 pub use event::{Event, Meter, Row, Step};
-pub use found::Found;
+pub use found::{Found, FoundLayer};
 pub use place::{Place, places};
 pub use plan::Plan;
 pub use reference::digest;

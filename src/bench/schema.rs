@@ -156,7 +156,7 @@ pub struct Scores {
     pub verified: Verified,
     /// The CPU's instruction set; null on adapters.
     pub instructions: Option<String>,
-    /// Which variant of the kernels was chosen, and by what; null on the CPU.
+    /// Which variants of the kernels were chosen, and by what; null on the CPU.
     pub calibration: Option<Found>,
     /// From opening the device to the first image.
     pub cold_start_ns: u64,

@@ -143,8 +143,8 @@ impl Arguments {
     ) -> fsvae::Result<Running> {
         let gpu = pollster::block_on(Gpu::request(adapter, &gpu::required_limits(network)))?;
         let (gpu, kernels) = KernelCache::attach(gpu);
-        let variant = self.kernels.variant(&gpu, network, count);
-        let generator = pollster::block_on(builder.variant(variant).gpu(&gpu))?;
+        let variants = self.kernels.variants(&gpu, network, count);
+        let generator = pollster::block_on(builder.variants(variants).gpu(&gpu))?;
         Ok(Running { generator, _kernels: kernels })
     }
 }

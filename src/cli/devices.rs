@@ -13,7 +13,7 @@ use super::{Failure, crash};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Find out which variant of the kernels is fastest for the model on each adapter, and remember it
+    /// Find out which variants of the kernels are fastest for the model on each adapter, and remember them
     #[arg(long)]
     calibrate: bool,
     #[command(flatten)]
@@ -142,6 +142,9 @@ fn table(devices: &Devices, why_cpu: &str) -> String {
                 .as_ref()
                 .map_or_else(|| format!("{} (not calibrated)", Variant::default()), Found::to_string),
         );
+        for line in device.kernels.iter().flat_map(Found::layer_lines) {
+            text += &format!("      {line}\n");
+        }
     }
     let mark = if devices.auto.is_none() { "*" } else { " " };
     let suffix = if devices.auto.is_none() { why_cpu } else { "" };

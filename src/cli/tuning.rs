@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use fsvae::bench::Found;
-use fsvae::gpu::Variant;
+use fsvae::gpu::{Variant, Variants};
 use fsvae::{Architecture, Gpu, Network, wgpu};
 
 use super::kernel_cache::{directory, fingerprint, keep};
@@ -15,7 +15,7 @@ const WORTHWHILE: u64 = 1024;
 /// Which variant of the kernels is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Kernels {
-    /// The fastest, as a calibration found; from 1024 images on one is made, and remembered
+    /// The fastest for each layer, as a calibration found; from 1024 images on one is made, and remembered
     #[default]
     Auto,
     /// All inputs are computed, spike or none
@@ -31,19 +31,19 @@ pub(super) enum Kernels {
 }
 
 impl Kernels {
-    /// The variant to run `count` images with. What cannot be calibrated or remembered costs time and nothing else.
-    pub(super) fn variant(self, gpu: &Gpu, network: &Network, count: u64) -> Variant {
+    /// The variants to run `count` images with. What cannot be calibrated or remembered costs time and nothing else.
+    pub(super) fn variants(self, gpu: &Gpu, network: &Network, count: u64) -> Variants {
         match self {
-            Kernels::Dense => Variant::Dense,
-            Kernels::Branches => Variant::Branches,
-            Kernels::Events => Variant::Events,
-            Kernels::Quads => Variant::Quads,
-            Kernels::Checked => Variant::Checked,
+            Kernels::Dense => Variant::Dense.into(),
+            Kernels::Branches => Variant::Branches.into(),
+            Kernels::Events => Variant::Events.into(),
+            Kernels::Quads => Variant::Quads.into(),
+            Kernels::Checked => Variant::Checked.into(),
             Kernels::Auto => {
                 let found = found(gpu.info(), network.architecture());
                 let worthwhile = count >= WORTHWHILE;
                 let found = found.or_else(|| worthwhile.then(|| make(gpu, network).ok())?);
-                found.map(|found| found.variant()).unwrap_or_default()
+                found.map(|found| found.variants()).unwrap_or_default()
             }
         }
     }

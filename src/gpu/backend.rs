@@ -13,7 +13,7 @@ use super::pace::Pace;
 use super::plan::Plan;
 use super::slot::Slot;
 use super::steps::layer_bytes;
-use super::variant::Variant;
+use super::variants::Variants;
 use crate::backend::{Backend, Lane, Order, Wants};
 use crate::error::Result;
 use crate::network::Network;
@@ -48,11 +48,11 @@ impl GpuBackend {
     pub(crate) async fn new(
         gpu: &Gpu,
         network: &Network,
-        variant: Variant,
+        variants: Variants,
         batch: usize,
         budget: Option<Duration>,
     ) -> Result<Self> {
-        let model = Model::new(gpu, network, variant).await?;
+        let model = Model::new(gpu, network, variants.up_to(batch)).await?;
         GpuBackend::of(model, batch, budget).await
     }
 
@@ -69,8 +69,8 @@ impl GpuBackend {
         &self.shared.model.gpu
     }
 
-    pub(crate) fn variant(&self) -> Variant {
-        self.shared.model.variant
+    pub(crate) fn variants(&self) -> Variants {
+        self.shared.model.variants
     }
 
     /// Compiles what encoding and recording need, too.

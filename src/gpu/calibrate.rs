@@ -1,4 +1,4 @@
-//! Which variant of the kernels is fastest on a device for a network.
+//! Which variants of the kernels are fastest on a device for a network.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use super::backend::GpuBackend;
 use super::device::Gpu;
 use super::pace::Clock;
 use super::variant::Variant;
+use super::variants::{Size, Variants};
 use crate::backend::Backend;
 use crate::cpu::Cpu;
 use crate::error::{Error, Result};
@@ -14,62 +15,204 @@ use crate::job::Job;
 use crate::network::Network;
 use crate::task::Task;
 
-/// Images that a variant has to get right before it is timed.
-const PROBE: usize = 4;
-/// Batches that are timed, unless that takes too long.
-const ROUNDS: usize = 3;
-const LONG: Duration = Duration::from_millis(500);
+/// Images that a variant has to get right before it is timed, one alone and all at once: a batch of each [`Size`].
+const PROBE: usize = 6;
+/// Measurements of a kind, unless that takes too long.
+const ROUNDS: u32 = 3;
+const LONG: Duration = Duration::from_millis(250);
+/// If an image takes longer, layers are not timed each by itself: minutes would go by.
+const SLOW: Duration = Duration::from_millis(100);
+/// What is no faster than by so much may well be noise.
+const NOTABLE: f64 = 0.97;
 const SEED: u64 = 7;
 
 /// What [`calibrate`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Calibration {
-    /// The fastest of those that are right.
-    pub best: Variant,
-    /// The shortest time of an image; `None` for a variant whose images are wrong on this device.
-    pub times: Vec<(Variant, Option<Duration>)>,
+    /// The fastest of those that are right: for each layer, where the device has a clock and the layers' best are better
+    /// together, too; else one for batches of each size.
+    pub best: Variants,
+    /// The times of each variant for all layers; `None` for one whose images are wrong on this device.
+    pub times: Vec<(Variant, Option<Times>)>,
+    /// The decoder's layers in their order.
+    pub layers: Vec<LayerTimes>,
+    /// The times of the layers' best together, where that is no single variant.
+    pub mixed: Option<Times>,
 }
 
-/// Tries every variant on a network in batches of `batch` images: compares a few images with the CPU's, then measures.
-/// Takes seconds on a slow adapter. The CPU is busy while it lasts.
+/// The shortest of some times of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// Of one alone.
+    pub single: Duration,
+    /// Of one of many that are made at once.
+    pub batch: Duration,
+}
+
+/// A layer's times by the device's own clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerTimes {
+    /// Its name in checkpoints.
+    pub layer: String,
+    /// Of the variants that are right; nothing where the device has no clock, or takes long for an image.
+    pub times: Vec<(Variant, Times)>,
+}
+
+impl Times {
+    fn of(&self, size: Size) -> Duration {
+        match size {
+            Size::Small => self.single,
+            Size::Large => self.batch,
+        }
+    }
+}
+
+/// Tries every variant on a network, one image at a time and in batches of `batch`: compares a few images with the CPU's,
+/// then measures, each layer by itself where the device has a clock. Takes a second, on a slow adapter some. The CPU is busy
+/// while it lasts.
 ///
 /// # Errors
 /// [`Error::Gpu`] if no variant makes the right images; the device's errors.
 pub async fn calibrate(gpu: &Gpu, network: &Network, batch: NonZeroUsize) -> Result<Calibration> {
-    let bytes = network.architecture.image_bytes();
-    let mut expected = vec![0; PROBE * bytes];
+    let mut expected = vec![0; PROBE * network.architecture.image_bytes()];
     Cpu::new(network).generate(SEED, 0, &mut expected);
 
+    let names = network.decoder.iter().map(|layer| layer.name.clone());
+    let mut layers: Vec<LayerTimes> = names.map(|layer| LayerTimes { layer, times: Vec::new() }).collect();
     let mut times = Vec::new();
     for variant in Variant::ALL {
-        let backend = GpuBackend::new(gpu, network, variant, batch.get(), None).await?;
-        times.push((variant, time(&backend, &expected).await?));
+        let backend = GpuBackend::new(gpu, network, variant.into(), batch.get(), None).await?;
+        let found = time(&backend, &expected).await?;
+        if found.is_some() {
+            let quick = found.is_some_and(|times| times.single < SLOW);
+            let layers_found = if quick { time_layers(&backend).await? } else { Vec::new() };
+            for (layer, times) in layers.iter_mut().zip(layers_found) {
+                layer.times.push((variant, times));
+            }
+        }
+        times.push((variant, found));
     }
-    let best =
-        times.iter().filter_map(|&(variant, time)| Some((time?, variant))).min_by_key(|&(time, _)| time);
-    let Some((_, best)) = best else {
+    let right: Vec<(Variant, Times)> =
+        times.iter().filter_map(|&(variant, times)| Some((variant, times?))).collect();
+    let Some(uniform) = uniform(&right, network.decoder.len()) else {
         let message = "no variant of the kernels makes the CPU's images".into();
         return Err(Error::Gpu { adapter: gpu.name(), message });
     };
-    Ok(Calibration { best, times })
+    let mixture = mixture(uniform, &layers).up_to(batch.get());
+    let mut found = Calibration { best: uniform.up_to(batch.get()), times, layers, mixed: None };
+    if mixture != found.best {
+        let backend = GpuBackend::new(gpu, network, mixture, batch.get(), None).await?;
+        found.mixed = time(&backend, &expected).await?;
+        if let Some(mixed) = found.mixed {
+            found.best = faster(found.best, &right, (mixture, mixed), network.decoder.len());
+        }
+    }
+    Ok(found)
 }
 
-/// The shortest time of an image, or `None` if the first images are not the expected ones.
-async fn time(backend: &GpuBackend, expected: &[u8]) -> Result<Option<Duration>> {
-    if generate(backend, PROBE).await? != expected {
-        return Ok(None);
+fn fastest(times: &[(Variant, Times)], size: Size) -> Option<(Variant, Duration)> {
+    times.iter().map(|(variant, times)| (*variant, times.of(size))).min_by_key(|&(_, time)| time)
+}
+
+fn notably_faster(time: Duration, than: Duration) -> bool {
+    time < than.mul_f64(NOTABLE)
+}
+
+/// The fastest; or the usual one, if that is right and none is notably faster.
+fn best(times: &[(Variant, Times)], usual: Variant, size: Size) -> Option<Variant> {
+    let (fastest, time) = fastest(times, size)?;
+    let usual = times.iter().find(|(variant, _)| *variant == usual);
+    let usual = usual.filter(|(_, times)| !notably_faster(time, times.of(size)));
+    Some(usual.map_or(fastest, |&(variant, _)| variant))
+}
+
+/// One variant for all layers in batches of a size. What is not the decoder runs the one that is best in large batches.
+fn uniform(right: &[(Variant, Times)], layers: usize) -> Option<Variants> {
+    let mut variants = Variants::from(best(right, Variant::default(), Size::Large)?);
+    let small = best(right, variants.rest(), Size::Small)?;
+    (0..layers).for_each(|layer| variants.set(layer, Size::Small, small));
+    Some(variants)
+}
+
+/// The best variant of each layer.
+fn mixture(uniform: Variants, layers: &[LayerTimes]) -> Variants {
+    let mut variants = uniform;
+    for (at, layer) in layers.iter().enumerate() {
+        for size in Size::ALL {
+            if let Some(variant) = best(&layer.times, uniform.at(at, size), size) {
+                variants.set(at, size, variant);
+            }
+        }
     }
+    variants
+}
+
+/// Of one variant and a mixture, what is faster in batches of each size.
+fn faster(
+    uniform: Variants,
+    right: &[(Variant, Times)],
+    (mixture, mixed): (Variants, Times),
+    layers: usize,
+) -> Variants {
+    let mut best = uniform;
+    for size in Size::ALL {
+        if fastest(right, size).is_some_and(|(_, time)| notably_faster(mixed.of(size), time)) {
+            (0..layers).for_each(|layer| best.set(layer, size, mixture.at(layer, size)));
+        }
+    }
+    best
+}
+
+/// The shortest times of an image, or `None` if the first images are not the expected ones.
+async fn time(backend: &GpuBackend, expected: &[u8]) -> Result<Option<Times>> {
+    let (image, batch) = (expected.len() / PROBE, backend.batch());
+    for images in [1, batch.min(PROBE)] {
+        if generate(backend, images).await? != expected[..images * image] {
+            return Ok(None);
+        }
+    }
+    let single = shortest(async || generate(backend, 1).await.map(drop)).await?;
+    let all = shortest(async || generate(backend, batch).await.map(drop)).await?;
+    Ok(Some(Times { single, batch: all / batch as u32 }))
+}
+
+/// The shortest of some runs.
+async fn shortest(run: impl AsyncFn() -> Result<()>) -> Result<Duration> {
     let mut shortest = Duration::MAX;
     let begin = Clock::now();
     for _ in 0..ROUNDS {
         let start = Clock::now();
-        generate(backend, backend.batch()).await?;
-        shortest = shortest.min(Clock::now().since(start) / backend.batch() as u32);
+        run().await?;
+        shortest = shortest.min(Clock::now().since(start));
         if Clock::now().since(begin) > LONG {
             break;
         }
     }
-    Ok(Some(shortest))
+    Ok(shortest)
+}
+
+/// The shortest times of the decoder's layers; nothing where the device has no clock.
+async fn time_layers(backend: &GpuBackend) -> Result<Vec<Times>> {
+    let mut sizes = Vec::new();
+    for images in [1, backend.batch()] {
+        let mut shortest: Vec<Duration> = Vec::new();
+        let begin = Clock::now();
+        for _ in 0..ROUNDS {
+            let Some(found) = backend.timings(SEED, 0, images).await? else { return Ok(Vec::new()) };
+            // The first draws the latents, the last makes pixels.
+            let layers = &found[1..found.len() - 1];
+            shortest.resize(layers.len(), Duration::MAX);
+            for (shortest, found) in shortest.iter_mut().zip(layers) {
+                *shortest = found.time.min(*shortest);
+            }
+            if Clock::now().since(begin) > LONG {
+                break;
+            }
+        }
+        sizes.push(shortest.into_iter().map(|time| time / images as u32).collect::<Vec<_>>());
+    }
+    let pairs = sizes[0].iter().zip(&sizes[1]);
+    Ok(pairs.map(|(&single, &batch)| Times { single, batch }).collect())
 }
 
 async fn generate(backend: &GpuBackend, images: usize) -> Result<Vec<u8>> {
@@ -90,7 +233,7 @@ mod tests {
         let mut images = vec![0; PROBE * network.architecture.image_bytes()];
         Cpu::new(&network).generate(SEED, 0, &mut images);
         for gpu in gpus() {
-            let backend = GpuBackend::new(gpu, &network, Variant::default(), 1, None);
+            let backend = GpuBackend::new(gpu, &network, Variant::default().into(), PROBE, None);
             let backend = pollster::block_on(backend).expect("a model");
             let time = |images: &[u8]| pollster::block_on(time(&backend, images)).expect("it runs");
             assert!(time(&images).is_some(), "{}", gpu.name());
@@ -98,5 +241,37 @@ mod tests {
             *wrong.last_mut().expect("pixels") ^= 1;
             assert_eq!(time(&wrong), None, "{}", gpu.name());
         }
+    }
+
+    fn times(single: u64, batch: u64) -> Times {
+        Times { single: Duration::from_micros(single), batch: Duration::from_micros(batch) }
+    }
+
+    #[test]
+    fn each_layer_and_size_has_the_fastest_if_they_are_faster_together() {
+        use Variant::{Dense, Events, Quads};
+        let right = [(Dense, times(9, 9)), (Events, times(5, 8)), (Quads, times(7, 4))];
+        let uniform = uniform(&right, 2).expect("some are right");
+        assert_eq!(uniform, Variants::from(Quads).with(0, 1, Events).with(1, 1, Events));
+        let layer = |times: [Times; 3]| LayerTimes {
+            layer: "decoder.0".into(),
+            times: [Dense, Events, Quads].into_iter().zip(times).collect(),
+        };
+        let layers =
+            [layer([times(1, 3), times(2, 2), times(3, 2)]), layer([times(3, 3), times(4, 1), times(2, 2)])];
+        let mixed = mixture(uniform, &layers);
+        let of = |size| [mixed.at(0, size), mixed.at(1, size)];
+        // Of two that take the same time, it stays with the one for all.
+        assert_eq!((of(Size::Small), of(Size::Large)), ([Dense, Quads], [Quads, Events]));
+        let better = |single, batch| faster(uniform, &right, (mixed, times(single, batch)), 2);
+        assert_eq!(better(5, 4), uniform);
+        // Nor is what may be noise.
+        let noisy = [(Events, times(100, 100)), (Quads, times(98, 98))];
+        let layer = LayerTimes { layer: "decoder.0".into(), times: noisy.to_vec() };
+        assert_eq!(mixture(Events.into(), &[layer]), Events.into());
+        assert_eq!(better(4, 3), mixed);
+        assert_eq!(better(4, 4), uniform.with(0, 1, Dense).with(1, 1, Quads));
+        // Without a clock there is nothing to mix.
+        assert_eq!(mixture(uniform, &[]), uniform);
     }
 }

@@ -2,11 +2,12 @@
 
 use super::device::Gpu;
 use super::kernels::{
-    GroupedLayer, Kernel, LayerBuffers, LayerSizes, Pass, conv_lif, conv_transpose_lif, conv_transpose_quads,
-    image_lif, layer_constants, linear_lif,
+    GroupedLayer, Kernel, LayerBuffers, LayerSizes, Loops, Pass, conv_lif, conv_transpose_lif,
+    conv_transpose_quads, image_lif, layer_constants, linear_lif,
 };
 use super::sampler::Source;
 use super::variant::Variant;
+use super::variants::Size;
 use crate::layer::{Kind, Shape, SpikingLayer};
 
 /// The kernel of a layer. `workgroup_bytes` is the workgroup memory there is.
@@ -29,15 +30,19 @@ pub(super) fn source(shape: &Shape, time_steps: usize, variant: Variant, workgro
     }
 }
 
-/// The kernels of layers in the order of `layers`, as many as the device can take.
+/// The kernels of layers in the order of `layers`, each of the variant that `of` says for its number.
 pub(super) fn sources(
     gpu: &Gpu,
     layers: &[SpikingLayer],
     time_steps: usize,
-    variant: Variant,
-) -> Vec<Source> {
+    of: impl Fn(usize) -> Variant,
+) -> Vec<(Source, Loops)> {
     let workgroup_bytes = gpu.device.limits().max_compute_workgroup_storage_size;
-    layers.iter().map(|layer| source(layer, time_steps, variant, workgroup_bytes)).collect()
+    let source = |(at, layer): (usize, &SpikingLayer)| {
+        let variant = of(at);
+        (source(layer, time_steps, variant, workgroup_bytes), variant.loops())
+    };
+    layers.iter().enumerate().map(source).collect()
 }
 
 /// A layer's numbers as its kernel reads them.
@@ -72,41 +77,38 @@ pub(crate) fn dispatch(kernel: &Kernel) -> MakePass {
     }
 }
 
-/// A spiking layer in a device's memory.
-#[derive(Debug)]
-pub(super) struct DeviceLayer {
-    buffers: LayerBuffers,
+/// A kernel of a layer, compiled.
+#[derive(Clone, Debug)]
+pub(super) struct Way {
     pass: MakePass,
     pipeline: wgpu::ComputePipeline,
 }
 
-impl DeviceLayer {
+impl Way {
     /// `pipeline` is of the kernel that [`source`] names.
-    pub(super) fn new(
-        gpu: &Gpu,
-        layer: &SpikingLayer,
-        (kernel, _): &Source,
-        pipeline: wgpu::ComputePipeline,
-    ) -> Self {
+    pub(super) fn new((kernel, _): &Source, pipeline: wgpu::ComputePipeline) -> Self {
+        Way { pass: dispatch(kernel), pipeline }
+    }
+}
+
+/// A spiking layer in a device's memory, and how it is computed in batches of each [`Size`]. Its numbers are the same for
+/// all kernels.
+#[derive(Debug)]
+pub(super) struct DeviceLayer {
+    buffers: LayerBuffers,
+    ways: [Way; 2],
+}
+
+impl DeviceLayer {
+    pub(super) fn new(gpu: &Gpu, layer: &SpikingLayer, ways: [Way; 2]) -> Self {
         let label = format!("fsvae.{}", layer.name);
         let buffers = LayerBuffers::new(gpu, &label, &grouped(layer), LayerSizes::of(layer));
-        DeviceLayer { buffers, pass: dispatch(kernel), pipeline }
-    }
-
-    /// All of `layers`, in their order.
-    pub(super) fn all(
-        gpu: &Gpu,
-        layers: &[SpikingLayer],
-        sources: &[Source],
-        pipelines: &[wgpu::ComputePipeline],
-    ) -> Vec<Self> {
-        let each = layers.iter().zip(sources).zip(pipelines);
-        each.map(|((layer, source), pipeline)| DeviceLayer::new(gpu, layer, source, pipeline.clone()))
-            .collect()
+        DeviceLayer { buffers, ways }
     }
 
     /// Spikes in `input`, or pixels, to spikes in `output`.
-    pub(super) fn pass(&self, gpu: &Gpu, input: &wgpu::Buffer, output: &wgpu::Buffer) -> Pass {
-        (self.pass)(gpu, &self.pipeline, &self.buffers, input, output)
+    pub(super) fn pass(&self, gpu: &Gpu, size: Size, input: &wgpu::Buffer, output: &wgpu::Buffer) -> Pass {
+        let Way { pass, pipeline } = &self.ways[size as usize];
+        pass(gpu, pipeline, &self.buffers, input, output)
     }
 }

@@ -28,13 +28,14 @@ mod steps;
 mod target;
 mod timing;
 mod variant;
+mod variants;
 
 pub use adapters::{
     adapter_name_from_env, adapters, auto_adapter, check_environment, choose_adapter, describe, find_adapter,
     first_adapter, is_software, labels, matching_adapters, pci,
 };
 pub(crate) use backend::GpuBackend;
-pub use calibrate::{Calibration, calibrate};
+pub use calibrate::{Calibration, LayerTimes, Times, calibrate};
 pub use device::{Gpu, optional_features, required_features};
 pub use limits::required_limits;
 pub use memory::{Memory, memory};
@@ -47,5 +48,6 @@ pub use sources::{KernelSource, kernels};
 pub use target::{Layout, Origin, Target};
 pub use timing::KernelTime;
 pub use variant::Variant;
+pub use variants::Variants;
 #[cfg(test)]
 pub(crate) mod testing;

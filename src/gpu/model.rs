@@ -4,9 +4,9 @@ use std::sync::OnceLock;
 
 use super::device::Gpu;
 use super::kernels::{Kernel, Loops, proof, readout, rgba, tiles};
-use super::layer::{DeviceLayer, sources};
+use super::layer::{DeviceLayer, Way, sources};
 use super::sampler::{self, Sampler, Source};
-use super::variant::Variant;
+use super::variants::{Size, Variants};
 use crate::architecture::Architecture;
 use crate::aside::aside;
 use crate::error::Result;
@@ -17,7 +17,7 @@ use crate::network::Network;
 pub(crate) struct Model {
     pub(crate) gpu: Gpu,
     pub(crate) network: Network,
-    pub(crate) variant: Variant,
+    pub(crate) variants: Variants,
     pub(super) prior: Sampler,
     pub(super) decoder: Vec<DeviceLayer>,
     pub(super) readout: wgpu::ComputePipeline,
@@ -35,24 +35,31 @@ pub(crate) struct EncoderModel {
 }
 
 impl Model {
-    pub(crate) async fn new(gpu: &Gpu, network: &Network, variant: Variant) -> Result<Self> {
+    pub(crate) async fn new(gpu: &Gpu, network: &Network, variants: Variants) -> Result<Self> {
         let architecture = &network.architecture;
-        let layers = sources(gpu, &network.decoder, architecture.time_steps, variant);
         let read = readout::constants(&network.readout, architecture.image_side()).to_vec();
-        let mut all = vec![sampler::prior(network), (&readout::KERNEL, read), (&proof::KERNEL, Vec::new())];
-        all.extend_from_slice(&layers);
-        let pipelines = compile_all(gpu, &all, variant.loops()).await?;
+        let rest = [sampler::prior(network), (&readout::KERNEL, read), (&proof::KERNEL, Vec::new())];
+        let mut all = rest.map(|source| (source, variants.rest().loops())).to_vec();
+        for size in Size::ALL {
+            let of = |layer| variants.at(layer, size);
+            all.extend(sources(gpu, &network.decoder, architecture.time_steps, of));
+        }
+        let pipelines = compile_all(gpu, &all).await?;
         let [prior, readout, proof, pipelines @ ..] = &pipelines[..] else {
             unreachable!("a pipeline for each kernel")
         };
+        let layers = network.decoder.len();
+        let way = |at: usize| Way::new(&all[3 + at].0, pipelines[at].clone());
         gpu.checked(|| {
             trace!("fsvae.upload");
             Model {
                 gpu: gpu.clone(),
                 network: network.clone(),
-                variant,
+                variants,
                 prior: Sampler::prior(gpu, network, prior.clone()),
-                decoder: DeviceLayer::all(gpu, &network.decoder, &layers, pipelines),
+                decoder: (network.decoder.iter().enumerate())
+                    .map(|(at, layer)| DeviceLayer::new(gpu, layer, [way(at), way(layers + at)]))
+                    .collect(),
                 readout: readout.clone(),
                 proof: proof.clone(),
                 readout_buffers: readout::Buffers::new(gpu, &network.readout, architecture.image_side()),
@@ -77,8 +84,9 @@ impl Model {
     /// Compiles the kernels that present images, the first time.
     pub(crate) async fn prepare_presenters(&self) -> Result<()> {
         if self.presenters.iter().any(|made| made.get().is_none()) {
-            let sources = PRESENTERS.map(|kernel| (kernel, self.presented()));
-            let compiled = compile_all(&self.gpu, &sources, self.variant.loops()).await?;
+            let loops = self.variants.rest().loops();
+            let sources = PRESENTERS.map(|kernel| ((kernel, self.presented()), loops));
+            let compiled = compile_all(&self.gpu, &sources).await?;
             for (place, made) in self.presenters.iter().zip(compiled) {
                 let _ = place.set(made);
             }
@@ -100,7 +108,7 @@ impl Model {
         let made = &self.presenters[n];
         if made.get().is_none() {
             let pipeline = self.gpu.checked_now(|| {
-                PRESENTERS[n].pipeline_with(&self.gpu, &self.presented(), self.variant.loops())
+                PRESENTERS[n].pipeline_with(&self.gpu, &self.presented(), self.variants.rest().loops())
             })?;
             let _ = made.set(pipeline);
         }
@@ -122,14 +130,17 @@ const PRESENTERS: [&Kernel; 2] = [&rgba::KERNEL, &tiles::KERNEL];
 
 impl EncoderModel {
     async fn new(model: &Model) -> Result<Self> {
-        let Model { gpu, network, variant, .. } = model;
-        let layers = sources(gpu, &network.encoder, network.architecture.time_steps, *variant);
-        let mut all = vec![sampler::posterior(network)];
-        all.extend_from_slice(&layers);
-        let pipelines = compile_all(gpu, &all, variant.loops()).await?;
+        let Model { gpu, network, variants, .. } = model;
+        let variant = variants.rest();
+        let mut all = vec![(sampler::posterior(network), variant.loops())];
+        all.extend(sources(gpu, &network.encoder, network.architecture.time_steps, |_| variant));
+        let pipelines = compile_all(gpu, &all).await?;
         let [posterior, pipelines @ ..] = &pipelines[..] else { unreachable!("a pipeline for each kernel") };
+        let way = |at: usize| Way::new(&all[1 + at].0, pipelines[at].clone());
         gpu.checked(|| EncoderModel {
-            layers: DeviceLayer::all(gpu, &network.encoder, &layers, pipelines),
+            layers: (network.encoder.iter().enumerate())
+                .map(|(at, layer)| DeviceLayer::new(gpu, layer, [way(at), way(at)]))
+                .collect(),
             posterior: Sampler::posterior(gpu, network, posterior.clone()),
         })
         .await
@@ -138,16 +149,18 @@ impl EncoderModel {
 
 /// Compiles kernels, each on a thread of its own where there are threads: drivers take their time, and whoever awaits this
 /// does something else. Where the same comes again there is one pipeline.
-async fn compile_all(gpu: &Gpu, sources: &[Source], loops: Loops) -> Result<Vec<wgpu::ComputePipeline>> {
-    let same = |a: &Source, b: &Source| a.0.name == b.0.name && a.1 == b.1;
-    let mut unlike: Vec<&Source> = Vec::new();
+async fn compile_all(gpu: &Gpu, sources: &[(Source, Loops)]) -> Result<Vec<wgpu::ComputePipeline>> {
+    let same = |(a, a_loops): &(Source, Loops), (b, b_loops): &(Source, Loops)| {
+        a.0.name == b.0.name && a.1 == b.1 && a_loops == b_loops
+    };
+    let mut unlike: Vec<&(Source, Loops)> = Vec::new();
     for source in sources {
         if !unlike.iter().any(|other| same(other, source)) {
             unlike.push(source);
         }
     }
-    let begin = |source: &&Source| {
-        let (gpu, (kernel, constants)) = (gpu.clone(), (*source).clone());
+    let begin = |source: &&(Source, Loops)| {
+        let (gpu, ((kernel, constants), loops)) = (gpu.clone(), (*source).clone());
         aside(move || {
             trace!("fsvae.compile");
             gpu.watch(|| kernel.pipeline_with(&gpu, &constants, loops))

@@ -10,6 +10,7 @@ use super::kernels::{Pass, proof, readout, sample};
 use super::layer::DeviceLayer;
 use super::limits::{ImageBytes, capacity};
 use super::model::{EncoderModel, Model};
+use super::variants::Size;
 use crate::error::Result;
 
 /// Every buffer and dispatch of a batch.
@@ -28,8 +29,8 @@ pub(crate) struct Plan {
     pub(crate) capacity: usize,
     /// Draws latents from the prior.
     pub(crate) prior: Pass,
-    /// Latents to the spikes of the last layer.
-    pub(crate) decoder: Vec<Pass>,
+    /// Latents to the spikes of the last layer, in batches of each [`Size`].
+    decoders: [Vec<Pass>; 2],
     /// Those spikes to the picture as of each time step; the last is the image.
     pub(crate) readouts: Vec<Pass>,
     /// The last dispatch of each compute pass of a batch.
@@ -63,13 +64,18 @@ impl Plan {
         let pixels = batch("fsvae.pixels", image.pixels, Usage::COPY_SRC);
 
         let prior = model.prior.pass(gpu, &run, &maps[0], &latents);
-        let decoder = in_turns(gpu, &model.decoder, &latents, &maps, None);
+        let decoders = Size::ALL.map(|size| in_turns(gpu, size, &model.decoder, &latents, &maps, None));
         let input = &maps[(model.decoder.len() - 1) % 2];
         let readouts = readout::passes(gpu, &model.readout, &model.readout_buffers, input, &pixels);
         let proved = gpu.buffer("fsvae.proved", proof::BYTES, Usage::STORAGE | Usage::COPY_SRC);
         let proof = proof::pass(gpu, &model.proof, &run, &proved);
         let encoder = OnceLock::new();
-        Ok(Plan { run, latents, maps, pixels, proved, capacity, prior, decoder, readouts, proof, encoder })
+        Ok(Plan { run, latents, maps, pixels, proved, capacity, prior, decoders, readouts, proof, encoder })
+    }
+
+    /// Latents to the spikes of the last layer, in a batch of so many images.
+    pub(crate) fn decoder(&self, images: usize) -> &[Pass] {
+        &self.decoders[Size::of(images) as usize]
     }
 
     /// The pass that makes the images.
@@ -77,10 +83,10 @@ impl Plan {
         &self.readouts[self.readouts.len() - 1..]
     }
 
-    /// The passes of generation, each with the buffer that it writes.
+    /// The passes of generation of so many images, each with the buffer that it writes.
     #[cfg(feature = "verify")]
-    pub(crate) fn generation(&self) -> Vec<(&Pass, &wgpu::Buffer)> {
-        let decoder = self.decoder.iter().enumerate().map(|(i, pass)| (pass, &self.maps[i % 2]));
+    pub(crate) fn generation(&self, images: usize) -> Vec<(&Pass, &wgpu::Buffer)> {
+        let decoder = self.decoder(images).iter().enumerate().map(|(i, pass)| (pass, &self.maps[i % 2]));
         let readout = self.readout().iter().map(|pass| (pass, &self.pixels));
         std::iter::once((&self.prior, &self.latents)).chain(decoder).chain(readout).collect()
     }
@@ -102,7 +108,7 @@ impl Plan {
         let images = batch("fsvae.images", image.pixels, Usage::COPY_DST);
         let encoded = batch("fsvae.encoded", image.latents, Usage::COPY_SRC);
 
-        let mut passes = in_turns(gpu, &weights.layers, &images, &self.maps, Some(&encoded));
+        let mut passes = in_turns(gpu, Size::Large, &weights.layers, &images, &self.maps, Some(&encoded));
         passes.push(weights.posterior.pass(gpu, &self.run, &encoded, &self.latents));
         EncoderPlan { images, passes, encoded }
     }
@@ -122,6 +128,7 @@ impl Plan {
 /// The passes of layers from `input` through two maps in turns, the last to `output` if there is one.
 fn in_turns(
     gpu: &Gpu,
+    size: Size,
     layers: &[DeviceLayer],
     input: &wgpu::Buffer,
     maps: &[wgpu::Buffer; 2],
@@ -130,7 +137,7 @@ fn in_turns(
     let pass = |(i, layer): (usize, &DeviceLayer)| {
         let from = if i == 0 { input } else { &maps[(i - 1) % 2] };
         let to = output.filter(|_| i + 1 == layers.len()).unwrap_or(&maps[i % 2]);
-        layer.pass(gpu, from, to)
+        layer.pass(gpu, size, from, to)
     };
     layers.iter().enumerate().map(pass).collect()
 }

@@ -234,7 +234,7 @@ fn what_a_destroyed_device_says_to_an_unmapping_is_ours_to_hear() {
         let name = describe(&adapter.get_info());
         let (device, queue, heard) = applications(&adapter, required_limits(&network));
         let gpu = Gpu::from_wgpu(device, queue);
-        let backend = GpuBackend::new(&gpu, &network, Variant::default(), 1, None);
+        let backend = GpuBackend::new(&gpu, &network, Variant::default().into(), 1, None);
         let backend = pollster::block_on(backend).expect("a model");
         let slot = backend.shared.slot(0, 64);
         let (sender, mapped) = gpu.pump.signal();

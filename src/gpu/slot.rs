@@ -168,7 +168,7 @@ mod tests {
         let network =
             Network::new(&Checkpoint::bundled("mnist").expect("bundled").expect("valid")).expect("valid");
         for gpu in gpus() {
-            let backend = GpuBackend::new(gpu, &network, Variant::default(), 1, None);
+            let backend = GpuBackend::new(gpu, &network, Variant::default().into(), 1, None);
             let backend = pollster::block_on(backend).expect("a model");
             let (model, plan) = (&backend.shared.model, &backend.shared.plan);
             let bytes = backend.network().architecture.image_bytes() as u64;

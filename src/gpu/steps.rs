@@ -203,7 +203,7 @@ pub(super) fn steps<'a>(
     }
     let wanted = |i: usize| spikes(latent + 1 + i);
     let decoder = |passes| pass("fsvae.decoder", passes);
-    layers(&mut steps, decoder, &plan.decoder, wanted, |i| &plan.maps[i % 2]);
+    layers(&mut steps, decoder, plan.decoder(images), wanted, |i| &plan.maps[i % 2]);
     for (step, readout) in plan.readouts.iter().enumerate() {
         let mut pixels =
             outputs.iter().filter(|to| matches!(to, To::Pixels(at, _) | To::Present(at, _) if *at == step));

@@ -22,17 +22,23 @@ pub struct KernelTime {
 }
 
 impl GpuBackend {
-    /// Generates a batch of as many images as there is memory for, with each dispatch between two timestamps. `None` where
-    /// the device has none.
-    pub(crate) async fn timings(&self, seed: u64, first: u64) -> Result<Option<Vec<KernelTime>>> {
+    /// Generates a batch of so many images, or as many as there is memory for, with each dispatch between two timestamps.
+    /// `None` where the device has none.
+    pub(crate) async fn timings(
+        &self,
+        seed: u64,
+        first: u64,
+        images: usize,
+    ) -> Result<Option<Vec<KernelTime>>> {
         let Shared { model, plan, .. } = &*self.shared;
+        let images = images.min(plan.capacity);
         let passes: Vec<&Pass> =
-            std::iter::once(&plan.prior).chain(&plan.decoder).chain(plan.readout()).collect();
+            std::iter::once(&plan.prior).chain(plan.decoder(images)).chain(plan.readout()).collect();
         let run = Some((Run::new(seed, first), &plan.run));
         let submitted = {
             // Not between the parts of a batch: they share the plan's memory.
             let _alone = self.shared.submitting.lock().unwrap_or_else(PoisonError::into_inner);
-            model.gpu.watch(|| Timed::submit(&model.gpu, run, &passes, plan.capacity as u32))
+            model.gpu.watch(|| Timed::submit(&model.gpu, run, &passes, images as u32))
         };
         let (timed, verdict) = submitted;
         verdict.await?;

@@ -44,6 +44,7 @@ struct Expected {
 #[derive(Debug)]
 pub(super) struct Loaded {
     model: Model,
+    variant: Variant,
     plan: Plan,
     encoder: EncoderPlan,
 }
@@ -75,19 +76,19 @@ impl Trial {
     }
 
     pub(super) async fn load(&self, gpu: &Gpu, variant: Variant) -> Result<Loaded> {
-        let model = Model::new(gpu, &self.network, variant).await?;
+        let model = Model::new(gpu, &self.network, variant.into()).await?;
         let plan = gpu.checked(|| Plan::new(&model, self.pictures.len())).await??;
         let weights = model.prepare_encoder().await?;
         let encoder = gpu.checked(|| plan.encoder(&model, weights)).await?;
-        Ok(Loaded { model, plan, encoder })
+        Ok(Loaded { model, variant, plan, encoder })
     }
 
     /// Encoding and generation, each from its first layer to its last.
     pub(super) async fn on_gpu(&self, loaded: &Loaded) -> Result<[Vec<Outcome>; 2]> {
-        let Loaded { model: Model { gpu, variant, .. }, plan, encoder } = loaded;
+        let Loaded { model: Model { gpu, .. }, variant, plan, encoder } = loaded;
         let images = self.pictures.len().min(plan.capacity);
         let variant = Some(variant.name());
-        let (encoding, generation) = (plan.encoding(encoder), plan.generation());
+        let (encoding, generation) = (plan.encoding(encoder), plan.generation(images));
         // Variants have kernels of their own.
         let kernels: Vec<&str> = encoding.iter().chain(&generation).map(|(pass, _)| pass.kernel).collect();
         let sizes: Vec<u64> =
