@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::layer::{Layer, bits, receive};
+use super::layer::{Layer, bits, receive, receive_fours};
 use super::parallel::{for_each_chunk, threads_here};
 use super::spikes::Spikes;
 use super::vectors::{Aligned, Processor, Vectors, Work};
@@ -18,9 +18,13 @@ const V: usize = 2;
 /// Taps, ky * 3 + kx, by which the inputs at (a, b), (a, b + 1), (a + 1, b), (a + 1, b + 1) reach the quad.
 const TAPS: [&[usize]; 4] = [&[4, 5, 7, 8], &[3, 6], &[1, 2], &[0]];
 
+/// Most inputs of a layer that is laid out by fours. Where many spike that saves most of the additions, but the rows are
+/// four times as many: a wider layer's do not stay in the cache. In browsers none is: what is loaded is to be small.
+const MOST_BY_FOURS: usize = if cfg!(target_arch = "wasm32") { 0 } else { 64 };
+
 /// Lays out a layer for this module.
 pub(crate) fn prepare(processor: Processor, layer: &SpikingLayer) -> Layer {
-    Layer::new(processor, layer, V, &TAPS)
+    Layer::by_fours(processor, layer, V, &TAPS, layer.inputs <= MOST_BY_FOURS)
 }
 
 /// Input `[images, side * side, T, inputs]` to output `[images, 2 side * 2 side, T, outputs]`.
@@ -30,7 +34,7 @@ pub(crate) fn conv_transpose_lif(layer: &Layer, input: &Spikes, side: usize) -> 
     let rows = rows_a_task(input, side);
     for_each_chunk(&mut output.masks, rows * 4 * side * pixel_words, |task, masks| {
         let output = Trains { masks, width, pixel_words };
-        layer.processor.run(Rows { layer, input, side, rows: task * rows..(task + 1) * rows, output });
+        Rows { layer, input, side, rows: task * rows..(task + 1) * rows, output }.run();
     });
     output
 }
@@ -62,7 +66,7 @@ pub(crate) fn conv_transpose_rates(
     let rows = rows_a_task(input, side);
     for_each_chunk(sums.lines_mut(), rows * 4 * side * stride / 16, |task, lines| {
         let output = Sums { sums: bytemuck::cast_slice_mut(lines), stride, coefficients };
-        layer.processor.run(Rows { layer, input, side, rows: task * rows..(task + 1) * rows, output });
+        Rows { layer, input, side, rows: task * rows..(task + 1) * rows, output }.run();
     });
     Rates { sums, stride }
 }
@@ -82,12 +86,44 @@ struct Rows<'a, O> {
     output: O,
 }
 
-impl<O: Output> Work for Rows<'_, O> {
+impl<O: Output> Rows<'_, O> {
+    fn run(self) {
+        let processor = self.layer.processor;
+        if MOST_BY_FOURS > 0 && self.layer.fours {
+            processor.run(Reading::<_, true>(self));
+        } else {
+            processor.run(Reading::<_, false>(self));
+        }
+    }
+}
+
+/// With inputs read by `FOURS`, or one by one.
+struct Reading<'a, O, const FOURS: bool>(Rows<'a, O>);
+
+impl<O, const FOURS: bool> Reading<'_, O, FOURS> {
+    /// What reaches a quad from one input at one step.
+    #[inline(always)]
+    fn read<S: Vectors, const N: usize>(
+        s: S,
+        currents: &mut [[S::Vector; V]; 4],
+        targets: [usize; N],
+        rows: &[S::Vector],
+        mask: &[u64],
+    ) {
+        if FOURS {
+            receive_fours(s, currents, targets, rows, mask);
+        } else {
+            receive(s, currents, targets, rows, mask);
+        }
+    }
+}
+
+impl<O: Output, const FOURS: bool> Work for Reading<'_, O, FOURS> {
     type Output = ();
 
     #[inline(always)]
     fn with<S: Vectors>(self, s: S) {
-        let Rows { layer, input, side, rows, mut output } = self;
+        let Reading(Rows { layer, input, side, rows, mut output }) = self;
         // Block by block, so that a block's weights stay in the cache along the rows.
         for block in 0..layer.blocks() {
             let neurons = layer.block::<S, V>(s, block);
@@ -101,16 +137,17 @@ impl<O: Output> Work for Rows<'_, O> {
                     let mut carries = [[s.splat(0); V]; 4];
                     let mut states = [O::State::<S>::default(); 4];
                     for step in 0..input.steps {
+                        let at_step = |at| input.at(at, step);
                         let mut currents = [neurons.bias; 4];
-                        receive(s, &mut currents, [0, 1, 2, 3], weights[0], input.at(at, step));
+                        Self::read(s, &mut currents, [0, 1, 2, 3], weights[0], at_step(at));
                         if right {
-                            receive(s, &mut currents, [1, 3], weights[1], input.at(at + 1, step));
+                            Self::read(s, &mut currents, [1, 3], weights[1], at_step(at + 1));
                         }
                         if below {
-                            receive(s, &mut currents, [2, 3], weights[2], input.at(at + side, step));
+                            Self::read(s, &mut currents, [2, 3], weights[2], at_step(at + side));
                         }
                         if right && below {
-                            receive(s, &mut currents, [3], weights[3], input.at(at + side + 1, step));
+                            Self::read(s, &mut currents, [3], weights[3], at_step(at + side + 1));
                         }
                         for_each_of_quad(
                             #[inline(always)]

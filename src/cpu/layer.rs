@@ -1,6 +1,6 @@
 //! Leaky integrate-and-fire neurons in blocks of vectors, driven by spikes (integer machine, section 4).
 
-use super::spikes::for_each_spike;
+use super::spikes::{for_each_four, for_each_spike};
 use super::vectors::{Aligned, Processor, Vectors};
 use crate::layer::SpikingLayer;
 
@@ -9,11 +9,14 @@ use crate::layer::SpikingLayer;
 #[derive(Debug)]
 pub(crate) struct Layer {
     pub(crate) processor: Processor,
-    inputs: usize,
+    /// Rows of weights at a tap: one for each input, or with `fours` one for each pattern of four inputs.
+    rows: usize,
+    /// Four inputs' weights are added up beforehand, for each pattern of their spikes.
+    pub(crate) fours: bool,
     pub(crate) outputs: usize,
     /// Output channels that are computed together, V vectors.
     lanes: usize,
-    /// `[blocks, taps * inputs, lanes]`, the taps in groups, each `[inputs, taps of the group]`.
+    /// `[blocks, taps * rows, lanes]`, the taps in groups, each `[rows, taps of the group]`.
     weights: Aligned,
     /// `[blocks, lanes]`
     bias: Aligned,
@@ -33,6 +36,18 @@ impl Layer {
         Layer::of_outputs(processor, layer, &(0..layer.outputs).collect::<Vec<_>>(), vectors, groups)
     }
 
+    /// The same, its inputs read four at a time if `fours`.
+    pub(crate) fn by_fours(
+        processor: Processor,
+        layer: &SpikingLayer,
+        vectors: usize,
+        groups: &[&[usize]],
+        fours: bool,
+    ) -> Self {
+        let outputs: Vec<usize> = (0..layer.outputs).collect();
+        Layer::laid_out(processor, layer, &outputs, vectors, groups, fours)
+    }
+
     /// A layer of some of the outputs, in the order of the list.
     pub(crate) fn of_outputs(
         processor: Processor,
@@ -41,8 +56,20 @@ impl Layer {
         vectors: usize,
         groups: &[&[usize]],
     ) -> Self {
+        Layer::laid_out(processor, layer, outputs, vectors, groups, false)
+    }
+
+    fn laid_out(
+        processor: Processor,
+        layer: &SpikingLayer,
+        outputs: &[usize],
+        vectors: usize,
+        groups: &[&[usize]],
+        fours: bool,
+    ) -> Self {
         let lanes = vectors * processor.lanes();
-        let mut weights = Vec::with_capacity(outputs.len().next_multiple_of(lanes) * layer.fan_in());
+        let rows = if fours { layer.inputs.div_ceil(4) * 16 } else { layer.inputs };
+        let mut weights = Vec::with_capacity(outputs.len().next_multiple_of(lanes) * layer.taps * rows);
         let mut bias = Vec::new();
         let mut threshold = Vec::new();
         for block in outputs.chunks(lanes) {
@@ -51,9 +78,24 @@ impl Layer {
                 numbers.extend((block.len()..lanes).map(|_| silent));
             };
             for group in groups {
-                for input in 0..layer.inputs {
+                for row in 0..rows {
                     for &tap in *group {
-                        fill(&mut weights, 0, &|output| layer.weight(output, input, tap));
+                        let begin = weights.len();
+                        let mut add = |input| {
+                            fill(&mut weights, 0, &|output| match input {
+                                Some(input) if input < layer.inputs => layer.weight(output, input, tap),
+                                _ => 0,
+                            });
+                        };
+                        if !fours {
+                            add(Some(row));
+                        } else if let Some((input, less)) = last_input(row) {
+                            add(Some(input));
+                            let back = (row - less) * group.len() * lanes;
+                            (begin..begin + lanes).for_each(|at| weights[at] += weights[at - back]);
+                        } else {
+                            add(None);
+                        }
                     }
                 }
             }
@@ -62,7 +104,8 @@ impl Layer {
         }
         Layer {
             processor,
-            inputs: layer.inputs,
+            rows,
+            fours,
             outputs: outputs.len(),
             lanes,
             weights: Aligned::new(&weights),
@@ -84,7 +127,7 @@ impl Layer {
     #[inline(always)]
     pub(super) fn rows<S: Vectors>(&self, s: S, block: usize, taps: usize, tap: usize) -> &[S::Vector] {
         let vectors = self.lanes / S::LANES;
-        let first = (block * taps + tap) * self.inputs * vectors;
+        let first = (block * taps + tap) * self.rows * vectors;
         &self.weights.vectors(s)[first..]
     }
 
@@ -94,6 +137,12 @@ impl Layer {
         let take = |numbers: &Aligned| std::array::from_fn(|v| numbers.vectors(s)[block * V + v]);
         Block { bias: take(&self.bias), threshold: take(&self.threshold) }
     }
+}
+
+/// The last input that spikes in a row's pattern, and the row of the pattern without it. `None` where none spikes.
+fn last_input(row: usize) -> Option<(usize, usize)> {
+    let bit = (row % 16).checked_ilog2()?;
+    Some((row / 16 * 4 + bit as usize, row - (1 << bit)))
 }
 
 /// Neurons of V vectors that share their constants with others at other pixels.
@@ -129,15 +178,40 @@ pub(super) fn receive<S: Vectors, const V: usize, const N: usize, const ALL: usi
     for_each_spike(
         mask,
         #[inline(always)]
-        |input| {
-            let row = &rows[input * N * V..][..N * V];
-            for (n, target) in targets.into_iter().enumerate() {
-                for v in 0..V {
-                    currents[target][v] = s.add(currents[target][v], row[n * V + v]);
-                }
-            }
-        },
+        |input| add_row(s, currents, targets, rows, input),
     );
+}
+
+/// The same, of a layer that is laid out by fours.
+#[inline(always)]
+pub(super) fn receive_fours<S: Vectors, const V: usize, const N: usize, const ALL: usize>(
+    s: S,
+    currents: &mut [[S::Vector; V]; ALL],
+    targets: [usize; N],
+    rows: &[S::Vector],
+    mask: &[u64],
+) {
+    for_each_four(
+        mask,
+        #[inline(always)]
+        |row| add_row(s, currents, targets, rows, row),
+    );
+}
+
+#[inline(always)]
+fn add_row<S: Vectors, const V: usize, const N: usize, const ALL: usize>(
+    s: S,
+    currents: &mut [[S::Vector; V]; ALL],
+    targets: [usize; N],
+    rows: &[S::Vector],
+    row: usize,
+) {
+    let row = &rows[row * N * V..][..N * V];
+    for (n, target) in targets.into_iter().enumerate() {
+        for v in 0..V {
+            currents[target][v] = s.add(currents[target][v], row[n * V + v]);
+        }
+    }
 }
 
 /// The bits of V vectors, the first lane's the lowest.

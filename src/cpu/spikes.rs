@@ -83,3 +83,18 @@ pub(crate) fn for_each_spike(mask: &[u64], mut event: impl FnMut(usize)) {
         }
     }
 }
+
+/// Calls `event` for each four channels of which one spikes or more, in order: with 16 times their number, and the four
+/// bits on top of that.
+#[inline(always)]
+pub(crate) fn for_each_four(mask: &[u64], mut event: impl FnMut(usize)) {
+    for (word, &bits) in mask.iter().enumerate() {
+        let pairs = bits | bits >> 1;
+        let mut fours = (pairs | pairs >> 2) & 0x1111_1111_1111_1111;
+        while fours != 0 {
+            let at = fours.trailing_zeros() as usize;
+            event((word * 64 + at) * 4 + (bits >> at & 15) as usize);
+            fours &= fours - 1;
+        }
+    }
+}
