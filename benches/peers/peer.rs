@@ -1,6 +1,6 @@
 //! `fsvae` for benches/peers: makes batches when it is told to, and says how long each took.
 //!
-//! `peer --backend cpu|ADAPTER [--batch B] [--threads N] [--model PATH] [--naive]` prints `ready NAME`; then, for each
+//! `peer --backend cpu|ADAPTER [--batch B] [--model PATH] [--naive]` (`RAYON_NUM_THREADS` are the CPU's) prints `ready NAME`; then, for each
 //! line with a number on standard input, that many batches' times in nanoseconds, end to end.
 
 #[path = "../ladder/naive.rs"]
@@ -22,9 +22,6 @@ struct Arguments {
     backend: String,
     #[arg(long, default_value_t = 64)]
     batch: usize,
-    /// Threads of the CPU backend
-    #[arg(long, default_value_t = 1)]
-    threads: usize,
     /// A checkpoint; the bundled mnist if there is none
     #[arg(long)]
     model: Option<String>,
@@ -42,9 +39,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let batch = arguments.batch;
     let builder = Generator::builder(&network).batch(NonZeroUsize::new(batch).ok_or("--batch is 0")?);
     let (name, mut make): (String, Box<dyn FnMut(u64) -> Vec<u8>>) = if arguments.backend == "cpu" {
-        rayon::ThreadPoolBuilder::new().num_threads(arguments.threads).build_global()?;
         let mut generator = builder.cpu();
-        (generator.backend_name(), Box::new(move |first| pixels(&mut generator, first, batch)))
+        (
+            format!("CPU, {} threads", fsvae::threads()?),
+            Box::new(move |first| pixels(&mut generator, first, batch)),
+        )
     } else {
         let adapters = pollster::block_on(gpu::adapters());
         let adapter = gpu::find_adapter(&adapters, &arguments.backend)?;

@@ -29,9 +29,12 @@ FSVAE = ["fsvae", "naive"]
 class Program:
     """One of the programs, started for one batch size and number of threads."""
 
-    def __init__(self, name, command, log):
-        self.name, self.waited = name, 0.0
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT)
+    def __init__(self, name, command, threads, log):
+        self.name, self.waited, self.used, self.took = name, 0.0, 0.0, 0.0
+        # fsvae and Mesa's drivers in software take no option for it.
+        environment = {**os.environ, "RAYON_NUM_THREADS": str(threads), "LP_NUM_THREADS": str(threads)}
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT,
+                                        env=environment)
         line = self.process.stdout.readline()
         if not line.startswith("ready"):
             self.stop()
@@ -52,11 +55,19 @@ class Program:
         before = self.cpu_seconds()
         if None not in (before, self.last_cpu):
             self.waited += before - self.last_cpu
+        began = time.monotonic()
         print(batches, file=self.process.stdin, flush=True)
         answer = [int(word) for word in self.process.stdout.readline().split()]
         if len(answer) != batches:
             raise RuntimeError(f"{self.name} answered {len(answer)} times of {batches}")
+        if before is not None:
+            self.used += self.cpu_seconds() - before
+            self.took += time.monotonic() - began
         return answer
+
+    def processors(self):
+        """How many processors it kept busy while it was asked; None where the system does not say."""
+        return self.used / self.took if self.took else None
 
     def settle(self):
         """Notes the processor time after threads that wait actively for more work have given up."""
@@ -87,7 +98,7 @@ def command(a, name, threads, batch):
     if kind not in FSVAE:
         return peer_command(a, "serve", name, threads, batch)
     start = shlex.split(a.fsvae) if a.fsvae else ["cargo", "run", "--release", "--quiet", "--example", "peer", "--"]
-    return [*start, "--backend", adapter or "cpu", "--threads", str(threads), "--batch", str(batch),
+    return [*start, "--backend", adapter or "cpu", "--batch", str(batch),
             *(["--model", a.model] if a.pass_model else []), *(["--naive"] if kind == "naive" else [])]
 
 
@@ -109,7 +120,7 @@ def start_all(a, threads, batch, log):
             if not right:
                 continue
         try:
-            programs.append(Program(name, command(a, name, threads, batch), log))
+            programs.append(Program(name, command(a, name, threads, batch), threads, log))
         except (RuntimeError, OSError) as error:
             notes[name] = f"FAILED: {error}"
             print(" ", notes[name], flush=True)
@@ -141,7 +152,12 @@ def measure(a, threads, batch, log):
     for name, seconds in waited.items():
         if seconds > 0.01 * took:
             print(f"  warning: {name} used {seconds:.2f} s of processor time while it waited", flush=True)
-    return {"batch": batch, "threads": threads, "notes": notes, "about": {p.name: p.about for p in programs},
+    busy = {program.name: program.processors() for program in programs}
+    for name, processors in busy.items():
+        # A thread that only hands over is no offence.
+        if processors is not None and processors > 1.15 * threads:
+            print(f"  warning: {name} kept {processors:.2f} processors busy, {threads} threads were asked for", flush=True)
+    return {"batch": batch, "threads": threads, "processors_busy": busy, "notes": notes, "about": {p.name: p.about for p in programs},
             "seconds": took, "processor_seconds_while_waiting": waited, "nanoseconds": samples}
 
 

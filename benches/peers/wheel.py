@@ -11,7 +11,6 @@ stands that of the fastest tenth of all batches, for what else the machine does 
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
@@ -25,7 +24,7 @@ class Library:
     """`benches/peers/peer.rs`, which waits for orders."""
 
     def __init__(self, program: Path, backend: str, batch: int) -> None:
-        command = [program, "--backend", backend, "--batch", str(batch), "--threads", str(len(os.sched_getaffinity(0)))]
+        command = [program, "--backend", backend, "--batch", str(batch)]
         self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         ready = self._child.stdout.readline()
         if not ready.startswith("ready "):
