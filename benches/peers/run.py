@@ -78,6 +78,7 @@ class Program:
         self.ask(2)
         fastest = min(self.ask(3)) / 1e9
         self.turn = max(3, min(2000, round(seconds / fastest)))
+        self.used, self.took = 0.0, 0.0
 
     def stop(self):
         self.process.stdin.close()

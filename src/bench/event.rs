@@ -62,7 +62,7 @@ impl fmt::Display for Step {
 pub enum Row<'a> {
     /// The images are right, and the first of them took what `so_far` says.
     FirstImage,
-    /// The variant of the kernels that all else is measured with.
+    /// The variants of the kernels that all else is measured with.
     Chosen(&'a Found),
     /// Nanoseconds of an image that is made alone.
     Latency(&'a [u64]),

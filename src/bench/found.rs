@@ -29,7 +29,8 @@ pub struct Found {
     /// What each layer of the decoder runs. Older reports have none.
     #[serde(default)]
     pub layers: Vec<FoundLayer>,
-    /// Milliseconds of an image of a batch and of one alone with the fastest variant of each layer, where that was tried.
+    /// Milliseconds of an image of a batch and of one alone with the fastest variant of each layer, where that was tried. It
+    /// is taken for batches of a size where it is notably faster.
     #[serde(default)]
     pub mixed_milliseconds: Option<[f64; 2]>,
 }
@@ -98,29 +99,44 @@ impl Found {
         }
     }
 
-    /// A line for each layer of the decoder: what it runs, and why.
+    /// What runs: a variant, one for each size of batches, or `mixed` where layers differ.
+    fn runs(&self) -> String {
+        let Some(first) = self.layers.first() else { return self.best.clone() };
+        let alike =
+            self.layers.iter().all(|layer| layer.batch == first.batch && layer.single == first.single);
+        if alike { first.runs() } else { "mixed".into() }
+    }
+
+    /// A line for each layer of the decoder: what it runs, and why; in front of them one that says what the numbers are.
     pub fn layer_lines(&self) -> Vec<String> {
         let line = |layer: &FoundLayer| {
-            let FoundLayer { layer, batch, single, milliseconds } = layer;
-            let runs =
-                if batch == single { batch.clone() } else { format!("{batch}, {single} up to 4 images") };
-            let times =
-                milliseconds.iter().map(|(name, batch, single)| format!("{name} {batch:.3} {single:.3}"));
+            let times = layer.milliseconds.iter();
+            let times = times.map(|(variant, batch, single)| format!("{variant} {batch:.3} {single:.3}"));
             let times = times.collect::<Vec<_>>().join(", ");
             let why = if times.is_empty() { times } else { format!(" ({times})") };
-            format!("{layer:<20}{runs}{why}")
+            format!("{:<20}{}{why}", layer.layer, layer.runs())
         };
-        self.layers.iter().map(line).collect()
+        let timed = self.layers.iter().any(|layer| !layer.milliseconds.is_empty());
+        let title =
+            format!("{:<20}{}", "layer", "runs (ms an image by the device's clock, in a batch and alone)");
+        timed.then_some(title).into_iter().chain(self.layers.iter().map(line)).collect()
+    }
+}
+
+impl FoundLayer {
+    fn runs(&self) -> String {
+        let FoundLayer { batch, single, .. } = self;
+        if batch == single { batch.clone() } else { format!("{batch}, {single} up to 4 images") }
     }
 }
 
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [mixed, mixed_single] = match self.mixed_milliseconds {
-            Some(times) => times.map(|time| Some(("mixed".into(), Some(time)))),
+            Some(times) => times.map(|time| Some(("layers' best".into(), Some(time)))),
             None => [None, None],
         };
-        write!(f, "{} (ms an image at batch {}: ", self.variants(), self.batch)?;
+        write!(f, "{} (ms an image at batch {}: ", self.runs(), self.batch)?;
         list(f, self.milliseconds.iter().chain(&mixed))?;
         if !self.single_milliseconds.is_empty() {
             f.write_str("; alone: ")?;
@@ -177,12 +193,17 @@ mod tests {
         let written = serde_json::to_string(&Found::new(&calibration, 64)).expect("JSON");
         let found: Found = serde_json::from_str(&written).expect("a calibration");
         assert_eq!(found.variants(), best);
-        let line = "mixed (ms an image at batch 64: dense WRONG, events 1.25, mixed 1.00; alone: dense WRONG, events 2.50, mixed 2.00)";
+        let line = "mixed (ms an image at batch 64: dense WRONG, events 1.25, layers' best 1.00; alone: dense WRONG, events 2.50, layers' best 2.00)";
         assert_eq!(found.to_string(), line);
-        let lines = [
-            "decoder_input       events",
-            "decoder.0           quads, dense up to 4 images (events 0.500 1.000)",
-        ];
-        assert_eq!(found.layer_lines(), lines);
+        let title = "layer               runs (ms an image by the device's clock, in a batch and alone)";
+        let events = "decoder_input       events";
+        let quads = "decoder.0           quads, dense up to 4 images";
+        assert_eq!(found.layer_lines(), [title, events, &format!("{quads} (events 0.500 1.000)")]);
+        let mut alike = found.clone();
+        alike.layers.remove(0);
+        assert!(alike.to_string().starts_with("quads, dense up to 4 images (ms"), "{alike}");
+        // Without a clock there are no numbers to explain.
+        alike.layers[0].milliseconds.clear();
+        assert_eq!(alike.layer_lines(), [quads]);
     }
 }

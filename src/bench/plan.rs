@@ -33,7 +33,7 @@ pub struct Plan {
     pub warm_up: Duration,
     /// Batches of a stream in flight. A sample is of as many, because they may come in pairs.
     pub in_flight: NonZeroUsize,
-    /// Images of the batches by which the kernels' variant is chosen, if not the usual ones.
+    /// Images of the batches by which the kernels' variants are chosen, if not the usual ones.
     pub calibration: Option<NonZeroUsize>,
     /// The work of a roofline's dispatch.
     pub roofline: Duration,
@@ -81,7 +81,8 @@ impl Plan {
             warm_up: Duration::from_millis(200),
             // What is in flight when a point is done is computed for nothing.
             in_flight: NonZeroUsize::MIN,
-            calibration: NonZeroUsize::new(4),
+            // More than a small batch.
+            calibration: NonZeroUsize::new(5),
             roofline: Duration::from_millis(10),
             ..Plan::thorough(seed)
         }

@@ -73,6 +73,7 @@ pub(super) fn found(info: &wgpu::AdapterInfo, architecture: &Architecture) -> Op
 }
 
 fn path(info: &wgpu::AdapterInfo, architecture: &Architecture) -> Option<PathBuf> {
-    let key = fingerprint(info, &format!("{architecture:?}"));
+    // 2: for each layer.
+    let key = fingerprint(info, &format!("2 {architecture:?}"));
     Some(directory()?.join(format!("calibration_{key:016x}.json")))
 }

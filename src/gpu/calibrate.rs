@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::backend::GpuBackend;
 use super::device::Gpu;
 use super::pace::Clock;
+use super::timing::is_wrapped;
 use super::variant::Variant;
 use super::variants::{Size, Variants};
 use crate::backend::Backend;
@@ -17,8 +18,10 @@ use crate::task::Task;
 
 /// Images that a variant has to get right before it is timed, one alone and all at once: a batch of each [`Size`].
 const PROBE: usize = 6;
-/// Measurements of a kind, unless that takes too long.
+/// Measurements of a kind, unless that takes too long. Each is of as many runs as clocks that are not fine can tell, a
+/// browser's say.
 const ROUNDS: u32 = 3;
+const FINE: Duration = Duration::from_millis(10);
 const LONG: Duration = Duration::from_millis(250);
 /// If an image takes longer, layers are not timed each by itself: minutes would go by.
 const SLOW: Duration = Duration::from_millis(100);
@@ -29,7 +32,7 @@ const SEED: u64 = 7;
 /// What [`calibrate`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Calibration {
-    /// The fastest of those that are right: for each layer, where the device has a clock and the layers' best are better
+    /// The fastest of those that are right: for each layer, where the layers were timed and their best are better
     /// together, too; else one for batches of each size.
     pub best: Variants,
     /// The times of each variant for all layers; `None` for one whose images are wrong on this device.
@@ -59,6 +62,10 @@ pub struct LayerTimes {
 }
 
 impl Times {
+    fn shorter(self, other: Times) -> Times {
+        Times { single: self.single.min(other.single), batch: self.batch.min(other.batch) }
+    }
+
     fn of(&self, size: Size) -> Duration {
         match size {
             Size::Small => self.single,
@@ -68,46 +75,87 @@ impl Times {
 }
 
 /// Tries every variant on a network, one image at a time and in batches of `batch`: compares a few images with the CPU's,
-/// then measures, each layer by itself where the device has a clock. Takes a second, on a slow adapter some. The CPU is busy
-/// while it lasts.
+/// then measures, each layer by itself where the device has a clock and an image does not take a tenth of a second. The best
+/// are measured again, for whatever else a machine does slows some of them down. Takes a second or two, on a slow adapter
+/// more. The CPU is busy while it lasts.
 ///
 /// # Errors
 /// [`Error::Gpu`] if no variant makes the right images; the device's errors.
 pub async fn calibrate(gpu: &Gpu, network: &Network, batch: NonZeroUsize) -> Result<Calibration> {
+    let (batch, count) = (batch.get(), network.decoder.len());
     let mut expected = vec![0; PROBE * network.architecture.image_bytes()];
     Cpu::new(network).generate(SEED, 0, &mut expected);
 
     let names = network.decoder.iter().map(|layer| layer.name.clone());
-    let mut layers: Vec<LayerTimes> = names.map(|layer| LayerTimes { layer, times: Vec::new() }).collect();
-    let mut times = Vec::new();
+    let layers = names.map(|layer| LayerTimes { layer, times: Vec::new() }).collect();
+    let (best, times) = (Variants::default(), Vec::new());
+    let mut found = Calibration { best, times, layers, mixed: None };
     for variant in Variant::ALL {
-        let backend = GpuBackend::new(gpu, network, variant.into(), batch.get(), None).await?;
-        let found = time(&backend, &expected).await?;
-        if found.is_some() {
-            let quick = found.is_some_and(|times| times.single < SLOW);
-            let layers_found = if quick { time_layers(&backend).await? } else { Vec::new() };
-            for (layer, times) in layers.iter_mut().zip(layers_found) {
-                layer.times.push((variant, times));
-            }
-        }
-        times.push((variant, found));
+        let backend = GpuBackend::new(gpu, network, variant.into(), batch, None).await?;
+        found.take(variant, &backend, &expected).await?;
     }
-    let right: Vec<(Variant, Times)> =
-        times.iter().filter_map(|&(variant, times)| Some((variant, times?))).collect();
-    let Some(uniform) = uniform(&right, network.decoder.len()) else {
+    let right = found.right();
+    let mut again = vec![Variant::default()];
+    for (variant, _) in Size::ALL.into_iter().filter_map(|size| fastest(&right, size)) {
+        if !again.contains(&variant) {
+            again.push(variant);
+        }
+    }
+    again.retain(|&variant| found.is_quick(variant));
+    for variant in again {
+        let backend = GpuBackend::new(gpu, network, variant.into(), batch, None).await?;
+        found.take(variant, &backend, &expected).await?;
+    }
+
+    let right = found.right();
+    let Some(uniform) = uniform(&right, count) else {
         let message = "no variant of the kernels makes the CPU's images".into();
         return Err(Error::Gpu { adapter: gpu.name(), message });
     };
-    let mixture = mixture(uniform, &layers).up_to(batch.get());
-    let mut found = Calibration { best: uniform.up_to(batch.get()), times, layers, mixed: None };
-    if mixture != found.best {
-        let backend = GpuBackend::new(gpu, network, mixture, batch.get(), None).await?;
+    found.best = uniform;
+    let mut mixture = mixture(uniform, &found.layers);
+    if Size::of(batch) == Size::Small {
+        // Of large batches nothing was measured but small ones.
+        (0..count).for_each(|layer| mixture.set(layer, Size::Large, uniform.at(layer, Size::Large)));
+    }
+    if mixture != uniform {
+        let backend = GpuBackend::new(gpu, network, mixture, batch, None).await?;
         found.mixed = time(&backend, &expected).await?;
         if let Some(mixed) = found.mixed {
-            found.best = faster(found.best, &right, (mixture, mixed), network.decoder.len());
+            found.best = faster(uniform, &right, (mixture, mixed), count);
         }
     }
     Ok(found)
+}
+
+impl Calibration {
+    /// Measures a variant, the first time or once more.
+    async fn take(&mut self, variant: Variant, backend: &GpuBackend, expected: &[u8]) -> Result<()> {
+        let times = time(backend, expected).await?;
+        match self.times.iter_mut().find(|(known, _)| *known == variant) {
+            Some((_, known)) => *known = known.zip(times).map(|(known, times)| known.shorter(times)),
+            None => self.times.push((variant, times)),
+        }
+        if !self.is_quick(variant) {
+            return Ok(());
+        }
+        for (layer, times) in self.layers.iter_mut().zip(time_layers(backend).await?) {
+            match layer.times.iter_mut().find(|(known, _)| *known == variant) {
+                Some((_, known)) => *known = known.shorter(times),
+                None => layer.times.push((variant, times)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The variants that are right.
+    fn right(&self) -> Vec<(Variant, Times)> {
+        self.times.iter().filter_map(|&(variant, times)| Some((variant, times?))).collect()
+    }
+
+    fn is_quick(&self, variant: Variant) -> bool {
+        self.right().iter().any(|(known, times)| *known == variant && times.single < SLOW)
+    }
 }
 
 fn fastest(times: &[(Variant, Times)], size: Size) -> Option<(Variant, Duration)> {
@@ -126,10 +174,13 @@ fn best(times: &[(Variant, Times)], usual: Variant, size: Size) -> Option<Varian
     Some(usual.map_or(fastest, |&(variant, _)| variant))
 }
 
-/// One variant for all layers in batches of a size. What is not the decoder runs the one that is best in large batches.
+/// One variant for all layers in batches of a size. What is not the decoder runs the one that is best in large batches. So
+/// what is best in small ones was timed with another sampler, unless both have their loops counted or neither has.
 fn uniform(right: &[(Variant, Times)], layers: usize) -> Option<Variants> {
-    let mut variants = Variants::from(best(right, Variant::default(), Size::Large)?);
-    let small = best(right, variants.rest(), Size::Small)?;
+    let rest = best(right, Variant::default(), Size::Large)?;
+    let alike = right.iter().copied().filter(|(variant, _)| variant.loops() == rest.loops());
+    let small = best(&alike.collect::<Vec<_>>(), rest, Size::Small)?;
+    let mut variants = Variants::from(rest);
     (0..layers).for_each(|layer| variants.set(layer, Size::Small, small));
     Some(variants)
 }
@@ -178,14 +229,19 @@ async fn time(backend: &GpuBackend, expected: &[u8]) -> Result<Option<Times>> {
 
 /// The shortest of some runs.
 async fn shortest(run: impl AsyncFn() -> Result<()>) -> Result<Duration> {
-    let mut shortest = Duration::MAX;
+    let (mut shortest, mut runs, mut rounds) = (Duration::MAX, 1, 0);
     let begin = Clock::now();
-    for _ in 0..ROUNDS {
+    while shortest == Duration::MAX || (rounds < ROUNDS && Clock::now().since(begin) < LONG) {
         let start = Clock::now();
-        run().await?;
-        shortest = shortest.min(Clock::now().since(start));
-        if Clock::now().since(begin) > LONG {
-            break;
+        for _ in 0..runs {
+            run().await?;
+        }
+        let took = Clock::now().since(start);
+        if took < FINE {
+            runs *= 2;
+        } else {
+            shortest = shortest.min(took / runs);
+            rounds += 1;
         }
     }
     Ok(shortest)
@@ -198,7 +254,12 @@ async fn time_layers(backend: &GpuBackend) -> Result<Vec<Times>> {
         let mut shortest: Vec<Duration> = Vec::new();
         let begin = Clock::now();
         for _ in 0..ROUNDS {
-            let Some(found) = backend.timings(SEED, 0, images).await? else { return Ok(Vec::new()) };
+            let found = match backend.timings(SEED, 0, images).await {
+                Ok(Some(found)) => found,
+                Ok(None) => return Ok(Vec::new()),
+                Err(error) if is_wrapped(&error) => return Ok(Vec::new()),
+                Err(error) => return Err(error),
+            };
             // The first draws the latents, the last makes pixels.
             let layers = &found[1..found.len() - 1];
             shortest.resize(layers.len(), Duration::MAX);

@@ -34,8 +34,9 @@ Method:
      A backend with one wrong bit is reported as WRONG and not scored; the exit code is then 1.
   2. Cold start: from opening the device to the first image on the host, once, in this process, without compiled
      kernels that fsvae kept. What the driver kept of earlier runs counts.
-  3. Every variant of the kernels (see --kernels of the other commands) makes a few images, which are compared, and some
-     batches, which are timed; the fastest is measured from here on.
+  3. Every variant of the kernels (see --kernels of the other commands) makes a few images, which are compared, then images
+     alone and batches, which are timed, and so is each layer by the GPU's timestamps. The fastest for each layer and size of
+     batches are measured from here on.
   4. Latency: one image after the other, from the call to the pixels on the host.
   5. Throughput at batches of 1, 4, 16, 64, ... images, until two steps in a row bring less than 3 % or there is no
      time for more. Two batches are in flight; a sample is the time of two batches.
@@ -53,7 +54,7 @@ Method:
   --quick: fewer images, 0.2 s a point and for warming up, batches of 1 and 16, one in flight. Its numbers only show
   that all works.
   The last lines, one a backend, are made to be pasted: images/s and half of the spread, the latency of an image, the
-  additions that are made against those that could be, and the images that were compared. What was not measured is -.
+  additions that its spikes cause against those that could be made, and the images that were compared. What was not measured is -.
 
 benches/README.md has more, and the format of --json.";
 
