@@ -30,7 +30,7 @@ const BATCHES_DONE: f64 = 0.75;
 const KERNELS_DONE: f64 = 0.9;
 
 /// Batches that a calibration makes of each variant on a slow adapter, about.
-const CALIBRATIONS: f64 = 3.0;
+const CALIBRATIONS: f64 = 2.0;
 
 /// What is used to measure one backend.
 struct Session<'a> {

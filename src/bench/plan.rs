@@ -81,8 +81,7 @@ impl Plan {
             warm_up: Duration::from_millis(200),
             // What is in flight when a point is done is computed for nothing.
             in_flight: NonZeroUsize::MIN,
-            // More than a small batch.
-            calibration: NonZeroUsize::new(5),
+            calibration: NonZeroUsize::new(2),
             roofline: Duration::from_millis(10),
             ..Plan::thorough(seed)
         }

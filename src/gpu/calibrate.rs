@@ -23,7 +23,7 @@ const PROBE: usize = 6;
 const ROUNDS: u32 = 3;
 const FINE: Duration = Duration::from_millis(10);
 const LONG: Duration = Duration::from_millis(250);
-/// If an image takes longer, layers are not timed each by itself: minutes would go by.
+/// If an image takes longer, it is not measured more often than it must be, nor each layer by itself: minutes would go by.
 const SLOW: Duration = Duration::from_millis(100);
 /// What is no faster than by so much may well be noise.
 const NOTABLE: f64 = 0.97;
@@ -217,12 +217,18 @@ fn faster(
 /// The shortest times of an image, or `None` if the first images are not the expected ones.
 async fn time(backend: &GpuBackend, expected: &[u8]) -> Result<Option<Times>> {
     let (image, batch) = (expected.len() / PROBE, backend.batch());
+    let mut probed = Duration::ZERO;
     for images in [1, batch.min(PROBE)] {
+        let start = Clock::now();
         if generate(backend, images).await? != expected[..images * image] {
             return Ok(None);
         }
+        probed = Clock::now().since(start) / images as u32;
     }
     let single = shortest(async || generate(backend, 1).await.map(drop)).await?;
+    if single >= SLOW {
+        return Ok(Some(Times { single, batch: probed }));
+    }
     let all = shortest(async || generate(backend, batch).await.map(drop)).await?;
     Ok(Some(Times { single, batch: all / batch as u32 }))
 }
