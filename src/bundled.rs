@@ -25,6 +25,7 @@ models! {
     "mnist-esvae": fsvae_mnist_esvae,
     "fashion-esvae": fsvae_fashion_esvae,
     "cifar10-esvae": fsvae_cifar10_esvae,
+    "thumbs-esvae": fsvae_thumbs_esvae,
 }
 
 /// A name that a model had, and the one of what took its place.

@@ -46,7 +46,7 @@
 //!   `default-features = false, features = ["threads"]`.
 //! - `threads`: the CPU backend uses all cores, with a pool of threads of its own; [`threads()`] says how many.
 //! - `bundled` (default): all trained models inside the binary, 0.7 to 8.2 MB each; or one by its name: `mnist`,
-//!   `fashion`, `faces`, `faces-esvae`, `mnist-esvae`, `fashion-esvae`, `cifar10-esvae`.
+//!   `fashion`, `faces`, `faces-esvae`, `mnist-esvae`, `fashion-esvae`, `cifar10-esvae`, `thumbs-esvae`.
 //! - `capi`: the C interface of `include/fsvae.h`. `cargo rustc --release --lib --features capi --crate-type
 //!   cdylib,staticlib` builds the libraries.
 //! - `bench`: the module of that name, which measures how fast backends are, after comparing their images.

@@ -158,6 +158,7 @@ mod tests {
             ("fashion-esvae", fsvae_fashion_esvae::CARD),
             ("mnist-esvae", fsvae_mnist_esvae::CARD),
             ("cifar10-esvae", fsvae_cifar10_esvae::CARD),
+            ("thumbs-esvae", fsvae_thumbs_esvae::CARD),
         ] {
             let mut layers = generation(&bundled(model), 7, 0..256).expect("counts");
             // No spikes reach the layer of the rates, so no card has it.

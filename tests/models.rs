@@ -6,7 +6,7 @@ use common::command::{assert_refused, fsvae};
 use fsvae::{Checkpoint, bundled};
 
 const FEATURES: &str =
-    "mnist, fashion, faces, faces-esvae, mnist-esvae, fashion-esvae, cifar10-esvae and bundled";
+    "mnist, fashion, faces, faces-esvae, mnist-esvae, fashion-esvae, cifar10-esvae, thumbs-esvae and bundled";
 
 #[test]
 fn the_first_model_that_is_there_is_the_default() {

@@ -21,8 +21,16 @@ fn check(name: &str, model: &str, spikes: &[LayerSpikes], sampled: &str) {
 
 #[test]
 fn every_layers_spikes_are_the_oracles() {
-    for model in ["mnist", "fashion", "faces", "faces-esvae", "mnist-esvae", "fashion-esvae", "cifar10-esvae"]
-    {
+    for model in [
+        "mnist",
+        "fashion",
+        "faces",
+        "faces-esvae",
+        "mnist-esvae",
+        "fashion-esvae",
+        "cifar10-esvae",
+        "thumbs-esvae",
+    ] {
         let checkpoint = Checkpoint::bundled(model).expect("bundled").expect("valid");
         let network = Network::new(&checkpoint).expect("a network");
         let architecture = network.architecture();

@@ -6,7 +6,8 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-LARGEST=250000 # bytes of a module, gzipped
+LARGEST=250000         # bytes of a module, gzipped
+LARGEST_MEASURING=258000 # of the one that is loaded to measure; it has outgrown the others by the times of single images
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 tools=${XDG_CACHE_HOME:-$HOME/.cache}/fsvae-tools
 
@@ -44,8 +45,10 @@ for build in "$@"; do
     bytes=$(gzip -9 -c $wasm | wc -c)
     echo "$build: $(wc -c <$wasm) bytes, $bytes gzipped, made in $SECONDS s"
     SECONDS=0
-    if [ "$bytes" -gt $LARGEST ]; then
-        echo "$wasm: $bytes bytes gzipped, expected at most $LARGEST" >&2
+    largest=$LARGEST
+    [ $build != simd-bench ] || largest=$LARGEST_MEASURING
+    if [ "$bytes" -gt $largest ]; then
+        echo "$wasm: $bytes bytes gzipped, expected at most $largest" >&2
         exit 1
     fi
 done

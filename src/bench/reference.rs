@@ -13,14 +13,15 @@ use crate::network::Network;
 const KNOWN: &str = include_str!("known.rows");
 
 /// The models of those rows, by the SHA-256 of their files: they are known where none is compiled in, too.
-const MODELS: [(&str, &str); 7] = [
+const MODELS: [(&str, &str); 8] = [
     ("mnist", "43c6e0e65846e62c3118c07446b410b20ffcb2b03fd4131d9c7ed35f01b2fd58"),
     ("fashion", "f02354a89d9da2af455bfba9a1a8318890803f2d8acf4d392486610d52d8fe13"),
     ("faces", "f545838602c6e136e649e0bb22f3885e69a6dfc2bb3e59a8cc202a380c10c475"),
-    ("faces-esvae", "ea50f137dda3cdeb805ff28f501a25be7c3172194486e2bd2756d34c3f09a579"),
+    ("faces-esvae", "c595e1cc114845ba90dd2c43c62d28b9b6d09dd29599725e2e3436831431a5a3"),
     ("mnist-esvae", "684eb89b3b7a581a950a95a7a258aab5f433aaadd472fd0e0b08c7462ade315d"),
     ("fashion-esvae", "6ca7ca2897786f2dc2d841c4bb57d54a37d60a3d9be00b487d5fbf11be896e27"),
     ("cifar10-esvae", "19d3a9be118f6cdb645da34b800aa44ba3d5f1482eb234a5f33362dc8b88edda"),
+    ("thumbs-esvae", "451ef1efed998b41cb252c426374bb209d6663658d1697389be4c22a20e9ecb8"),
 ];
 
 /// An image that is known.

@@ -109,7 +109,7 @@ impl Checkpoint<'static> {
     }
 
     /// One of the checkpoints that are compiled in ([`MODELS`](crate::bundled::MODELS)): `"mnist"`, `"fashion"` or
-    /// `"cifar10-esvae"` (or `"cifar10"`), each with the feature of its name. `None` if there is none of that name.
+    /// `"cifar10-esvae"` (or `"cifar10"`), `"thumbs-esvae"`, each with the feature of its name. `None` if there is none of that name.
     ///
     /// # Errors
     /// None for the checkpoints that are shipped.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::backend::GpuBackend;
 use super::device::Gpu;
 use super::pace::Clock;
+#[cfg(not(target_arch = "wasm32"))]
 use super::timing::is_wrapped;
 use super::variant::Variant;
 use super::variants::{Size, Variants};
@@ -62,6 +63,7 @@ pub struct LayerTimes {
 }
 
 impl Times {
+    #[cfg(not(target_arch = "wasm32"))]
     fn shorter(self, other: Times) -> Times {
         Times { single: self.single.min(other.single), batch: self.batch.min(other.batch) }
     }
@@ -82,7 +84,7 @@ impl Times {
 /// # Errors
 /// [`Error::Gpu`] if no variant makes the right images; the device's errors.
 pub async fn calibrate(gpu: &Gpu, network: &Network, batch: NonZeroUsize) -> Result<Calibration> {
-    let (batch, count) = (batch.get(), network.decoder.len());
+    let batch = batch.get();
     let mut expected = vec![0; PROBE * network.architecture.image_bytes()];
     Cpu::new(network).generate(SEED, 0, &mut expected);
 
@@ -92,50 +94,28 @@ pub async fn calibrate(gpu: &Gpu, network: &Network, batch: NonZeroUsize) -> Res
     let mut found = Calibration { best, times, layers, mixed: None };
     for variant in Variant::ALL {
         let backend = GpuBackend::new(gpu, network, variant.into(), batch, None).await?;
-        found.take(variant, &backend, &expected).await?;
+        let times = time(&backend, &expected).await?;
+        found.times.push((variant, times));
+        #[cfg(not(target_arch = "wasm32"))]
+        found.time_layers(variant, &backend).await?;
     }
-    let right = found.right();
-    let mut again = vec![Variant::default()];
-    for (variant, _) in Size::ALL.into_iter().filter_map(|size| fastest(&right, size)) {
-        if !again.contains(&variant) {
-            again.push(variant);
-        }
-    }
-    again.retain(|&variant| found.is_quick(variant));
-    for variant in again {
-        let backend = GpuBackend::new(gpu, network, variant.into(), batch, None).await?;
-        found.take(variant, &backend, &expected).await?;
-    }
+    #[cfg(not(target_arch = "wasm32"))]
+    found.measure_again(gpu, network, batch, &expected).await?;
 
-    let right = found.right();
-    let Some(uniform) = uniform(&right, count) else {
+    let Some(uniform) = uniform(&found.right(), network.decoder.len()) else {
         let message = "no variant of the kernels makes the CPU's images".into();
         return Err(Error::Gpu { adapter: gpu.name(), message });
     };
     found.best = uniform;
-    let mut mixture = mixture(uniform, &found.layers);
-    if Size::of(batch) == Size::Small {
-        // Of large batches nothing was measured but small ones.
-        (0..count).for_each(|layer| mixture.set(layer, Size::Large, uniform.at(layer, Size::Large)));
-    }
-    if mixture != uniform {
-        let backend = GpuBackend::new(gpu, network, mixture, batch, None).await?;
-        found.mixed = time(&backend, &expected).await?;
-        if let Some(mixed) = found.mixed {
-            found.best = faster(uniform, &right, (mixture, mixed), count);
-        }
-    }
+    #[cfg(not(target_arch = "wasm32"))]
+    found.mix(gpu, network, batch, &expected).await?;
     Ok(found)
 }
 
+/// Each layer by itself. In browsers there is none of it, for the module is to be small.
+#[cfg(not(target_arch = "wasm32"))]
 impl Calibration {
-    /// Measures a variant, the first time or once more.
-    async fn take(&mut self, variant: Variant, backend: &GpuBackend, expected: &[u8]) -> Result<()> {
-        let times = time(backend, expected).await?;
-        match self.times.iter_mut().find(|(known, _)| *known == variant) {
-            Some((_, known)) => *known = known.zip(times).map(|(known, times)| known.shorter(times)),
-            None => self.times.push((variant, times)),
-        }
+    async fn time_layers(&mut self, variant: Variant, backend: &GpuBackend) -> Result<()> {
         if !self.is_quick(variant) {
             return Ok(());
         }
@@ -148,13 +128,60 @@ impl Calibration {
         Ok(())
     }
 
-    /// The variants that are right.
-    fn right(&self) -> Vec<(Variant, Times)> {
-        self.times.iter().filter_map(|&(variant, times)| Some((variant, times?))).collect()
+    /// The fastest and the usual one, where an image does not take long: another program may have slowed one of them down.
+    async fn measure_again(
+        &mut self,
+        gpu: &Gpu,
+        network: &Network,
+        batch: usize,
+        expected: &[u8],
+    ) -> Result<()> {
+        let right = self.right();
+        let mut again = vec![Variant::default()];
+        for (variant, _) in Size::ALL.into_iter().filter_map(|size| fastest(&right, size)) {
+            if !again.contains(&variant) {
+                again.push(variant);
+            }
+        }
+        again.retain(|&variant| self.is_quick(variant));
+        for variant in again {
+            let backend = GpuBackend::new(gpu, network, variant.into(), batch, None).await?;
+            let times = time(&backend, expected).await?;
+            if let Some((_, known)) = self.times.iter_mut().find(|(known, _)| *known == variant) {
+                *known = known.zip(times).map(|(known, times)| known.shorter(times));
+            }
+            self.time_layers(variant, &backend).await?;
+        }
+        Ok(())
+    }
+
+    /// Tries the best of each layer together, and takes them where they are faster.
+    async fn mix(&mut self, gpu: &Gpu, network: &Network, batch: usize, expected: &[u8]) -> Result<()> {
+        let (uniform, count) = (self.best, network.decoder.len());
+        let mut mixture = mixture(uniform, &self.layers);
+        if Size::of(batch) == Size::Small {
+            // Of large batches nothing was measured but small ones.
+            (0..count).for_each(|layer| mixture.set(layer, Size::Large, uniform.at(layer, Size::Large)));
+        }
+        if mixture != uniform {
+            let backend = GpuBackend::new(gpu, network, mixture, batch, None).await?;
+            self.mixed = time(&backend, expected).await?;
+            if let Some(mixed) = self.mixed {
+                self.best = faster(uniform, &self.right(), (mixture, mixed), count);
+            }
+        }
+        Ok(())
     }
 
     fn is_quick(&self, variant: Variant) -> bool {
         self.right().iter().any(|(known, times)| *known == variant && times.single < SLOW)
+    }
+}
+
+impl Calibration {
+    /// The variants that are right.
+    fn right(&self) -> Vec<(Variant, Times)> {
+        self.times.iter().filter_map(|&(variant, times)| Some((variant, times?))).collect()
     }
 }
 
@@ -186,6 +213,7 @@ fn uniform(right: &[(Variant, Times)], layers: usize) -> Option<Variants> {
 }
 
 /// The best variant of each layer.
+#[cfg(not(target_arch = "wasm32"))]
 fn mixture(uniform: Variants, layers: &[LayerTimes]) -> Variants {
     let mut variants = uniform;
     for (at, layer) in layers.iter().enumerate() {
@@ -199,6 +227,7 @@ fn mixture(uniform: Variants, layers: &[LayerTimes]) -> Variants {
 }
 
 /// Of one variant and a mixture, what is faster in batches of each size.
+#[cfg(not(target_arch = "wasm32"))]
 fn faster(
     uniform: Variants,
     right: &[(Variant, Times)],
@@ -254,6 +283,7 @@ async fn shortest(run: impl AsyncFn() -> Result<()>) -> Result<Duration> {
 }
 
 /// The shortest times of the decoder's layers; nothing where the device has no clock.
+#[cfg(not(target_arch = "wasm32"))]
 async fn time_layers(backend: &GpuBackend) -> Result<Vec<Times>> {
     let mut sizes = Vec::new();
     for images in [1, backend.batch()] {

@@ -10,7 +10,7 @@ use super::kernels::sample::Run;
 use super::kernels::{Pass, constant_buffer};
 use super::signal::Signal;
 use super::steps::RUN_BYTES;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// One dispatch of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,8 +128,9 @@ impl Timed {
 const WRAPPED: &str = "the device's clock went backwards between two timestamps";
 
 /// Whether this is what went wrong, and all else is well.
-pub(super) fn is_wrapped(error: &Error) -> bool {
-    matches!(error, Error::Gpu { message, .. } if message == WRAPPED)
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) fn is_wrapped(error: &crate::error::Error) -> bool {
+    matches!(error, crate::error::Error::Gpu { message, .. } if message == WRAPPED)
 }
 
 /// Between two readings of a clock whose ticks take so long. A reading that is before the other, where the clock has

@@ -106,7 +106,7 @@ def rows(name, path, draws, conformance, network, known):
 
 if __name__ == "__main__":
     with open(sys.argv[2], "w") as conformance, open(sys.argv[3], "w") as network, open(sys.argv[4], "w") as known:
-        for name in ("mnist", "fashion", "faces", "faces-esvae", "mnist-esvae", "fashion-esvae", "cifar10-esvae"):
+        for name in ("mnist", "fashion", "faces", "faces-esvae", "mnist-esvae", "fashion-esvae", "cifar10-esvae", "thumbs-esvae"):
             rows(name, f"{HERE}/../../assets/{name}/{name}.safetensors", SHIPPED, conformance, network, known)
         for exponent in range(8, 28):
             print("logits", exponent, digest(logits(exponent).astype("<i8")), file=network)

@@ -1,5 +1,5 @@
-//! The crates as they would be published: small enough for the registry, without large files that are no weights, and
-//! documented by docs.rs without a network.
+//! The crates as they would be published: small enough for the registry, without large files that are no weights, whole,
+//! and documented by docs.rs without a network.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,6 @@ impl Package {
 
 pub(crate) fn check(root: &Path) -> Outcome {
     let (packages, unpacked) = (root.join("target/package"), root.join("target/docs-rs/crates"));
-    // `cargo publish --dry-run` builds them, too.
     succeed(&mut cargo(&[
         "package",
         "--quiet",
@@ -58,6 +57,9 @@ pub(crate) fn check(root: &Path) -> Outcome {
         succeed(Command::new("tar").arg("-xzf").arg(package.archive(&packages)).arg("-C").arg(&unpacked))?;
     }
     for package in &published {
+        for features in [&[][..], &["--all-features"]] {
+            succeed(packaged("check", package, &published, &unpacked).args(features))?;
+        }
         document(package, &published, &unpacked)?;
     }
     Ok(())
@@ -120,23 +122,29 @@ fn sizes(archive: &Path) -> Result<Vec<String>, String> {
     Ok(problems)
 }
 
-/// Builds the documentation of a packaged crate with what it asks docs.rs for, offline; the other crates of the
-/// workspace come from their packages, as nothing of them needs to be on the registry yet. The profile and the folder are
-/// those of the other checks, so that dependencies are there already.
-fn document(package: &Package, published: &[Package], unpacked: &Path) -> Outcome {
-    let mut doc = cargo(&["doc", "--quiet", "--release", "--offline", "--no-deps", "--target-dir", "target"]);
-    doc.env("RUSTDOCFLAGS", "-D warnings");
-    doc.arg("--manifest-path").arg(package.folder(unpacked).join("Cargo.toml"));
-    if package.docs["all-features"] == true {
-        doc.arg("--all-features");
-    }
+/// A command of cargo for a packaged crate, offline; the other crates of the workspace come from their packages, as
+/// nothing of them needs to be on the registry yet. The profile and the folder are those of the other checks, so that
+/// dependencies are there already.
+fn packaged(command: &str, package: &Package, published: &[Package], unpacked: &Path) -> Command {
+    let mut cargo = cargo(&[command, "--quiet", "--release", "--offline", "--target-dir", "target"]);
+    cargo.arg("--manifest-path").arg(package.folder(unpacked).join("Cargo.toml"));
     for other in published.iter().filter(|other| other.name != package.name) {
         let place = other.folder(unpacked);
-        doc.arg("--config").arg(format!(
+        cargo.arg("--config").arg(format!(
             "patch.crates-io.{}.path={:?}",
             other.name,
             place.display().to_string()
         ));
+    }
+    cargo
+}
+
+/// Builds the documentation of a packaged crate with what it asks docs.rs for.
+fn document(package: &Package, published: &[Package], unpacked: &Path) -> Outcome {
+    let mut doc = packaged("doc", package, published, unpacked);
+    doc.env("RUSTDOCFLAGS", "-D warnings").arg("--no-deps");
+    if package.docs["all-features"] == true {
+        doc.arg("--all-features");
     }
     succeed(&mut doc)?;
     println!("{}: documented offline", package.name);

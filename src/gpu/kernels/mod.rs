@@ -98,6 +98,7 @@ impl Kernel {
     }
 
     /// Compiles the kernel.
+    #[cfg(any(test, feature = "verify", not(target_arch = "wasm32")))]
     pub(crate) fn pipeline(&self, gpu: &Gpu, constants: &[(&str, u32)]) -> wgpu::ComputePipeline {
         self.pipeline_with(gpu, constants, Loops::Audited)
     }
