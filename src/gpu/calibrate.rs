@@ -58,7 +58,7 @@ pub struct Times {
 pub struct LayerTimes {
     /// Its name in checkpoints.
     pub layer: String,
-    /// Of the variants that are right; nothing where the device has no clock, or takes long for an image.
+    /// Of the variants that are right; nothing in browsers, and where the device has no clock or takes long for an image.
     pub times: Vec<(Variant, Times)>,
 }
 
