@@ -6,31 +6,34 @@
 // sums stay in registers; each weight is read once for all steps, and inputs that never spike are
 // skipped.
 //
-// Joined in front: ROW, TIME_STEPS, GATHER, INPUTS, OUTPUTS (groups of four channels), SIDE (of the input), lif.wgsl,
+// Joined in front: ROW, TIME_STEPS, GATHER, INPUTS, OUTPUTS (groups of four channels), PARTS, SIDE (of the input), lif.wgsl,
 // layer.wgsl, gather.wgsl. Twin: src/cpu/conv_lif.rs.
 
 @compute @workgroup_size(64)
 fn conv_lif(@builtin(global_invocation_id) id: vec3<u32>) {
     let half = SIDE / 2u;
-    let unit = id.x + id.y * ROW;
+    let unit = unit_of(id.x, id.y);
+    let part = part_of(id.x);
     let output = unit % OUTPUTS;
     let at = unit / OUTPUTS;
     let y = at / half;
     let x = at % half;
     let image = id.z;
-    if (y >= half) {
-        return;
-    }
     var currents: Currents;
-    for (var tap = 0u; tap < 9u; tap++) {
-        // Above and to the left of the map this wraps to a large number.
-        let a = 2u * y + tap / 3u - 1u;
-        let b = 2u * x + tap % 3u - 1u;
-        if (a < SIDE && b < SIDE) {
-            let pixel = (image * SIDE + a) * SIDE + b;
-            gather(&currents, pixel * INPUTS, tap * INPUTS * 4u, output);
+    if (y < half) {
+        for (var tap = 0u; tap < 9u; tap++) {
+            // Above and to the left of the map this wraps to a large number.
+            let a = 2u * y + tap / 3u - 1u;
+            let b = 2u * x + tap % 3u - 1u;
+            if (a < SIDE && b < SIDE) {
+                let pixel = (image * SIDE + a) * SIDE + b;
+                gather(&currents, pixel * INPUTS, tap * INPUTS * 4u, output, part);
+            }
         }
     }
-    spikes_out[(image * half * half + at) * OUTPUTS + output] =
-        fire(&currents, neurons[2u * output], neurons[2u * output + 1u]);
+    join(&currents, id.x);
+    if (y < half && part == 0u) {
+        spikes_out[(image * half * half + at) * OUTPUTS + output] =
+            fire(&currents, neurons[2u * output], neurons[2u * output + 1u]);
+    }
 }

@@ -88,7 +88,7 @@ pub enum Error {
     },
     /// No variant of the kernels has this name.
     #[error(
-        "expected a variant of the kernels (dense, branches, events, quads or checked), found \"{found}\""
+        "expected a variant of the kernels (dense, branches, events, quads, checked, products or shared), found \"{found}\""
     )]
     Variant {
         /// The name.

@@ -17,7 +17,8 @@ const SOFTWARE_BATCH: NonZeroUsize = NonZeroUsize::MIN.saturating_add(15);
 /// A calibration as it is kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Found {
-    /// Name of the variant that is fastest in batches, if all layers run the same. It is what all but the decoder runs.
+    /// Name of the variant that is fastest in batches, if all layers run the same. It is what all but the sampler and the
+    /// decoder runs.
     pub best: String,
     /// Milliseconds of an image of a batch; null for a variant whose images were wrong.
     pub milliseconds: Vec<(String, Option<f64>)>,
@@ -26,7 +27,7 @@ pub struct Found {
     /// Milliseconds of an image alone. Older reports have none.
     #[serde(default)]
     pub single_milliseconds: Vec<(String, Option<f64>)>,
-    /// What each layer of the decoder runs. Older reports have none.
+    /// What the sampler and each layer of the decoder run. Older reports have none, or no sampler.
     #[serde(default)]
     pub layers: Vec<FoundLayer>,
     /// Milliseconds of an image of a batch and of one alone with the fastest variant of each layer, where that was tried. It
@@ -35,10 +36,10 @@ pub struct Found {
     pub mixed_milliseconds: Option<[f64; 2]>,
 }
 
-/// What a layer of the decoder runs.
+/// What a layer of the decoder runs, or the sampler.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FoundLayer {
-    /// Its name in checkpoints.
+    /// Its name in checkpoints; `sampler` for what draws latents.
     pub layer: String,
     /// Name of its variant in batches of more than four images.
     pub batch: String,
@@ -67,7 +68,11 @@ impl Found {
     pub fn variants(&self) -> Variants {
         let read = |name: &str| name.parse::<Variant>().unwrap_or_default();
         let all = Variants::from(read(&self.best));
-        self.layers.iter().enumerate().fold(all, |variants, (at, layer)| {
+        let (samplers, layers): (Vec<_>, Vec<_>) = self.layers.iter().partition(|layer| layer.is_sampler());
+        let all = samplers.iter().fold(all, |variants, sampler| {
+            variants.with_sampler(1, read(&sampler.single)).with_sampler(usize::MAX, read(&sampler.batch))
+        });
+        layers.iter().enumerate().fold(all, |variants, (at, layer)| {
             variants.with(at, 1, read(&layer.single)).with(at, usize::MAX, read(&layer.batch))
         })
     }
@@ -75,10 +80,15 @@ impl Found {
     fn new(calibration: &Calibration, batch: usize) -> Self {
         let Calibration { best, times, layers, mixed } = calibration;
         let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+        // The first is the sampler.
+        let runs = |at: usize, images| match at.checked_sub(1) {
+            Some(layer) => best.decoder(layer, images).to_string(),
+            None => best.sampler(images).to_string(),
+        };
         let layer = |(at, layer): (usize, &crate::gpu::LayerTimes)| FoundLayer {
             layer: layer.layer.clone(),
-            batch: best.decoder(at, usize::MAX).to_string(),
-            single: best.decoder(at, 1).to_string(),
+            batch: runs(at, usize::MAX),
+            single: runs(at, 1),
             milliseconds: (layer.times.iter())
                 .map(|(variant, times)| {
                     (variant.to_string(), milliseconds(times.batch), milliseconds(times.single))
@@ -107,7 +117,7 @@ impl Found {
         if alike { first.runs() } else { "mixed".into() }
     }
 
-    /// A line for each layer of the decoder: what it runs, and why; in front of them one that says what the numbers are.
+    /// A line for the sampler and each layer of the decoder: what it runs, and why; in front of them one that says what the numbers are.
     pub fn layer_lines(&self) -> Vec<String> {
         let line = |layer: &FoundLayer| {
             let times = layer.milliseconds.iter();
@@ -124,6 +134,10 @@ impl Found {
 }
 
 impl FoundLayer {
+    fn is_sampler(&self) -> bool {
+        self.layer == Calibration::SAMPLER
+    }
+
     fn runs(&self) -> String {
         let FoundLayer { batch, single, .. } = self;
         if batch == single { batch.clone() } else { format!("{batch}, {single} up to 4 images") }
@@ -181,10 +195,12 @@ mod tests {
         };
         let layer = |layer: &str, times| crate::gpu::LayerTimes { layer: layer.into(), times };
         let best = Variants::from(Variant::Events).with(1, 1, Variant::Dense).with(1, 64, Variant::Quads);
+        let best = best.with_sampler(1, Variant::Shared);
         let calibration = Calibration {
             best,
             times: vec![(Variant::Dense, None), (Variant::Events, Some(times(2500, 1250)))],
             layers: vec![
+                layer("sampler", Vec::new()),
                 layer("decoder_input", Vec::new()),
                 layer("decoder.0", vec![(Variant::Events, times(1000, 500))]),
             ],
@@ -198,9 +214,10 @@ mod tests {
         let title = "layer               runs (ms an image by the device's clock, in a batch and alone)";
         let events = "decoder_input       events";
         let quads = "decoder.0           quads, dense up to 4 images";
-        assert_eq!(found.layer_lines(), [title, events, &format!("{quads} (events 0.500 1.000)")]);
+        let sampler = "sampler             events, shared up to 4 images";
+        assert_eq!(found.layer_lines(), [title, sampler, events, &format!("{quads} (events 0.500 1.000)")]);
         let mut alike = found.clone();
-        alike.layers.remove(0);
+        alike.layers.drain(..2);
         assert!(alike.to_string().starts_with("quads, dense up to 4 images (ms"), "{alike}");
         // Without a clock there are no numbers to explain.
         alike.layers[0].milliseconds.clear();

@@ -28,6 +28,10 @@ pub(super) enum Kernels {
     Quads,
     /// As events, with loops that the kernels count: for a driver that makes something wrong of the others
     Checked,
+    /// As events, with products of weights and spikes: for GPUs that multiply beside they add
+    Products,
+    /// As products, several invocations for an output: for a few images at a time
+    Shared,
 }
 
 impl Kernels {
@@ -39,6 +43,8 @@ impl Kernels {
             Kernels::Events => Variant::Events.into(),
             Kernels::Quads => Variant::Quads.into(),
             Kernels::Checked => Variant::Checked.into(),
+            Kernels::Products => Variant::Products.into(),
+            Kernels::Shared => Variant::Shared.into(),
             Kernels::Auto => {
                 let found = found(gpu.info(), network.architecture());
                 let worthwhile = count >= WORTHWHILE;
@@ -73,7 +79,7 @@ pub(super) fn found(info: &wgpu::AdapterInfo, architecture: &Architecture) -> Op
 }
 
 fn path(info: &wgpu::AdapterInfo, architecture: &Architecture) -> Option<PathBuf> {
-    // 2: for each layer.
-    let key = fingerprint(info, &format!("2 {architecture:?}"));
+    // 3: for each layer and the sampler, with products and shared inputs.
+    let key = fingerprint(info, &format!("3 {architecture:?}"));
     Some(directory()?.join(format!("calibration_{key:016x}.json")))
 }

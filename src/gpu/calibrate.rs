@@ -38,9 +38,9 @@ pub struct Calibration {
     pub best: Variants,
     /// The times of each variant for all layers; `None` for one whose images are wrong on this device.
     pub times: Vec<(Variant, Option<Times>)>,
-    /// The decoder's layers in their order.
+    /// The sampler, as `sampler`, and the decoder's layers in their order.
     pub layers: Vec<LayerTimes>,
-    /// The times of the layers' best together, where that is no single variant.
+    /// The times of the best of each together, where that is no single variant.
     pub mixed: Option<Times>,
 }
 
@@ -56,7 +56,7 @@ pub struct Times {
 /// A layer's times by the device's own clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayerTimes {
-    /// Its name in checkpoints.
+    /// Its name in checkpoints; `sampler` for what draws latents.
     pub layer: String,
     /// Of the variants that are right; nothing in browsers, and where the device has no clock or takes long for an image.
     pub times: Vec<(Variant, Times)>,
@@ -88,7 +88,8 @@ pub async fn calibrate(gpu: &Gpu, network: &Network, batch: NonZeroUsize) -> Res
     let mut expected = vec![0; PROBE * network.architecture.image_bytes()];
     Cpu::new(network).generate(SEED, 0, &mut expected);
 
-    let names = network.decoder.iter().map(|layer| layer.name.clone());
+    let decoder = network.decoder.iter().map(|layer| layer.name.clone());
+    let names = std::iter::once(Calibration::SAMPLER.into()).chain(decoder);
     let layers = names.map(|layer| LayerTimes { layer, times: Vec::new() }).collect();
     let (best, times) = (Variants::default(), Vec::new());
     let mut found = Calibration { best, times, layers, mixed: None };
@@ -102,7 +103,7 @@ pub async fn calibrate(gpu: &Gpu, network: &Network, batch: NonZeroUsize) -> Res
     #[cfg(not(target_arch = "wasm32"))]
     found.measure_again(gpu, network, batch, &expected).await?;
 
-    let Some(uniform) = uniform(&found.right(), network.decoder.len()) else {
+    let Some(uniform) = uniform(&found.right(), found.layers.len()) else {
         let message = "no variant of the kernels makes the CPU's images".into();
         return Err(Error::Gpu { adapter: gpu.name(), message });
     };
@@ -157,11 +158,11 @@ impl Calibration {
 
     /// Tries the best of each layer together, and takes them where they are faster.
     async fn mix(&mut self, gpu: &Gpu, network: &Network, batch: usize, expected: &[u8]) -> Result<()> {
-        let (uniform, count) = (self.best, network.decoder.len());
+        let (uniform, count) = (self.best, self.layers.len());
         let mut mixture = mixture(uniform, &self.layers);
         if Size::of(batch) == Size::Small {
             // Of large batches nothing was measured but small ones.
-            (0..count).for_each(|layer| mixture.set(layer, Size::Large, uniform.at(layer, Size::Large)));
+            (0..count).for_each(|place| mixture.set(place, Size::Large, uniform.at(place, Size::Large)));
         }
         if mixture != uniform {
             let backend = GpuBackend::new(gpu, network, mixture, batch, None).await?;
@@ -179,6 +180,9 @@ impl Calibration {
 }
 
 impl Calibration {
+    /// What the sampler is called among the layers.
+    pub(crate) const SAMPLER: &'static str = "sampler";
+
     /// The variants that are right.
     fn right(&self) -> Vec<(Variant, Times)> {
         self.times.iter().filter_map(|&(variant, times)| Some((variant, times?))).collect()
@@ -201,14 +205,14 @@ fn best(times: &[(Variant, Times)], usual: Variant, size: Size) -> Option<Varian
     Some(usual.map_or(fastest, |&(variant, _)| variant))
 }
 
-/// One variant for all layers in batches of a size. What is not the decoder runs the one that is best in large batches. So
-/// what is best in small ones was timed with another sampler, unless both have their loops counted or neither has.
-fn uniform(right: &[(Variant, Times)], layers: usize) -> Option<Variants> {
+/// One variant for all places in batches of a size. All else runs the one that is best in large batches. So what is best in
+/// small ones was timed with other readouts, unless both have their loops counted or neither has.
+fn uniform(right: &[(Variant, Times)], places: usize) -> Option<Variants> {
     let rest = best(right, Variant::default(), Size::Large)?;
     let alike = right.iter().copied().filter(|(variant, _)| variant.loops() == rest.loops());
     let small = best(&alike.collect::<Vec<_>>(), rest, Size::Small)?;
     let mut variants = Variants::from(rest);
-    (0..layers).for_each(|layer| variants.set(layer, Size::Small, small));
+    (0..places).for_each(|place| variants.set(place, Size::Small, small));
     Some(variants)
 }
 
@@ -232,12 +236,12 @@ fn faster(
     uniform: Variants,
     right: &[(Variant, Times)],
     (mixture, mixed): (Variants, Times),
-    layers: usize,
+    places: usize,
 ) -> Variants {
     let mut best = uniform;
     for size in Size::ALL {
         if fastest(right, size).is_some_and(|(_, time)| notably_faster(mixed.of(size), time)) {
-            (0..layers).for_each(|layer| best.set(layer, size, mixture.at(layer, size)));
+            (0..places).for_each(|place| best.set(place, size, mixture.at(place, size)));
         }
     }
     best
@@ -282,7 +286,7 @@ async fn shortest(run: impl AsyncFn() -> Result<()>) -> Result<Duration> {
     Ok(shortest)
 }
 
-/// The shortest times of the decoder's layers; nothing where the device has no clock.
+/// The shortest times of the sampler and the decoder's layers; nothing where the device has no clock.
 #[cfg(not(target_arch = "wasm32"))]
 async fn time_layers(backend: &GpuBackend) -> Result<Vec<Times>> {
     let mut sizes = Vec::new();
@@ -296,8 +300,8 @@ async fn time_layers(backend: &GpuBackend) -> Result<Vec<Times>> {
                 Err(error) if is_wrapped(&error) => return Ok(Vec::new()),
                 Err(error) => return Err(error),
             };
-            // The first draws the latents, the last makes pixels.
-            let layers = &found[1..found.len() - 1];
+            // The last makes pixels.
+            let layers = &found[..found.len() - 1];
             shortest.resize(layers.len(), Duration::MAX);
             for (shortest, found) in shortest.iter_mut().zip(layers) {
                 *shortest = found.time.min(*shortest);
@@ -349,7 +353,7 @@ mod tests {
         use Variant::{Dense, Events, Quads};
         let right = [(Dense, times(9, 9)), (Events, times(5, 8)), (Quads, times(7, 4))];
         let uniform = uniform(&right, 2).expect("some are right");
-        assert_eq!(uniform, Variants::from(Quads).with(0, 1, Events).with(1, 1, Events));
+        assert_eq!(uniform, Variants::from(Quads).with_sampler(1, Events).with(0, 1, Events));
         let layer = |times: [Times; 3]| LayerTimes {
             layer: "decoder.0".into(),
             times: [Dense, Events, Quads].into_iter().zip(times).collect(),
@@ -367,7 +371,7 @@ mod tests {
         let layer = LayerTimes { layer: "decoder.0".into(), times: noisy.to_vec() };
         assert_eq!(mixture(Events.into(), &[layer]), Events.into());
         assert_eq!(better(4, 3), mixed);
-        assert_eq!(better(4, 4), uniform.with(0, 1, Dense).with(1, 1, Quads));
+        assert_eq!(better(4, 4), uniform.with_sampler(1, Dense).with(0, 1, Quads));
         // Without a clock there is nothing to mix.
         assert_eq!(mixture(uniform, &[]), uniform);
     }

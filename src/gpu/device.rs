@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use super::adapters::describe;
-use super::kernels::ROW;
+use super::kernels::{ROW, sample};
 use super::pump::{End, Pump};
 use crate::error::{Error, Result};
 
@@ -71,7 +71,13 @@ impl Gpu {
         if let Some((limit, needed, available)) = shortfall {
             return Err(Error::DeviceLimit { adapter: describe(&info), limit, needed, available });
         }
-        let limits = wgpu::Limits::defaults().or_worse_values_from(&offered).or_better_values_from(needed);
+        let mut limits =
+            wgpu::Limits::defaults().or_worse_values_from(&offered).or_better_values_from(needed);
+        // An image alone is made by one workgroup, the larger the faster.
+        let most = sample::MOST_INVOCATIONS;
+        limits.max_compute_invocations_per_workgroup =
+            offered.max_compute_invocations_per_workgroup.min(most);
+        limits.max_compute_workgroup_size_x = offered.max_compute_workgroup_size_x.min(most);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("fsvae"),
             required_limits: limits,

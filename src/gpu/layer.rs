@@ -3,7 +3,7 @@
 use super::device::Gpu;
 use super::kernels::{
     GroupedLayer, Kernel, LayerBuffers, LayerSizes, Loops, Pass, conv_lif, conv_transpose_lif,
-    conv_transpose_quads, image_lif, layer_constants, linear_lif,
+    conv_transpose_quads, image_lif, layer_constants, linear_lif, parts_of,
 };
 use super::sampler::Source;
 use super::variant::Variant;
@@ -64,7 +64,8 @@ fn unfolded(layer: &SpikingLayer) -> GroupedLayer {
     GroupedLayer::of_outputs(layer, &outputs)
 }
 
-type MakePass = fn(&Gpu, &wgpu::ComputePipeline, &LayerBuffers, &wgpu::Buffer, &wgpu::Buffer) -> Pass;
+/// The number is how many invocations share an output.
+type MakePass = fn(&Gpu, &wgpu::ComputePipeline, &LayerBuffers, u32, &wgpu::Buffer, &wgpu::Buffer) -> Pass;
 
 /// What dispatches a layer's kernel.
 pub(crate) fn dispatch(kernel: &Kernel) -> MakePass {
@@ -81,13 +82,14 @@ pub(crate) fn dispatch(kernel: &Kernel) -> MakePass {
 #[derive(Clone, Debug)]
 pub(super) struct Way {
     pass: MakePass,
+    parts: u32,
     pipeline: wgpu::ComputePipeline,
 }
 
 impl Way {
     /// `pipeline` is of the kernel that [`source`] names.
-    pub(super) fn new((kernel, _): &Source, pipeline: wgpu::ComputePipeline) -> Self {
-        Way { pass: dispatch(kernel), pipeline }
+    pub(super) fn new((kernel, constants): &Source, pipeline: wgpu::ComputePipeline) -> Self {
+        Way { pass: dispatch(kernel), parts: parts_of(constants), pipeline }
     }
 }
 
@@ -108,7 +110,7 @@ impl DeviceLayer {
 
     /// Spikes in `input`, or pixels, to spikes in `output`.
     pub(super) fn pass(&self, gpu: &Gpu, size: Size, input: &wgpu::Buffer, output: &wgpu::Buffer) -> Pass {
-        let Way { pass, pipeline } = &self.ways[size as usize];
-        pass(gpu, pipeline, &self.buffers, input, output)
+        let Way { pass, parts, pipeline } = &self.ways[size as usize];
+        pass(gpu, pipeline, &self.buffers, *parts, input, output)
     }
 }

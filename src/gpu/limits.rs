@@ -1,10 +1,11 @@
 //! What a network asks of a device, and how large a batch a device allows.
 
 use super::device::Gpu;
-use super::kernels::{ROW, conv_transpose_lif, readout, sample};
+use super::kernels::{LayerSizes, ROW, conv_transpose_lif, parts, readout, sample};
 use super::sampler::Needs;
 use super::slot;
 use super::steps::layer_bytes;
+use super::variant::Variant;
 use crate::architecture::Architecture;
 use crate::error::{Error, Result};
 use crate::layer::{Kind, Shape};
@@ -79,7 +80,9 @@ pub fn required_limits(network: &Network) -> wgpu::Limits {
     let invocations = |shape: &Shape| {
         let map = shape.map();
         let side = if shape.kind == Kind::Transposed { shape.side } else { map.side };
-        (side * side * map.channels.div_ceil(4)) as u64
+        // Several of them, where they share its inputs.
+        let parts = parts(Variant::Shared, LayerSizes::of(shape));
+        (side * side * map.channels.div_ceil(4)) as u64 * u64::from(parts)
     };
     // What presents images has one for each pixel.
     let presented = [(architecture.image_side() * architecture.image_side()) as u64];

@@ -6,7 +6,7 @@ use super::device::Gpu;
 use super::kernels::{Kernel, Loops, proof, readout, rgba, tiles};
 use super::layer::{DeviceLayer, Way, sources};
 use super::sampler::{self, Sampler, Source};
-use super::variants::{Size, Variants};
+use super::variants::{SAMPLER, Size, Variants};
 use crate::architecture::Architecture;
 use crate::aside::aside;
 use crate::error::Result;
@@ -38,25 +38,32 @@ impl Model {
     pub(crate) async fn new(gpu: &Gpu, network: &Network, variants: Variants) -> Result<Self> {
         let architecture = &network.architecture;
         let read = readout::constants(&network.readout, architecture.image_side()).to_vec();
-        let rest = [sampler::prior(network), (&readout::KERNEL, read), (&proof::KERNEL, Vec::new())];
-        let mut all = rest.map(|source| (source, variants.rest().loops())).to_vec();
+        let rest = [(&readout::KERNEL, read), (&proof::KERNEL, Vec::new())];
+        let rest = rest.map(|source| (source, variants.rest().loops()));
+        let limits = gpu.device.limits();
+        let mut all: Vec<(Source, Loops)> = Vec::new();
         for size in Size::ALL {
-            let of = |layer| variants.at(layer, size);
+            let variant = variants.at(SAMPLER, size);
+            all.push((sampler::prior(network, variant, &limits), variant.loops()));
+        }
+        all.extend(rest);
+        for size in Size::ALL {
+            let of = |layer| variants.at(SAMPLER + 1 + layer, size);
             all.extend(sources(gpu, &network.decoder, architecture.time_steps, of));
         }
         let pipelines = compile_all(gpu, &all).await?;
-        let [prior, readout, proof, pipelines @ ..] = &pipelines[..] else {
+        let [small, large, readout, proof, pipelines @ ..] = &pipelines[..] else {
             unreachable!("a pipeline for each kernel")
         };
         let layers = network.decoder.len();
-        let way = |at: usize| Way::new(&all[3 + at].0, pipelines[at].clone());
+        let way = |at: usize| Way::new(&all[4 + at].0, pipelines[at].clone());
         gpu.checked(|| {
             trace!("fsvae.upload");
             Model {
                 gpu: gpu.clone(),
                 network: network.clone(),
                 variants,
-                prior: Sampler::prior(gpu, network, prior.clone()),
+                prior: Sampler::prior(gpu, network, [small.clone(), large.clone()]),
                 decoder: (network.decoder.iter().enumerate())
                     .map(|(at, layer)| DeviceLayer::new(gpu, layer, [way(at), way(layers + at)]))
                     .collect(),
@@ -132,7 +139,8 @@ impl EncoderModel {
     async fn new(model: &Model) -> Result<Self> {
         let Model { gpu, network, variants, .. } = model;
         let variant = variants.rest();
-        let mut all = vec![(sampler::posterior(network), variant.loops())];
+        let limits = gpu.device.limits();
+        let mut all = vec![(sampler::posterior(network, variant, &limits), variant.loops())];
         all.extend(sources(gpu, &network.encoder, network.architecture.time_steps, |_| variant));
         let pipelines = compile_all(gpu, &all).await?;
         let [posterior, pipelines @ ..] = &pipelines[..] else { unreachable!("a pipeline for each kernel") };

@@ -27,8 +27,8 @@ pub(crate) struct Plan {
     pub(super) proved: wgpu::Buffer,
     /// Images of a batch.
     pub(crate) capacity: usize,
-    /// Draws latents from the prior.
-    pub(crate) prior: Pass,
+    /// Draws latents from the prior, in batches of each [`Size`].
+    priors: [Pass; 2],
     /// Latents to the spikes of the last layer, in batches of each [`Size`].
     decoders: [Vec<Pass>; 2],
     /// Those spikes to the picture as of each time step; the last is the image.
@@ -63,14 +63,19 @@ impl Plan {
         let maps = image.maps.map(|bytes| batch("fsvae.map", bytes, Usage::COPY_SRC));
         let pixels = batch("fsvae.pixels", image.pixels, Usage::COPY_SRC);
 
-        let prior = model.prior.pass(gpu, &run, &maps[0], &latents);
+        let priors = Size::ALL.map(|size| model.prior.pass(gpu, size, &run, &maps[0], &latents));
         let decoders = Size::ALL.map(|size| in_turns(gpu, size, &model.decoder, &latents, &maps, None));
         let input = &maps[(model.decoder.len() - 1) % 2];
         let readouts = readout::passes(gpu, &model.readout, &model.readout_buffers, input, &pixels);
         let proved = gpu.buffer("fsvae.proved", proof::BYTES, Usage::STORAGE | Usage::COPY_SRC);
         let proof = proof::pass(gpu, &model.proof, &run, &proved);
         let encoder = OnceLock::new();
-        Ok(Plan { run, latents, maps, pixels, proved, capacity, prior, decoders, readouts, proof, encoder })
+        Ok(Plan { run, latents, maps, pixels, proved, capacity, priors, decoders, readouts, proof, encoder })
+    }
+
+    /// Draws latents from the prior, in a batch of so many images.
+    pub(crate) fn prior(&self, images: usize) -> &Pass {
+        &self.priors[Size::of(images) as usize]
     }
 
     /// Latents to the spikes of the last layer, in a batch of so many images.
@@ -88,7 +93,7 @@ impl Plan {
     pub(crate) fn generation(&self, images: usize) -> Vec<(&Pass, &wgpu::Buffer)> {
         let decoder = self.decoder(images).iter().enumerate().map(|(i, pass)| (pass, &self.maps[i % 2]));
         let readout = self.readout().iter().map(|pass| (pass, &self.pixels));
-        std::iter::once((&self.prior, &self.latents)).chain(decoder).chain(readout).collect()
+        std::iter::once((self.prior(images), &self.latents)).chain(decoder).chain(readout).collect()
     }
 
     /// The passes of encoding, each with the buffer that it writes.
@@ -109,7 +114,7 @@ impl Plan {
         let encoded = batch("fsvae.encoded", image.latents, Usage::COPY_SRC);
 
         let mut passes = in_turns(gpu, Size::Large, &weights.layers, &images, &self.maps, Some(&encoded));
-        passes.push(weights.posterior.pass(gpu, &self.run, &encoded, &self.latents));
+        passes.push(weights.posterior.pass(gpu, Size::Large, &self.run, &encoded, &self.latents));
         EncoderPlan { images, passes, encoded }
     }
 

@@ -2,6 +2,8 @@
 
 use super::device::Gpu;
 use super::kernels::{Kernel, Pass, resample, sample, sample_rates};
+use super::variant::Variant;
+use super::variants::Size;
 use crate::layer::SpikingLayer;
 use crate::network::{self, Network};
 use crate::philox::Stream;
@@ -12,7 +14,8 @@ pub(super) type Source = (&'static Kernel, Vec<(&'static str, u32)>);
 /// The prior or the posterior in a device's memory.
 #[derive(Debug)]
 pub(crate) struct Sampler {
-    pipeline: wgpu::ComputePipeline,
+    /// Of batches of each [`Size`].
+    pipelines: [wgpu::ComputePipeline; 2],
     buffers: Buffers,
 }
 
@@ -24,25 +27,34 @@ enum Buffers {
     Resample(usize),
 }
 
-/// The prior's kernel.
-pub(super) fn prior(network: &Network) -> Source {
+/// The prior's kernel, on a device of these limits.
+pub(super) fn prior(network: &Network, variant: Variant, limits: &wgpu::Limits) -> Source {
     match &network.sampler {
-        network::Sampler::Layers { prior, .. } => layers(network, prior, Stream::Prior),
+        network::Sampler::Layers { prior, .. } => layers(network, prior, Stream::Prior, variant, limits),
         network::Sampler::Rates(_) => rates(network, &sample_rates::KERNEL),
     }
 }
 
-/// The posterior's kernel.
-pub(super) fn posterior(network: &Network) -> Source {
+/// The posterior's kernel, on a device of these limits.
+pub(super) fn posterior(network: &Network, variant: Variant, limits: &wgpu::Limits) -> Source {
     match &network.sampler {
-        network::Sampler::Layers { posterior, .. } => layers(network, posterior, Stream::Posterior),
+        network::Sampler::Layers { posterior, .. } => {
+            layers(network, posterior, Stream::Posterior, variant, limits)
+        }
         network::Sampler::Rates(_) => rates(network, &resample::KERNEL),
     }
 }
 
-fn layers(network: &Network, [.., last]: &[SpikingLayer; 3], stream: Stream) -> Source {
+fn layers(
+    network: &Network,
+    [.., last]: &[SpikingLayer; 3],
+    stream: Stream,
+    variant: Variant,
+    limits: &wgpu::Limits,
+) -> Source {
     let (steps, channels) = (network.architecture.time_steps, network.architecture.latent_channels);
-    (&sample::KERNEL, sample::constants(steps, channels, last.outputs / channels, stream).into())
+    let manner = sample::Manner::new(variant, channels, steps, limits);
+    (&sample::KERNEL, sample::constants(steps, channels, last.outputs / channels, stream, manner).into())
 }
 
 fn rates(network: &Network, kernel: &'static Kernel) -> Source {
@@ -51,13 +63,13 @@ fn rates(network: &Network, kernel: &'static Kernel) -> Source {
 }
 
 impl Sampler {
-    /// `pipeline` is one of [`prior`].
-    pub(super) fn prior(gpu: &Gpu, network: &Network, pipeline: wgpu::ComputePipeline) -> Self {
+    /// `pipelines` are of [`prior`].
+    pub(super) fn prior(gpu: &Gpu, network: &Network, pipelines: [wgpu::ComputePipeline; 2]) -> Self {
         let buffers = match &network.sampler {
             network::Sampler::Layers { prior, .. } => Buffers::Layers(sample::buffer(gpu, prior)),
             network::Sampler::Rates(rates) => Buffers::Rates(sample_rates::buffers(gpu, rates)),
         };
-        Sampler { pipeline, buffers }
+        Sampler { pipelines, buffers }
     }
 
     /// `pipeline` is one of [`posterior`].
@@ -66,7 +78,7 @@ impl Sampler {
             network::Sampler::Layers { posterior, .. } => Buffers::Layers(sample::buffer(gpu, posterior)),
             network::Sampler::Rates(_) => Buffers::Resample(network.architecture.latent_channels),
         };
-        Sampler { pipeline, buffers }
+        Sampler { pipelines: [pipeline.clone(), pipeline], buffers }
     }
 
     /// Draws z of the images `run` starts at into `latents`, `[images, latent words]`. `encoded` are the encoder's
@@ -74,12 +86,13 @@ impl Sampler {
     pub(super) fn pass(
         &self,
         gpu: &Gpu,
+        size: Size,
         run: &wgpu::Buffer,
         encoded: &wgpu::Buffer,
         latents: &wgpu::Buffer,
     ) -> Pass {
-        let Sampler { pipeline, buffers } = self;
-        match buffers {
+        let pipeline = &self.pipelines[size as usize];
+        match &self.buffers {
             Buffers::Layers(network) => sample::pass(gpu, pipeline, run, network, encoded, latents),
             Buffers::Rates(buffers) => sample_rates::pass(gpu, pipeline, run, buffers, latents),
             Buffers::Resample(channels) => resample::pass(gpu, pipeline, *channels, run, encoded, latents),
@@ -101,13 +114,14 @@ impl Needs {
         let (binding, workgroup_bytes) = match &network.sampler {
             network::Sampler::Layers { prior, posterior } => {
                 let largest = sample::bytes(prior).max(sample::bytes(posterior));
-                (largest, sample::workgroup_bytes(channels, steps))
+                (largest, sample::workgroup_bytes(channels, steps, false))
             }
             network::Sampler::Rates(rates) => {
                 (sample_rates::largest(rates), sample_rates::workgroup_bytes(channels))
             }
         };
-        let kernels = vec![prior(network).0, posterior(network).0];
+        let (usual, limits) = (Variant::default(), wgpu::Limits::default());
+        let kernels = vec![prior(network, usual, &limits).0, posterior(network, usual, &limits).0];
         Needs { binding: binding as u64, workgroup_bytes, kernels }
     }
 }

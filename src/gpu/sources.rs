@@ -26,10 +26,18 @@ pub fn kernels(network: &Network) -> Vec<KernelSource> {
         let name = kind.map_or_else(|| kernel.name.into(), |kind| format!("{}-{kind}", kernel.name));
         kernels.push(KernelSource { name, wgsl: kernel.source(ROW, constants) });
     };
-    for (kind, (kernel, constants)) in
-        [("prior", sampler::prior(network)), ("posterior", sampler::posterior(network))]
-    {
-        add(kernel, Some(kind), &constants);
+    let limits = wgpu::Limits::default();
+    for (kind, source) in [("prior", sampler::prior as fn(_, _, _) -> _), ("posterior", sampler::posterior)] {
+        let mut known: Vec<sampler::Source> = Vec::new();
+        for variant in Variant::SAMPLERS {
+            let found = source(network, variant, &limits);
+            // An ESVAE's has no variants.
+            if !known.iter().any(|(_, constants)| *constants == found.1) {
+                let tells = if known.is_empty() { kind.into() } else { format!("{kind}-{variant}") };
+                add(found.0, Some(&tells), &found.1);
+                known.push(found);
+            }
+        }
     }
     for shape in architecture.decoder().iter().chain(&architecture.encoder()) {
         let mut of = |variant: Variant, tells: &str| {

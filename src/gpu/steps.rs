@@ -175,7 +175,7 @@ pub(super) fn steps<'a>(
     let mut steps = vec![copy(run, at(&plan.run), RUN_BYTES)];
     match from {
         From::Prior => {
-            steps.push(pass("fsvae.prior", std::slice::from_ref(&plan.prior)));
+            steps.push(pass("fsvae.prior", std::slice::from_ref(plan.prior(images))));
         }
         From::Images(encoder, pixels) => {
             steps.push(copy(pixels, at(&encoder.images), image.pixels * n));

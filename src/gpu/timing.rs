@@ -33,7 +33,7 @@ impl GpuBackend {
         let Shared { model, plan, .. } = &*self.shared;
         let images = images.min(plan.capacity);
         let passes: Vec<&Pass> =
-            std::iter::once(&plan.prior).chain(plan.decoder(images)).chain(plan.readout()).collect();
+            std::iter::once(plan.prior(images)).chain(plan.decoder(images)).chain(plan.readout()).collect();
         let run = Some((Run::new(seed, first), &plan.run));
         let submitted = {
             // Not between the parts of a batch: they share the plan's memory.

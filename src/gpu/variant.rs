@@ -24,12 +24,24 @@ pub enum Variant {
     /// As `Events`, but each loop of a kernel counts its turns and ends after 2^64 of them. The others trust loops that are
     /// known to end, which is less work; this is for a driver that makes something wrong of them.
     Checked = 4,
+    /// As `Events`, but weights are multiplied by spikes, not masked, and the sampler asks for several weights at once: for
+    /// GPUs that multiply beside they add, and whose memory is far.
+    Products = 5,
+    /// As `Products`, but several invocations share the inputs of an output: for batches that leave a GPU idle.
+    Shared = 6,
 }
 
 impl Variant {
     /// Every variant there is.
-    pub const ALL: [Variant; 5] =
-        [Variant::Dense, Variant::Branches, Variant::Events, Variant::Quads, Variant::Checked];
+    pub const ALL: [Variant; 7] = [
+        Variant::Dense,
+        Variant::Branches,
+        Variant::Events,
+        Variant::Quads,
+        Variant::Checked,
+        Variant::Products,
+        Variant::Shared,
+    ];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -39,11 +51,17 @@ impl Variant {
             Variant::Events => "events",
             Variant::Quads => "quads",
             Variant::Checked => "checked",
+            Variant::Products => "products",
+            Variant::Shared => "shared",
         }
     }
 
     /// Those that `shaders/gather.wgsl` has a way of its own for.
-    pub(crate) const GATHERS: [Variant; 3] = [Variant::Dense, Variant::Branches, Variant::Events];
+    pub(crate) const GATHERS: [Variant; 5] =
+        [Variant::Dense, Variant::Branches, Variant::Events, Variant::Products, Variant::Shared];
+
+    /// Those that `shaders/sample.wgsl` has a way of its own for; the others are as `Events` there.
+    pub(crate) const SAMPLERS: [Variant; 3] = [Variant::Events, Variant::Products, Variant::Shared];
 
     /// What `shaders/gather.wgsl` calls its way.
     pub(crate) fn gather(self) -> u32 {

@@ -16,11 +16,12 @@ pub(crate) fn pass(
     gpu: &Gpu,
     pipeline: &wgpu::ComputePipeline,
     layer: &LayerBuffers,
+    parts: u32,
     input: &wgpu::Buffer,
     output: &wgpu::Buffer,
 ) -> Pass {
     let pixels = layer.sizes.side * layer.sizes.side / 4;
-    let workgroups = folded(gpu, &KERNEL, pixels * layer.sizes.outputs, 1);
+    let workgroups = folded(gpu, &KERNEL, pixels * layer.sizes.outputs * parts, 1);
     KERNEL.pass(gpu, pipeline, &layer.bind(input, output), workgroups)
 }
 
@@ -32,7 +33,7 @@ mod tests {
     use crate::cpu::conv_lif::{conv_lif as twin, prepare};
     use crate::cpu::spikes::Spikes;
     use crate::cpu::vectors::Processor;
-    use crate::gpu::kernels::{GroupedLayer, LayerSizes, layer_constants};
+    use crate::gpu::kernels::{GroupedLayer, LayerSizes, layer_constants, parts};
     use crate::gpu::testing::{cases, grouped, layer, results, run, spike_trains, storage, variants};
     use crate::gpu::variant::Variant;
     use crate::layer::Kind;
@@ -62,7 +63,7 @@ mod tests {
                 let buffers = LayerBuffers::new(gpu, "test", &GroupedLayer::new(&layer), sizes);
                 let input = storage(gpu, &grouped(&trains, layer.inputs));
                 let output = results(gpu, IMAGES * side * side / 4 * layer.outputs.next_multiple_of(4));
-                let found = run(gpu, &pass(gpu, &pipeline, &buffers, &input, &output), IMAGES, &output);
+                let found = run(gpu, &pass(gpu, &pipeline, &buffers, parts(variant, sizes), &input, &output), IMAGES, &output);
                 prop_assert_eq!(&found, &grouped(&expected, layer.outputs), "{}, {}", gpu.name(), variant);
             }
         }

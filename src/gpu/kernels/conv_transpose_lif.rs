@@ -16,12 +16,13 @@ pub(crate) fn pass(
     gpu: &Gpu,
     pipeline: &wgpu::ComputePipeline,
     layer: &LayerBuffers,
+    parts: u32,
     input: &wgpu::Buffer,
     output: &wgpu::Buffer,
 ) -> Pass {
     let sizes = layer.sizes;
     let pixels_of_a_parity = sizes.side * sizes.side;
-    let workgroups = folded(gpu, &KERNEL, pixels_of_a_parity * sizes.outputs, 4);
+    let workgroups = folded(gpu, &KERNEL, pixels_of_a_parity * sizes.outputs * parts, 4);
     KERNEL.pass(gpu, pipeline, &layer.bind(input, output), workgroups)
 }
 
@@ -33,7 +34,9 @@ mod tests {
     use crate::cpu::conv_transpose_lif::{conv_transpose_lif as twin, prepare};
     use crate::cpu::spikes::Spikes;
     use crate::cpu::vectors::Processor;
-    use crate::gpu::kernels::{GroupedLayer, LayerSizes, conv_transpose_quads as quads, layer_constants};
+    use crate::gpu::kernels::{
+        GroupedLayer, LayerSizes, conv_transpose_quads as quads, layer_constants, parts,
+    };
     use crate::gpu::testing::{cases, grouped, layer, results, run, spike_trains, storage, variants};
     use crate::gpu::variant::Variant;
     use crate::layer::{Kind, Shape, SpikingLayer};
@@ -61,10 +64,10 @@ mod tests {
         let output = results(gpu, IMAGES * 4 * side * side * layer.outputs.next_multiple_of(4));
         let pass = if variant == Variant::Quads && quads::workgroup_bytes(steps, sizes) <= 16 << 10 {
             let pipeline = quads::KERNEL.pipeline(gpu, &quads::constants(steps, sizes));
-            quads::pass(gpu, &pipeline, &buffers, &input, &output)
+            quads::pass(gpu, &pipeline, &buffers, 1, &input, &output)
         } else {
             let pipeline = KERNEL.pipeline(gpu, &layer_constants(steps, variant, sizes));
-            pass(gpu, &pipeline, &buffers, &input, &output)
+            pass(gpu, &pipeline, &buffers, parts(variant, sizes), &input, &output)
         };
         run(gpu, &pass, IMAGES, &output)
     }

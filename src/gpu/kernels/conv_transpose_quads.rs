@@ -27,6 +27,7 @@ pub(crate) fn pass(
     gpu: &Gpu,
     pipeline: &wgpu::ComputePipeline,
     layer: &LayerBuffers,
+    _: u32,
     input: &wgpu::Buffer,
     output: &wgpu::Buffer,
 ) -> Pass {

@@ -39,6 +39,7 @@ pub(crate) fn pass(
     gpu: &Gpu,
     pipeline: &wgpu::ComputePipeline,
     layer: &LayerBuffers,
+    _: u32,
     pixels: &wgpu::Buffer,
     output: &wgpu::Buffer,
 ) -> Pass {
@@ -92,7 +93,7 @@ mod tests {
                 let buffers = LayerBuffers::new(gpu, "test", &grouped(&layer), LayerSizes::of(&layer));
                 let input = storage(gpu, &pixels);
                 let output = results(gpu, IMAGES * side * side / 4 * layer.outputs.next_multiple_of(4));
-                let found = run(gpu, &pass(gpu, &pipeline, &buffers, &input, &output), IMAGES, &output);
+                let found = run(gpu, &pass(gpu, &pipeline, &buffers, 1, &input, &output), IMAGES, &output);
                 prop_assert_eq!(&found, &padded(&expected, layer.outputs), "{}", gpu.name());
             }
         }

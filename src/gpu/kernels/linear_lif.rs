@@ -15,10 +15,11 @@ pub(crate) fn pass(
     gpu: &Gpu,
     pipeline: &wgpu::ComputePipeline,
     layer: &LayerBuffers,
+    parts: u32,
     input: &wgpu::Buffer,
     output: &wgpu::Buffer,
 ) -> Pass {
-    let workgroups = folded(gpu, &KERNEL, layer.sizes.outputs, 1);
+    let workgroups = folded(gpu, &KERNEL, layer.sizes.outputs * parts, 1);
     KERNEL.pass(gpu, pipeline, &layer.bind(input, output), workgroups)
 }
 
@@ -30,7 +31,7 @@ mod tests {
     use crate::cpu::linear_lif::{linear_lif as twin, prepare};
     use crate::cpu::spikes::Spikes;
     use crate::cpu::vectors::Processor;
-    use crate::gpu::kernels::{GroupedLayer, LayerSizes, layer_constants};
+    use crate::gpu::kernels::{GroupedLayer, LayerSizes, layer_constants, parts};
     use crate::gpu::testing::{cases, grouped, layer, results, run, spike_trains, storage, variants};
     use crate::gpu::variant::Variant;
     use crate::layer::{Kind, Shape, SpikingLayer};
@@ -58,7 +59,7 @@ mod tests {
         let buffers = LayerBuffers::new(gpu, "test", &GroupedLayer::new(layer), sizes);
         let input = storage(gpu, &grouped(trains, layer.inputs));
         let output = results(gpu, IMAGES * layer.outputs.next_multiple_of(4));
-        run(gpu, &pass(gpu, &pipeline, &buffers, &input, &output), IMAGES, &output)
+        run(gpu, &pass(gpu, &pipeline, &buffers, parts(variant, sizes), &input, &output), IMAGES, &output)
     }
 
     const IMAGES: usize = 3;

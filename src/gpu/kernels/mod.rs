@@ -65,9 +65,36 @@ pub(crate) fn layer_constants(
     time_steps: usize,
     variant: Variant,
     sizes: LayerSizes,
-) -> [(&'static str, u32); 5] {
+) -> [(&'static str, u32); 6] {
     let [inputs, outputs, side] = sizes.constants();
-    [("TIME_STEPS", time_steps as u32), ("GATHER", variant.gather()), inputs, outputs, side]
+    let parts = (PARTS, parts(variant, sizes));
+    [("TIME_STEPS", time_steps as u32), ("GATHER", variant.gather()), inputs, outputs, side, parts]
+}
+
+/// Invocations of a workgroup, of the kernel that lets its variant say.
+pub(crate) const WORKGROUP: &str = "WORKGROUP";
+
+/// How many invocations share the inputs of an output; it divides their number in a workgroup.
+const PARTS: &str = "PARTS";
+const MOST_PARTS: u32 = 16;
+
+/// Each has two groups of inputs at least.
+pub(crate) fn parts(variant: Variant, sizes: LayerSizes) -> u32 {
+    match variant {
+        Variant::Shared => 1 << (sizes.inputs / 2).clamp(1, MOST_PARTS).ilog2(),
+        _ => 1,
+    }
+}
+
+/// Invocations that share an output, of a kernel with these constants.
+pub(crate) fn parts_of(constants: &[(&str, u32)]) -> u32 {
+    constants.iter().find(|(name, _)| *name == PARTS).map_or(1, |&(_, parts)| parts)
+}
+
+/// Bytes of workgroup memory of a layer's kernel where so many invocations share an output.
+#[cfg(test)]
+pub(crate) fn shared_bytes(time_steps: usize, parts: u32) -> usize {
+    if parts > 1 { 16 * time_steps * (64 / parts) as usize } else { 4 }
 }
 
 /// What the host knows of a shader. Tests reflect the shader and compare.

@@ -6,11 +6,13 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 
 use super::{
-    Binding, Kernel, LayerSizes, conv_lif, conv_transpose_lif, conv_transpose_quads, image_lif,
-    layer_constants, linear_lif, philox_words, proof, readout, resample, rgba, sample, sample_rates, tiles,
+    Binding, Kernel, LayerSizes, WORKGROUP, conv_lif, conv_transpose_lif, conv_transpose_quads, image_lif,
+    layer_constants, linear_lif, parts_of, philox_words, proof, readout, resample, rgba, sample,
+    sample_rates, shared_bytes, tiles,
 };
 use crate::gpu::roofline;
 use crate::gpu::variant::Variant;
+use crate::philox::Stream;
 
 /// Every kernel with some constants that it may be compiled with.
 pub(crate) fn kernels() -> Vec<(&'static Kernel, Vec<(&'static str, u32)>)> {
@@ -40,7 +42,9 @@ pub(crate) fn kernels() -> Vec<(&'static Kernel, Vec<(&'static str, u32)>)> {
         }
         for latent in [1, 6, 33, 128, 300] {
             for encoded in [0, 1] {
-                kernels.push((&sample::KERNEL, sampler(steps, latent, encoded)));
+                for variant in Variant::SAMPLERS {
+                    kernels.push((&sample::KERNEL, sampler(steps, latent, encoded, variant)));
+                }
             }
             for kernel in [&sample_rates::KERNEL, &resample::KERNEL] {
                 kernels.push((kernel, sample_rates::constants(steps as usize, latent as usize).into()));
@@ -50,14 +54,11 @@ pub(crate) fn kernels() -> Vec<(&'static Kernel, Vec<(&'static str, u32)>)> {
     kernels
 }
 
-fn sampler(steps: u32, latent: u32, encoded: u32) -> Vec<(&'static str, u32)> {
-    vec![
-        ("TIME_STEPS", steps),
-        ("LATENT", latent),
-        ("NEURONS", 20),
-        ("STREAM", encoded),
-        ("ENCODED", encoded),
-    ]
+fn sampler(steps: u32, latent: u32, encoded: u32, variant: Variant) -> Vec<(&'static str, u32)> {
+    let stream = if encoded == 1 { Stream::Posterior } else { Stream::Prior };
+    let (steps, latent, limits) = (steps as usize, latent as usize, wgpu::Limits::default());
+    let manner = sample::Manner::new(variant, latent, steps, &limits);
+    sample::constants(steps, latent, 20, stream, manner).into()
 }
 
 pub(crate) fn validated(kernel: &Kernel, constants: &[(&str, u32)]) -> (Module, ModuleInfo) {
@@ -114,7 +115,9 @@ fn bindings_and_workgroups_are_what_the_host_thinks() {
         let (module, _) = validated(kernel, &constants);
         let [entry] = &module.entry_points[..] else { panic!("{}: one entry point", kernel.name) };
         assert_eq!(entry.name, kernel.name);
-        assert_eq!(entry.workgroup_size, [kernel.workgroup_size, 1, 1], "{}", kernel.name);
+        let constant = |of: &str| constants.iter().find(|(name, _)| *name == of).map(|&(_, value)| value);
+        let workgroup_size = constant(WORKGROUP).unwrap_or(kernel.workgroup_size);
+        assert_eq!(entry.workgroup_size, [workgroup_size, 1, 1], "{}", kernel.name);
         let layouter = layouter(&module);
         let mut bindings: Vec<(u32, Binding)> = Vec::new();
         for (_, global) in module.global_variables.iter() {
@@ -145,7 +148,13 @@ fn bindings_and_workgroups_are_what_the_host_thinks() {
             module.global_variables.iter().filter(|(_, global)| global.space == AddressSpace::WorkGroup);
         let bytes: u32 = workgroup.map(|(_, global)| layouter[global.ty].size).sum();
         let promised = match kernel.name {
-            "sample" => sample::workgroup_bytes(constants[1].1 as usize, constants[0].1 as usize),
+            "sample" => {
+                let [steps, latent] = [0, 1].map(|at| constants[at].1 as usize);
+                sample::workgroup_bytes(latent, steps, constant("PARTED") == Some(1))
+            }
+            "linear_lif" | "conv_lif" | "conv_transpose_lif" => {
+                shared_bytes(constants[0].1 as usize, parts_of(&constants))
+            }
             "sample_rates" => sample_rates::workgroup_bytes(constants[1].1 as usize),
             "readout" => readout::WORKGROUP_BYTES,
             "conv_transpose_quads" => {
@@ -185,7 +194,7 @@ fn structs_have_the_hosts_offsets() {
         offset_of!(sample::Run, ticket),
     ];
     assert_eq!(offsets(&proof::KERNEL, &[], "Run"), run);
-    assert_eq!(offsets(&sample::KERNEL, &sampler(16, 128, 0), "Run"), run);
+    assert_eq!(offsets(&sample::KERNEL, &sampler(16, 128, 0, Variant::default()), "Run"), run);
     let rates = sample_rates::constants(16, 128);
     assert_eq!(offsets(&sample_rates::KERNEL, &rates, "Run"), run);
     assert_eq!(offsets(&resample::KERNEL, &rates, "Run"), run);

@@ -1,7 +1,8 @@
 //! `shaders/sample.wgsl`: the autoregressive prior or posterior and its draws, one workgroup an image.
 
-use super::{Binding, GroupedLayer, Kernel, Pass, RUN, constant_buffer, shader};
+use super::{Binding, GroupedLayer, Kernel, Pass, RUN, WORKGROUP, constant_buffer, shader};
 use crate::gpu::device::Gpu;
+use crate::gpu::variant::Variant;
 use crate::layer::SpikingLayer;
 use crate::philox::{Stream, halves};
 
@@ -11,6 +12,40 @@ pub(crate) const KERNEL: Kernel = Kernel {
     bindings: &[Binding::Read, Binding::Read, Binding::Read, Binding::Write],
     workgroup_size: 128,
 };
+/// The most invocations of a workgroup that makes one image as fast as it can.
+pub(crate) const MOST_INVOCATIONS: u32 = 1024;
+
+/// How an image's workgroup goes about its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Manner {
+    /// Invocations of a workgroup.
+    workgroup: u32,
+    /// Whether they share what one invocation makes otherwise.
+    parted: bool,
+    /// Weights that are asked for at once.
+    ahead: u32,
+}
+
+impl Manner {
+    /// Of a variant, on a device of these limits.
+    pub(crate) fn new(
+        variant: Variant,
+        latent_channels: usize,
+        time_steps: usize,
+        limits: &wgpu::Limits,
+    ) -> Self {
+        let size = limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x);
+        let bytes = workgroup_bytes(latent_channels, time_steps, true);
+        let fits = bytes <= limits.max_compute_workgroup_storage_size as usize;
+        let ahead = if matches!(variant, Variant::Products | Variant::Shared) { 4 } else { 1 };
+        let parted = variant == Variant::Shared && fits;
+        let workgroup = match parted {
+            true => 1 << size.clamp(KERNEL.workgroup_size, MOST_INVOCATIONS).ilog2(),
+            false => KERNEL.workgroup_size,
+        };
+        Manner { workgroup, parted, ahead }
+    }
+}
 
 /// What changes from batch to batch.
 #[repr(C)]
@@ -50,23 +85,28 @@ pub(crate) fn constants(
     latent_channels: usize,
     neurons_per_channel: usize,
     stream: Stream,
-) -> [(&'static str, u32); 5] {
+    manner: Manner,
+) -> [(&'static str, u32); 8] {
     [
         ("TIME_STEPS", time_steps as u32),
         ("LATENT", latent_channels as u32),
         ("NEURONS", neurons_per_channel as u32),
         ("STREAM", stream as u32),
         ("ENCODED", u32::from(stream == Stream::Posterior)),
+        (WORKGROUP, manner.workgroup),
+        ("PARTED", u32::from(manner.parted)),
+        ("AHEAD", manner.ahead),
     ]
 }
 
 /// Bytes of workgroup memory, for the posterior: masks of the input (encoder's spikes, z) and of the hidden layers, the
 /// second one's over all time steps in fours, and a word of state for each hidden neuron. The shader's layout may round
-/// each array up to 16 bytes.
-pub(crate) fn workgroup_bytes(latent_channels: usize, time_steps: usize) -> usize {
+/// each array up to 16 bytes. Where invocations share work, sums of four for each group of the larger layer come with it.
+pub(crate) fn workgroup_bytes(latent_channels: usize, time_steps: usize, parted: bool) -> usize {
     let (first, second) = (2 * latent_channels, 4 * latent_channels);
     let masks = [2 * latent_channels.div_ceil(32), first.div_ceil(32), second.div_ceil(32)];
-    let words = [second.div_ceil(32) * time_steps.next_multiple_of(4), first, second];
+    let sums = if parted { second } else { 1 };
+    let words = [second.div_ceil(32) * time_steps.next_multiple_of(4), first, second, sums];
     masks.iter().chain(&words).map(|words| 4 * words.next_multiple_of(4)).sum()
 }
 
@@ -122,7 +162,7 @@ mod tests {
     use crate::cpu::sample::{Sampler, sample as twin};
     use crate::cpu::spikes::Spikes;
     use crate::cpu::vectors::Processor;
-    use crate::gpu::testing::{cases, gpus, grouped, layer, results, run, spike_trains, storage};
+    use crate::gpu::testing::{cases, grouped, layer, results, run, spike_trains, storage, variants};
     use crate::layer::Kind;
     use crate::philox::Draws;
 
@@ -161,15 +201,16 @@ mod tests {
                 let draws = Draws { seed, index: index + i as u64, stream, channels };
                 expected.extend(twin(&sampler, encoded, draws, time_steps).to_words());
             }
-            for gpu in gpus() {
-                let pipeline = KERNEL.pipeline(gpu, &constants(time_steps, channels, neurons, stream));
+            for (gpu, variant) in variants(&Variant::SAMPLERS) {
+                let manner = Manner::new(variant, channels, time_steps, &gpu.device.limits());
+                let pipeline = KERNEL.pipeline(gpu, &constants(time_steps, channels, neurons, stream, manner));
                 let start = [Run::new(seed, index)];
                 let start = constant_buffer(gpu, "test", &start, wgpu::BufferUsages::STORAGE);
                 let encoded = storage(gpu, &grouped(&encoded, channels));
                 let latents = results(gpu, IMAGES * latent_words(channels));
                 let pass = pass(gpu, &pipeline, &start, &buffer(gpu, &layers), &encoded, &latents);
                 let found = run(gpu, &pass, IMAGES, &latents);
-                prop_assert_eq!(&found, &grouped(&expected, channels), "{}", gpu.name());
+                prop_assert_eq!(&found, &grouped(&expected, channels), "{}, {}", gpu.name(), variant);
             }
         }
     }

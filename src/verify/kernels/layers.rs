@@ -87,7 +87,7 @@ impl Layer {
 }
 
 impl Case for Layer {
-    fn constants(&self, variant: Variant) -> Vec<(&'static str, u32)> {
+    fn constants(&self, variant: Variant, _: &wgpu::Limits) -> Vec<(&'static str, u32)> {
         let sizes = LayerSizes::of(&self.layer);
         match self.part {
             Part::Image => kernels::image_lif::constants(&self.layer, self.steps).to_vec(),
@@ -116,7 +116,7 @@ impl Case for Layer {
         grouped(&all.collect::<Vec<_>>(), self.layer.outputs)
     }
 
-    fn on_gpu(&self, gpu: &Gpu, pipeline: &wgpu::ComputePipeline) -> Dispatch {
+    fn on_gpu(&self, gpu: &Gpu, pipeline: &wgpu::ComputePipeline, parts: u32) -> Dispatch {
         let input = match &self.input {
             Input::Trains(trains) => storage(gpu, &grouped(trains, self.layer.inputs)),
             Input::Pixels(pixels) => storage(gpu, pixels),
@@ -124,7 +124,7 @@ impl Case for Layer {
         let output = results(gpu, self.images * self.shape().words());
         let (numbers, sizes) = (grouped_layer(&self.layer), LayerSizes::of(&self.layer));
         let buffers = LayerBuffers::new(gpu, "fsvae.verify", &numbers, sizes);
-        let pass = dispatch(kernel(self.part))(gpu, pipeline, &buffers, &input, &output);
+        let pass = dispatch(kernel(self.part))(gpu, pipeline, &buffers, parts, &input, &output);
         Dispatch { pass, results: Results::Buffer(output) }
     }
 }

@@ -11,7 +11,7 @@ use super::outcome::{Name, Outcome};
 use super::random::{Random, Scale};
 use crate::cpu::vectors::Processor;
 use crate::error::Result;
-use crate::gpu::kernels::{GATHER, Kernel, Pass, constant_buffer, grouped};
+use crate::gpu::kernels::{GATHER, Kernel, Pass, constant_buffer, grouped, parts_of, sample};
 use crate::gpu::readback::submit;
 use crate::gpu::{Gpu, Variant};
 
@@ -97,14 +97,14 @@ impl Part {
 /// A kernel and numbers for it.
 trait Case {
     /// The constants in front of the shader.
-    fn constants(&self, variant: Variant) -> Vec<(&'static str, u32)>;
+    fn constants(&self, variant: Variant, limits: &wgpu::Limits) -> Vec<(&'static str, u32)>;
     /// The numbers in one phrase.
     fn input(&self) -> String;
     fn images(&self) -> usize;
     fn shape(&self) -> Shape;
     /// What the twin gives, as the kernel lays it out.
     fn on_cpu(&self, processor: Processor) -> Vec<u32>;
-    fn on_gpu(&self, gpu: &Gpu, pipeline: &wgpu::ComputePipeline) -> Dispatch;
+    fn on_gpu(&self, gpu: &Gpu, pipeline: &wgpu::ComputePipeline, parts: u32) -> Dispatch;
 }
 
 /// A dispatch, what it writes, and which of its images count.
@@ -122,8 +122,11 @@ enum Results {
 /// Compares a kernel in all its variants, each with the same numbers.
 pub(super) async fn on_gpu(gpu: &Gpu, part: Part, seed: u64, round: u32) -> Result<Vec<Vec<Outcome>>> {
     let kernel = part.kernel();
-    let variants =
-        if kernel.parts.contains(&GATHER) { &Variant::GATHERS[..] } else { &Variant::GATHERS[..1] };
+    let variants = match kernel.name {
+        name if name == sample::KERNEL.name => &Variant::SAMPLERS[..],
+        _ if kernel.parts.contains(&GATHER) => &Variant::GATHERS[..],
+        _ => &Variant::GATHERS[..1],
+    };
     let cases = part.cases(seed, round);
     let expected: Vec<Vec<u32>> = cases.iter().map(|case| case.on_cpu(Processor::get())).collect();
     let mut all = Vec::new();
@@ -131,13 +134,13 @@ pub(super) async fn on_gpu(gpu: &Gpu, part: Part, seed: u64, round: u32) -> Resu
         let mut outcomes = Vec::new();
         let mut compiled = None;
         for (case, expected) in cases.iter().zip(&expected) {
-            let constants = case.constants(variant);
+            let constants = case.constants(variant, &gpu.device.limits());
             // Cases with the same constants share a pipeline.
             let pipeline = match compiled.take() {
                 Some((of, pipeline)) if of == constants => pipeline,
                 _ => gpu.checked(|| kernel.pipeline(gpu, &constants)).await?,
             };
-            let dispatch = gpu.checked(|| case.on_gpu(gpu, &pipeline)).await?;
+            let dispatch = gpu.checked(|| case.on_gpu(gpu, &pipeline, parts_of(&constants))).await?;
             let found = dispatch.run(gpu, case.images(), 4 * expected.len() as u64).await?;
             outcomes.push(Outcome {
                 name: Name {

@@ -35,7 +35,7 @@ struct Words {
 }
 
 impl Case for Words {
-    fn constants(&self, _: Variant) -> Vec<(&'static str, u32)> {
+    fn constants(&self, _: Variant, _: &wgpu::Limits) -> Vec<(&'static str, u32)> {
         Vec::new()
     }
 
@@ -57,7 +57,7 @@ impl Case for Words {
         (0..COUNTERS as u32).flat_map(|at| philox(self.key, counter(at))).collect()
     }
 
-    fn on_gpu(&self, gpu: &Gpu, pipeline: &wgpu::ComputePipeline) -> Dispatch {
+    fn on_gpu(&self, gpu: &Gpu, pipeline: &wgpu::ComputePipeline, _: u32) -> Dispatch {
         let ([key0, key1], [a, b, c, d]) = (self.key, self.counter);
         // The counter is aligned to 16 bytes.
         let run = storage(gpu, &[key0, key1, 0, 0, a, b, c, d]);
@@ -123,7 +123,7 @@ impl Presented {
 }
 
 impl Case for Presented {
-    fn constants(&self, _: Variant) -> Vec<(&'static str, u32)> {
+    fn constants(&self, _: Variant, _: &wgpu::Limits) -> Vec<(&'static str, u32)> {
         vec![("IMAGE_CHANNELS", self.channels as u32)]
     }
 
@@ -157,7 +157,7 @@ impl Case for Presented {
         target
     }
 
-    fn on_gpu(&self, gpu: &Gpu, pipeline: &wgpu::ComputePipeline) -> Dispatch {
+    fn on_gpu(&self, gpu: &Gpu, pipeline: &wgpu::ComputePipeline, _: u32) -> Dispatch {
         let start = Run::new(0, 0).presented(PLACE as u32, self.side as u32);
         let (run, pixels) = (storage(gpu, &[start]), storage(gpu, &self.pixels));
         if self.part != Part::Tiles {

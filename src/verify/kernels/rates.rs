@@ -86,7 +86,7 @@ pub(super) fn resample(random: &mut Random, time_steps: usize) -> Vec<Box<dyn Ca
 }
 
 impl Case for Sampler {
-    fn constants(&self, _: Variant) -> Vec<(&'static str, u32)> {
+    fn constants(&self, _: Variant, _: &wgpu::Limits) -> Vec<(&'static str, u32)> {
         sample_rates::constants(self.time_steps, self.channels).to_vec()
     }
 
@@ -116,7 +116,7 @@ impl Case for Sampler {
         grouped(&(0..IMAGES).zip(FIRST..).flat_map(image).collect::<Vec<_>>(), channels)
     }
 
-    fn on_gpu(&self, gpu: &Gpu, pipeline: &wgpu::ComputePipeline) -> Dispatch {
+    fn on_gpu(&self, gpu: &Gpu, pipeline: &wgpu::ComputePipeline, _: u32) -> Dispatch {
         let start = storage(gpu, &[Run::new(self.seed, FIRST)]);
         let latents = results(gpu, IMAGES * self.shape().words());
         let pass = match &self.draws {

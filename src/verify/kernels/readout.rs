@@ -39,7 +39,7 @@ pub(super) fn cases(random: &mut Random, steps: usize) -> Vec<Box<dyn Case>> {
 }
 
 impl Case for Readout {
-    fn constants(&self, _: Variant) -> Vec<(&'static str, u32)> {
+    fn constants(&self, _: Variant, _: &wgpu::Limits) -> Vec<(&'static str, u32)> {
         constants(&self.layer, self.side).to_vec()
     }
 
@@ -72,7 +72,7 @@ impl Case for Readout {
         bytemuck::pod_collect_to_vec(&pixels)
     }
 
-    fn on_gpu(&self, gpu: &Gpu, pipeline: &wgpu::ComputePipeline) -> Dispatch {
+    fn on_gpu(&self, gpu: &Gpu, pipeline: &wgpu::ComputePipeline, _: u32) -> Dispatch {
         let input = storage(gpu, &grouped(&self.trains, self.layer.inputs));
         let output = results(gpu, IMAGES * self.shape().words());
         let buffers = Buffers::new(gpu, &self.layer, self.side);

@@ -4,7 +4,7 @@ use super::{Case, Dispatch, Part, Random, Results, Scale, Shape, Unit, grouped, 
 use crate::cpu::sample::{Sampler as Twin, sample};
 use crate::cpu::spikes::Spikes;
 use crate::cpu::vectors::Processor;
-use crate::gpu::kernels::sample::{Run, buffer, constants, pass};
+use crate::gpu::kernels::sample::{Manner, Run, buffer, constants, pass};
 use crate::gpu::{Gpu, Variant};
 use crate::layer::{self, SpikingLayer};
 use crate::philox::{Draws, Stream};
@@ -56,8 +56,9 @@ impl Sampler {
 }
 
 impl Case for Sampler {
-    fn constants(&self, _: Variant) -> Vec<(&'static str, u32)> {
-        constants(self.time_steps, self.channels, self.neurons(), self.stream).to_vec()
+    fn constants(&self, variant: Variant, limits: &wgpu::Limits) -> Vec<(&'static str, u32)> {
+        let manner = Manner::new(variant, self.channels, self.time_steps, limits);
+        constants(self.time_steps, self.channels, self.neurons(), self.stream, manner).to_vec()
     }
 
     fn input(&self) -> String {
@@ -89,7 +90,7 @@ impl Case for Sampler {
         grouped(&words, channels)
     }
 
-    fn on_gpu(&self, gpu: &Gpu, pipeline: &wgpu::ComputePipeline) -> Dispatch {
+    fn on_gpu(&self, gpu: &Gpu, pipeline: &wgpu::ComputePipeline, _: u32) -> Dispatch {
         let start = storage(gpu, &[Run::new(self.seed, FIRST)]);
         let encoded = storage(gpu, &grouped(&self.encoded, self.channels));
         let latents = results(gpu, IMAGES * self.shape().words());
