@@ -82,7 +82,11 @@ class OptimisedCuda:
     def sample(self, draws):
         """Latent spikes `[T, B, C]`."""
         if self.model.rates:
-            return rate_spikes(draws, *self.rates)
+            # Normal numbers are no spikes: with TF32 one pixel in a hundred is another.
+            torch.backends.cuda.matmul.allow_tf32 = False
+            spikes = rate_spikes(draws, *self.rates)
+            torch.backends.cuda.matmul.allow_tf32 = self.tf32
+            return spikes
         z = torch.zeros_like(draws[0], dtype=torch.float32)
         us = [torch.zeros(draws.shape[1], p.scale.numel(), device=draws.device) for p in self.prior]
         out = []

@@ -242,7 +242,9 @@ def arguments():
     cuda = a.device != "cpu"
     numbers = lambda text: [int(n) for n in text.split(",")]
     gpu = ["fsvae:nvidia", "naive:nvidia"] if cuda else []
-    a.programs = a.programs.split(",") if a.programs else ["fsvae", *gpu, *PEERS]
+    # `conv2d` is a program for CPUs.
+    peers = [name for name in PEERS if not (cuda and name == "conv2d")]
+    a.programs = a.programs.split(",") if a.programs else ["fsvae", *gpu, *peers]
     a.model = str(Path(a.model).resolve())
     a.batches, a.threads = numbers(a.batches or ("1,256" if cuda else "1,64")), numbers(a.threads or ("1" if cuda else "1,2"))
     a.pass_model = a.pass_model or Path(a.model).name != "mnist.safetensors"

@@ -3,8 +3,8 @@
     spikes, mean, variance = Spiking.apply(x, gamma, beta, alpha, steps, repeat, coef)
 
 `x` is `[steps * batch, features]` or `[steps * batch, channels, height, width]` in channels_last, time step first.
-The work is done by `lif.cpp` on a CPU that has a C++ compiler, else by the same arithmetic in PyTorch, which
-`torch.compile` fuses on a GPU. Every dtype of float64, float32 and bfloat16 is understood.
+The work is done by `lif.cpp` on a CPU that has a C++ compiler, by `lif_triton.py` on a GPU that has Triton, else by the
+same arithmetic in PyTorch. Every dtype of float64, float32 and bfloat16 is understood.
 """
 
 import ctypes
@@ -81,16 +81,6 @@ class Torch:
         u = DECAY * u + (x.to(scale.dtype) * scale + shift)
         s = u > THRESHOLD
         return u * ~s, s.to(x.dtype)
-
-
-class Compiled(Torch):
-    """The same, each fused to one kernel by `torch.compile`."""
-
-    forward = staticmethod(torch.compile(Torch.forward, dynamic=False))
-    backward = staticmethod(torch.compile(Torch.backward, dynamic=False))
-    combine = staticmethod(torch.compile(Torch.combine, dynamic=False))
-    step = staticmethod(torch.compile(Torch.step, dynamic=False))
-    moments = staticmethod(torch.compile(Torch.moments, dynamic=False))
 
 
 class Neuron(ctypes.Structure):
@@ -215,11 +205,19 @@ def native():
 KERNELS = {}
 
 
+def triton():
+    """The kernels of `lif_triton.py`; None where PyTorch came without Triton."""
+    try:
+        from .lif_triton import Triton
+    except ImportError:
+        return None
+    return Triton
+
+
 def kernels(device):
     if device.type not in KERNELS:
-        KERNELS[device.type] = (
-            (native() or Torch) if device.type == "cpu" else Compiled if device.type == "cuda" else Torch
-        )
+        made = native() if device.type == "cpu" else triton() if device.type == "cuda" else None
+        KERNELS[device.type] = made or Torch
     return KERNELS[device.type]
 
 
