@@ -164,7 +164,7 @@ fn every_adapter_agrees_with_the_oracle() {
                     pollster::block_on(builder.variants(variant).gpu(gpu)).expect("a generator")
                 };
                 let (own, lent) = (on(gpu, variant(0)), on(&app.lend(), variant(1)));
-                let large = network.architecture().latent_channels == 128;
+                let large = network.architecture().latent_channels >= 128;
                 let divided = is_slow(gpu) || large;
                 let of_way = |way: usize| -> Vec<&Row> {
                     // On what interprets a large model takes seconds an image.

@@ -14,13 +14,13 @@ const KNOWN: &str = include_str!("known.rows");
 
 /// The models of those rows, by the SHA-256 of their files: they are known where none is compiled in, too.
 const MODELS: [(&str, &str); 8] = [
-    ("mnist", "43c6e0e65846e62c3118c07446b410b20ffcb2b03fd4131d9c7ed35f01b2fd58"),
-    ("fashion", "f02354a89d9da2af455bfba9a1a8318890803f2d8acf4d392486610d52d8fe13"),
-    ("faces", "f545838602c6e136e649e0bb22f3885e69a6dfc2bb3e59a8cc202a380c10c475"),
+    ("mnist", "7269a00633fd0f6113a08f73133bee0bf23bc7ca2603617946d01ef36a03fb8c"),
+    ("fashion", "9f65988bcd3c83a24c25ceb43313441222378a975b3b508a72d00f2cd9fd6929"),
+    ("faces", "d29e3d5cbc679ea418cc8d2c945ed33264c1e7846362344f7e8b418d008101da"),
     ("faces-esvae", "c595e1cc114845ba90dd2c43c62d28b9b6d09dd29599725e2e3436831431a5a3"),
-    ("mnist-esvae", "684eb89b3b7a581a950a95a7a258aab5f433aaadd472fd0e0b08c7462ade315d"),
-    ("fashion-esvae", "6ca7ca2897786f2dc2d841c4bb57d54a37d60a3d9be00b487d5fbf11be896e27"),
-    ("cifar10-esvae", "19d3a9be118f6cdb645da34b800aa44ba3d5f1482eb234a5f33362dc8b88edda"),
+    ("mnist-esvae", "e2fb7c4c46e51c56e775b05dc1a4405d02b39149d228771e96bf8fe579b1def8"),
+    ("fashion-esvae", "03d5406f6621e8fc2c1ed2e3a9431bd725f74e169d2e1ba51a13b2a3635aea47"),
+    ("cifar10-esvae", "992d5e18417a68ad40eb2092ddc1b85ae0781858801a0a24316de54b4824190d"),
     ("thumbs-esvae", "451ef1efed998b41cb252c426374bb209d6663658d1697389be4c22a20e9ecb8"),
 ];
 

@@ -167,7 +167,7 @@ fn row(record: &Record, result: &Measured, names: &[String]) -> String {
     let machine = format!("{}, {} threads", report.machine.cpu, report.machine.logical_cores);
     let cells = [
         cell(&result.backend),
-        cell(&report.model.name),
+        cell(&report.model.name) + if report.is_of_earlier_weights() { ", earlier weights" } else { "" },
         best.map_or_else(none, |(point, _)| point.rate()),
         best.map_or_else(none, |(point, _)| point.batch.to_string()),
         latency.map_or_else(none, time),
