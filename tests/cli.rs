@@ -266,7 +266,12 @@ fn a_calibration_is_remembered_for_networks_of_its_sizes() {
     for found in &made {
         let best = found["best"].as_str().expect("a name");
         assert!(best.parse::<fsvae::gpu::Variant>().is_ok(), "{found}");
-        assert_eq!(found["milliseconds"].as_array().map(Vec::len), Some(fsvae::gpu::Variant::ALL.len()));
+        // Software is not asked to share an output's inputs.
+        let tried = found["milliseconds"].as_array().map_or(0, Vec::len);
+        assert!(
+            (fsvae::gpu::Variant::ALL.len() - 1..=fsvae::gpu::Variant::ALL.len()).contains(&tried),
+            "{found}"
+        );
     }
     assert_eq!(kernels(&tiny), made);
     assert!(kernels(&["--model", "mnist"]).iter().all(serde_json::Value::is_null));

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use super::adapters::is_software;
 use super::backend::GpuBackend;
 use super::device::Gpu;
 use super::pace::Clock;
@@ -76,7 +77,7 @@ impl Times {
     }
 }
 
-/// Tries every variant on a network, one image at a time and in batches of `batch`: compares a few images with the CPU's,
+/// Tries every variant on a network (but [`Variant::Shared`] on an adapter in software), one image at a time and in batches of `batch`: compares a few images with the CPU's,
 /// then measures, each layer by itself where the device has a clock and an image does not take a tenth of a second. The best
 /// are measured again, for whatever else a machine does slows some of them down. Takes a second or two, on a slow adapter
 /// more. The CPU is busy while it lasts.
@@ -93,7 +94,9 @@ pub async fn calibrate(gpu: &Gpu, network: &Network, batch: NonZeroUsize) -> Res
     let layers = names.map(|layer| LayerTimes { layer, times: Vec::new() }).collect();
     let (best, times) = (Variants::default(), Vec::new());
     let mut found = Calibration { best, times, layers, mixed: None };
-    for variant in Variant::ALL {
+    // An adapter in software is never idle, and takes several times as long to share.
+    let tried = |variant: &Variant| *variant != Variant::Shared || !is_software(gpu.info());
+    for variant in Variant::ALL.into_iter().filter(tried) {
         let backend = GpuBackend::new(gpu, network, variant.into(), batch, None).await?;
         let times = time(&backend, &expected).await?;
         found.times.push((variant, times));
