@@ -190,14 +190,14 @@ mod tests {
         let found: Vec<(&str, f64)> =
             layers.iter().map(|layer| (layer.name.as_str(), 16.0 * layer.additions)).collect();
         let float = [
-            ("prior.layers.0", 2_393_600.0),
-            ("prior.layers.1", 11_753_472.0),
-            ("prior.layers.2", 103_421_440.0),
-            ("decoder_input", 10_273_792.0),
-            ("decoder.0", 29_822_976.0),
-            ("decoder.1", 39_036_416.0),
-            ("decoder.2", 55_385_056.0),
-            ("final_layer.0", 57_015_264.0),
+            ("prior.layers.0", 2_310_656.0),
+            ("prior.layers.1", 12_166_144.0),
+            ("prior.layers.2", 121_190_400.0),
+            ("decoder_input", 9_842_688.0),
+            ("decoder.0", 33_130_368.0),
+            ("decoder.1", 60_846_272.0),
+            ("decoder.2", 123_906_560.0),
+            ("final_layer.0", 89_627_328.0),
             ("final_layer.1", 4_524_032.0),
         ];
         for ((name, found), (expected_name, expected)) in found.into_iter().zip(float) {
