@@ -175,7 +175,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(cases(12))]
+        #![proptest_config(cases(32))]
 
         #[test]
         fn agrees_with_its_twin(
