@@ -3,7 +3,7 @@
 use super::device::Gpu;
 use super::kernels::{
     GroupedLayer, Kernel, LayerBuffers, LayerSizes, Loops, Pass, conv_lif, conv_transpose_lif,
-    conv_transpose_quads, image_lif, layer_constants, linear_lif, parts_of,
+    conv_transpose_quads, fitting, image_lif, layer_constants, linear_lif, parts_of,
 };
 use super::sampler::Source;
 use super::variant::Variant;
@@ -13,7 +13,10 @@ use crate::layer::{Kind, Shape, SpikingLayer};
 /// The kernel of a layer. `workgroup_bytes` is the workgroup memory there is.
 pub(super) fn source(shape: &Shape, time_steps: usize, variant: Variant, workgroup_bytes: u32) -> Source {
     let sizes = LayerSizes::of(shape);
-    let gathers = |kernel| (kernel, layer_constants(time_steps, variant, sizes).into());
+    let gathers = |kernel| {
+        let variant = fitting(variant, time_steps, sizes, workgroup_bytes);
+        (kernel, layer_constants(time_steps, variant, sizes).into())
+    };
     match shape.kind {
         Kind::Image => (&image_lif::KERNEL, image_lif::constants(shape, time_steps).into()),
         Kind::Convolution => gathers(&conv_lif::KERNEL),

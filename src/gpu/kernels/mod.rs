@@ -91,8 +91,13 @@ pub(crate) fn parts_of(constants: &[(&str, u32)]) -> u32 {
     constants.iter().find(|(name, _)| *name == PARTS).map_or(1, |&(_, parts)| parts)
 }
 
+/// The variant, or the next best where the sums of shared outputs do not fit so many bytes of workgroup memory.
+pub(crate) fn fitting(variant: Variant, time_steps: usize, sizes: LayerSizes, bytes: u32) -> Variant {
+    let fits = shared_bytes(time_steps, parts(variant, sizes)) <= bytes as usize;
+    if fits { variant } else { Variant::Products }
+}
+
 /// Bytes of workgroup memory of a layer's kernel where so many invocations share an output.
-#[cfg(test)]
 pub(crate) fn shared_bytes(time_steps: usize, parts: u32) -> usize {
     if parts > 1 { 16 * time_steps * (64 / parts) as usize } else { 4 }
 }
@@ -411,8 +416,20 @@ impl GroupedLayer {
 mod tests {
     use std::num::NonZeroUsize;
 
+    use super::{LayerSizes, fitting, parts};
     use crate::gpu::testing::gpus;
+    use crate::gpu::variant::Variant;
     use crate::{Checkpoint, Generator, Network};
+
+    /// The largest sums are those of two invocations an output: 16 KiB, where some devices have 16,352 bytes.
+    #[test]
+    fn outputs_are_shared_where_their_sums_fit() {
+        let sizes = LayerSizes { inputs: 4, outputs: 1, side: 1 };
+        assert_eq!(parts(Variant::Shared, sizes), 2);
+        let of = |bytes| fitting(Variant::Shared, 32, sizes, bytes);
+        assert_eq!([of(16_384), of(16_352)], [Variant::Shared, Variant::Products]);
+        assert_eq!(fitting(Variant::Events, 32, sizes, 16), Variant::Events);
+    }
 
     /// Rows so short that every kernel needs several.
     #[test]

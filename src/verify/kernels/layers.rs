@@ -5,7 +5,7 @@ use crate::cpu::Prepared;
 use crate::cpu::image_lif::image_lif;
 use crate::cpu::spikes::Spikes;
 use crate::cpu::vectors::Processor;
-use crate::gpu::kernels::{self, Kernel, LayerBuffers, LayerSizes, layer_constants};
+use crate::gpu::kernels::{self, Kernel, LayerBuffers, LayerSizes, fitting, layer_constants};
 use crate::gpu::layer::{dispatch, grouped as grouped_layer};
 use crate::gpu::{Gpu, Variant};
 use crate::layer::{self, Kind, SpikingLayer};
@@ -87,12 +87,15 @@ impl Layer {
 }
 
 impl Case for Layer {
-    fn constants(&self, variant: Variant, _: &wgpu::Limits) -> Vec<(&'static str, u32)> {
+    fn constants(&self, variant: Variant, limits: &wgpu::Limits) -> Vec<(&'static str, u32)> {
         let sizes = LayerSizes::of(&self.layer);
         match self.part {
             Part::Image => kernels::image_lif::constants(&self.layer, self.steps).to_vec(),
             Part::Quads => kernels::conv_transpose_quads::constants(self.steps, sizes).to_vec(),
-            _ => layer_constants(self.steps, variant, sizes).to_vec(),
+            _ => {
+                let variant = fitting(variant, self.steps, sizes, limits.max_compute_workgroup_storage_size);
+                layer_constants(self.steps, variant, sizes).to_vec()
+            }
         }
     }
 
