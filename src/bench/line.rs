@@ -91,9 +91,9 @@ fn api(name: &str) -> String {
 /// The driver's version, with its name where that is not the adapter's in the line, too.
 fn driver(adapter: &Adapter) -> String {
     let driver = part(&without_asides(&adapter.driver));
-    let named = without_asides(&adapter.name).to_lowercase();
+    let named = without_asides(&adapter.name).to_ascii_lowercase();
     match driver.split_once(' ') {
-        Some((first, rest)) if named.contains(&first.to_lowercase()) => rest.into(),
+        Some((first, rest)) if named.contains(&first.to_ascii_lowercase()) => rest.into(),
         _ => driver,
     }
 }

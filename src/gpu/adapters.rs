@@ -52,7 +52,7 @@ fn names(list: &str) -> impl Iterator<Item = &str> {
 
 /// The names that wgpu knows, in any case.
 fn known(name: &str) -> Option<Backends> {
-    match name.to_lowercase().as_str() {
+    match name.to_ascii_lowercase().as_str() {
         "vulkan" | "vk" => Some(Backends::VULKAN),
         "dx12" | "d3d12" => Some(Backends::DX12),
         "metal" | "mtl" => Some(Backends::METAL),
@@ -120,9 +120,9 @@ fn matching(infos: &[wgpu::AdapterInfo], text: &str) -> Result<Vec<usize>> {
             None => Err(Error::AdapterNumber { wanted: text.into(), present: present() }),
         };
     }
-    let wanted = text.to_lowercase();
+    let wanted = text.to_ascii_lowercase();
     let has = |info: &wgpu::AdapterInfo| {
-        [describe(info), pci(info)].iter().any(|name| name.to_lowercase().contains(&wanted))
+        [describe(info), pci(info)].iter().any(|name| name.to_ascii_lowercase().contains(&wanted))
     };
     let found: Vec<usize> = (0..infos.len()).filter(|&number| has(&infos[number])).collect();
     if found.is_empty() {
@@ -152,7 +152,7 @@ pub fn first_adapter(adapters: &[wgpu::Adapter]) -> Result<&wgpu::Adapter> {
         return Ok(first);
     }
     check_environment().and_then(|()| {
-        let names = backends().iter_names().map(|(name, _)| name.to_lowercase()).collect::<Vec<_>>();
+        let names = backends().iter_names().map(|(name, _)| name.to_ascii_lowercase()).collect::<Vec<_>>();
         Err(Error::NoAdapter { backends: names.join(", ") })
     })
 }

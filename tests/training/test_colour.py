@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from command_line import ROOT
-from fsvae.training import colour, evaluate, frechet, runtime, train_colour
+from fsvae.training import autoencoder, colour, evaluate, frechet, runtime, train_colour
 from small import SMALL, equal, shapes
 
 
@@ -33,13 +33,13 @@ def test_pictures_of_other_sizes_are_brought_to_one():
 
 def test_the_shipped_encoder_is_small_and_its_features_are_those_of_the_network_that_was_trained():
     assert colour.WEIGHTS.stat().st_size < 1_000_000
-    net = train_colour.Autoencoder().eval()
+    net = autoencoder.Autoencoder().eval()
     found = {name: value.float() if value.is_floating_point() else value for name, value in load_file(colour.WEIGHTS).items()}
     missing, unexpected = net.load_state_dict(found, strict=False)
     assert not unexpected and all(name.startswith("decoder") for name in missing)
     images = np.random.default_rng(1).integers(0, 256, (30, 32, 32, 3), np.uint8)
     with torch.inference_mode():
-        expected = net.encode(train_colour.pixels(images)).numpy()
+        expected = net.encode(autoencoder.pixels(images)).numpy()
     np.testing.assert_allclose(np.concatenate(colour.features(images)), expected, atol=1e-4)
 
 

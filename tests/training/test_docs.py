@@ -19,6 +19,7 @@ COMMANDS = [line.split("  #")[0].strip() for block in re.findall(r"```sh\n(.*?)`
 PROJECT = tomllib.loads((ROOT / "python" / "pyproject.toml").read_text())["project"]
 # Minutes of the page, and what is as true of few images as of thousands.
 SMALLER = {"--minutes 60": "--images 96 --batch 32 --latent 8 --width 4", "--data photos/": "--data {photos}",
+           "--minutes 30": "--images 96 --batch 32 --latent 8 --width 4 --views-images 96",
            "fsvae-evaluate mine.safetensors": "fsvae-evaluate mine.safetensors --samples 100"}
 
 
@@ -55,7 +56,7 @@ def test_the_commands_of_the_page(tmp_path):
         done = subprocess.run(words, cwd=tmp_path, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
         ran.append(program)
-    assert ran == ["fsvae-train", "fsvae", "fsvae-evaluate"]
+    assert ran == ["fsvae-train", "fsvae", "fsvae-evaluate", "fsvae-train"]
 
 
 def test_the_examples_of_the_page():

@@ -145,12 +145,12 @@ class FSVAE(Autoencoder):
         shape = self.steps, batch, self.latent
         return torch.randint(self.k, shape, generator=generator, device=generator.device)
 
-    def forward(self, images, generator, scheduled=0.0, scheduled_from=5, dtype=torch.float32):
+    def forward(self, images, generator, scheduled=0.0, scheduled_from=5, dtype=torch.float32, samples=False):
         """Reconstructions, and the candidates of posterior and prior `[T, B, C, k]`, of a batch of images.
 
         The posterior's z are drawn without gradient first; then all steps are computed at once with z as input
         and the same draws. The prior sees the posterior's z, or from step `scheduled_from` on with probability
-        `scheduled` its own.
+        `scheduled` its own. With `samples` there are as many images from the prior, too, made like reconstructions.
         """
         batch = images.shape[0]
         latents = self.encode(images.to(dtype))
@@ -163,8 +163,14 @@ class FSVAE(Autoencoder):
             replace = torch.rand(self.steps, batch, generator=generator, device=generator.device) < scheduled
             replace[:scheduled_from] = False
             previous, _ = self.prior.roll(self.draw(batch, generator), dtype, given=z.detach(), replace=replace)
-        p = self.prior(previous)
-        return self.decode(z), q, p
+        if not samples:
+            return self.decode(z), q, self.prior(previous)
+        draws = self.draw(batch, generator)
+        own, _ = self.prior.roll(draws, dtype)
+        p, of_samples = self.prior(torch.cat([previous, own], 1)).split(batch, 1)
+        both = torch.cat([z, of_samples.gather(3, draws.unsqueeze(3)).squeeze(3)], 1)
+        again, sampled = self.decode(both).split(batch)
+        return again, q, p, sampled
 
     @torch.no_grad()
     def reconstruct(self, images, generator, dtype=torch.float32):
@@ -213,10 +219,17 @@ class ESVAE(Autoencoder):
         spikes = self.encode(images.to(dtype))
         return spikes.to(torch.promote_types(dtype, torch.float32)).mean(0)
 
-    def forward(self, images, generator, dtype=torch.float32):
-        """Reconstructions, the encoder's rates and as many of the prior's, `[B, C]`, of a batch of images."""
+    def forward(self, images, generator, dtype=torch.float32, samples=False):
+        """Reconstructions, the encoder's rates and as many of the prior's, `[B, C]`, of a batch of images.
+
+        With `samples` there are the images of the prior's rates, too.
+        """
         r = self.posterior_rates(images, dtype)
-        return self.decode(self.spikes(r, generator).to(dtype)), r, self.prior_rates(len(images), generator)
+        if not samples:
+            return self.decode(self.spikes(r, generator).to(dtype)), r, self.prior_rates(len(images), generator)
+        p = self.prior_rates(len(images), generator)
+        again, sampled = self.decode(self.spikes(torch.cat([r, p]), generator).to(dtype)).split(len(images))
+        return again, r, p, sampled
 
     @torch.no_grad()
     def reconstruct(self, images, generator, dtype=torch.float32):

@@ -61,6 +61,21 @@ def parse(description, arguments=None):
     )
     g.add_argument("--prior-weight", type=float, metavar="X", help="of that loss (mmd: 1, kld: 1e-4, ESVAE: 1e-3)")
     g.add_argument(
+        "--samples-weight",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="of a loss that compares samples with pictures, for a smaller FAED; for the end of the training, with "
+        "--warm-start; 0.5 is much (off)",
+    )
+    g.add_argument(
+        "--views-images",
+        type=int,
+        default=150_000,
+        metavar="N",
+        help="pictures that each of two autoencoders learns from first, by which that loss sees (%(default)s)",
+    )
+    g.add_argument(
         "--scheduled",
         type=float,
         nargs=2,
@@ -103,7 +118,8 @@ def parse(description, arguments=None):
         "--keep-f32", action="store_true", help=f"do not round tensors of more than {HALF_FROM} elements to f16"
     )
     a = a.parse_args(arguments)
-    for name in ["batch", "sharpen", "k", "latent", "width", "epochs", "save_minutes", "minutes", "images", "threads"]:
+    amounts = ["batch", "sharpen", "k", "latent", "width", "epochs", "save_minutes", "minutes", "images", "threads"]
+    for name in [*amounts, "views_images"]:
         value = getattr(a, name)
         if value is not None and value <= 0:
             raise InputError(f"--{name.replace('_', '-')}: expected more than 0, found {value}")
@@ -112,6 +128,8 @@ def parse(description, arguments=None):
             raise InputError(
                 f"--short: expected 1 to {a.time_steps} time steps and a share from 0 to 1, found {steps:g} {until:g}"
             )
+    if a.samples_weight < 0:
+        raise InputError(f"--samples-weight: expected 0 or more, found {a.samples_weight:g}")
     if a.k > 255:
         raise InputError(f"--k: expected 1 to 255, found {a.k}")
     return a

@@ -57,6 +57,7 @@ def train(a):
         out.trim_log()
     elif os.path.exists(out[".csv"]):
         os.remove(out[".csv"])
+    trainer.learn_to_see()
     times = trainer.settle_precision()
     if times:
         found = ", ".join(f"{name} {1000 * seconds:.0f} ms" for name, seconds in times.items())
@@ -85,21 +86,23 @@ def train(a):
         trainer.seconds, last = trainer.seconds + now - last, now
         bar.update(trainer.batch)
         if now - logged >= 10 or trainer.finished() or stop:
-            mse, tie = torch.stack(losses).mean(0).tolist()
+            mse, tie, *far = torch.stack(losses).mean(0).tolist()
             row = dict(
                 step=trainer.step,
                 images=trainer.step * trainer.batch,
                 minutes=round(trainer.seconds / 60, 3),
                 mse=round(mse, 5),
                 prior_loss=round(tie, 6),
+                **({"samples_loss": round(far[0], 5)} if far else {}),
                 lr=f"{trainer.rate():.3g}",
                 images_per_s=round(len(losses) * trainer.batch / (now - logged), 1),
             )
             out.log(row)
             bar.write(" ".join(f"{k} {v}" for k, v in row.items()), file=sys.stdout)
             sys.stdout.flush()
-            if not math.isfinite(mse + tie):
-                raise RuntimeError(f"the loss is {mse + tie} at step {trainer.step}; {out['.state']} is from before")
+            whole = sum([mse, tie, *far])
+            if not math.isfinite(whole):
+                raise RuntimeError(f"the loss is {whole} at step {trainer.step}; {out['.state']} is from before")
             losses, logged = [], now
         if out.due():
             out.save()

@@ -6,10 +6,11 @@ import math
 import numpy as np
 import torch
 
-from . import losses, network
+from . import clocks, losses, network
 from .checkpoint import load_weights, rounded
 from .errors import InputError
 from .precision import faster, trial
+from .views import Views
 
 
 class Trainer:
@@ -39,6 +40,14 @@ class Trainer:
         self.total = None if a.minutes else max(1, round(budget))
         self.step, self.seconds = 0, 0.0
         self.average = copy.deepcopy(self.net.state_dict()) if a.ema else None
+        self.views = None
+
+    def learn_to_see(self):
+        """Trains what the loss of samples sees with, where that is asked for and was not restored."""
+        if self.a.samples_weight and not self.views:
+            random = torch.get_rng_state()
+            self.views = Views.trained(self.images.numpy(), self.a.views_images, self.a.seed, self.device)
+            torch.set_rng_state(random)
 
     def generator(self, device, *numbers):
         """Randomness is a function of the seed and the step, so that a resumed run draws the same."""
@@ -65,8 +74,7 @@ class Trainer:
 
         def step(precision):
             net.zero_grad(set_to_none=True)
-            mse, tie, weight = self.losses(net, x, self.generator(self.device, 6), getattr(torch, precision))
-            (mse + weight * tie).backward()
+            self.losses(net, x, self.generator(self.device, 6), getattr(torch, precision))[0].backward()
             if self.device.type == "cuda":
                 torch.cuda.synchronize(self.device)
 
@@ -100,26 +108,34 @@ class Trainer:
         return rate * min(1.0, (self.step + 1) * self.batch / self.a.warmup) if self.a.warmup else rate
 
     def losses(self, net, x, generator, dtype):
-        """The error of the reconstructions, the loss that ties the latents to the prior, and its weight."""
-        a, weight = self.a, self.a.prior_weight
+        """What is minimized, and its parts: the error of the reconstructions, the loss that ties the latents to the
+        prior, and how far samples and reconstructions are from pictures, where that is asked for."""
+        a, more = self.a, bool(self.a.samples_weight)
         with net.shortened(self.time_steps()):
             if a.family == "esvae":
-                reconstructed, q, p = net(x, generator, dtype=dtype)
+                again, q, p, *samples = net(x, generator, dtype=dtype, samples=more)
                 tie, usual = losses.gaussian_mmd(q, p), 1e-3
             else:
                 scheduled = a.scheduled[0] + (a.scheduled[1] - a.scheduled[0]) * self.progress()
-                reconstructed, q, p = net(x, generator, scheduled, dtype=dtype)
+                again, q, p, *samples = net(x, generator, scheduled, dtype=dtype, samples=more)
                 tie, usual = (losses.mmd(q, p), 1.0) if a.loss == "mmd" else (losses.kld(q, p), 1e-4)
-        return (reconstructed - x).square().mean(), tie, usual if weight is None else weight
+        mse = (again - x).square().mean()
+        total = mse + (usual if a.prior_weight is None else a.prior_weight) * tie
+        if not more:
+            return total, mse, tie
+        with torch.no_grad():
+            seen = self.views(x)
+        far = sum(self.views.distance(seen, images.float(), generator) for images in (*samples, again))
+        return total + a.samples_weight * far, mse, tie, far
 
     def train_step(self):
-        """One batch; returns the losses as tensors, so that a GPU is not waited for."""
+        """One batch; returns the parts of the loss as a tensor, so that a GPU is not waited for."""
         a, x = self.a, self.next_batch()
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate() * group["factor"]
-        mse, tie, weight = self.losses(self.net, x, self.generator(self.device, 2, self.step), self.dtype)
+        total, *parts = self.losses(self.net, x, self.generator(self.device, 2, self.step), self.dtype)
         self.optimizer.zero_grad(set_to_none=True)
-        (mse + weight * tie).backward()
+        total.backward()
         self.optimizer.step()
         self.step += 1
         if self.average:
@@ -129,17 +145,17 @@ class Trainer:
                     self.average[name].lerp_(value, 1 - keep)
                 else:
                     self.average[name].copy_(value)
-        return torch.stack([mse.detach(), tie.detach()])
+        return torch.stack(parts).detach()
 
     def finished(self):
         return self.step >= self.total if self.total else self.seconds >= self.a.minutes * 60
 
     def weights(self):
-        """What is written: the trained or averaged weights, sharpened."""
+        """What is written: the trained or averaged weights, sharpened, with clocks.py's neurons set apart."""
         weights = dict(self.average or self.net.state_dict())
         for name in ("final_layer.1.weight", "final_layer.1.bias"):
             weights[name] = weights[name] * self.a.sharpen
-        return weights
+        return clocks.set_apart(self.net, weights)[0]
 
     def state(self):
         return dict(
@@ -149,6 +165,7 @@ class Trainer:
             step=self.step,
             seconds=self.seconds,
             precision=self.precision,
+            views=self.views and self.views.state(),
         )
 
     def restore(self, path):
@@ -161,6 +178,8 @@ class Trainer:
             self.step, self.seconds = state["step"], state["seconds"]
             # States of before have none.
             self.precision = self.precision or state.get("precision")
+            if self.a.samples_weight and state.get("views"):
+                self.views = Views.restored(state["views"], self.images.numpy(), self.device)
         except Exception as error:  # a pickle fails in any way it likes
             raise InputError(f"{path}: cannot resume from it: {str(error).splitlines()[0]}") from None
 

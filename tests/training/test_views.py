@@ -1,0 +1,93 @@
+"""`--samples-weight`: a loss that compares samples with pictures, and what it does to them."""
+import numpy as np
+import pytest
+import torch
+
+from fsvae.training import load, network, views
+from fsvae.training.errors import InputError
+from small import SMALL, shapes
+
+
+def levels(images):
+    return torch.from_numpy(images).float() / 127.5 - 1
+
+
+@pytest.fixture(scope="module")
+def seeing():
+    images = shapes(1200)[:, None]
+    return views.Views.trained(images[:800], 2000, 0), levels(images[800:])
+
+
+def test_the_sliced_distance_of_shifted_and_scaled_batches_is_known():
+    """Along a direction d of dimension n, a shift s adds (s . d)^2, |s|^2 / n on average, and the order does not matter."""
+    generator = torch.Generator().manual_seed(1)
+    a = torch.randn(500, 8, generator=generator)
+    shift = torch.arange(8.0)
+    mean = lambda b: np.mean([views.sliced(a, b, generator).item() for _ in range(50)])
+    assert mean(a.flip(0)) == 0
+    assert abs(mean(a + shift) / (shift.square().sum().item() / 8) - 1) < 0.1
+    assert abs(mean(2 * a) - a.square().mean()) < 0.1
+
+
+def test_it_grows_with_what_is_wrong_with_pictures(seeing):
+    see, pictures = seeing
+    random = torch.Generator().manual_seed(2)
+    real, same = pictures[:200], pictures[200:]
+    noise = torch.randn(same.shape, generator=random)
+    # Half grey, as what a network is unsure of.
+    blurred = torch.nn.functional.avg_pool2d(same, 3, 1, 1)
+    seen = see(real)
+    far = lambda images: see.distance(seen, images, random).item()
+    distances = [far(images) for images in (same, same + 0.2 * noise, same + 0.5 * noise)]
+    assert far(real) < 1e-10 and np.all(np.diff(distances) > 0), distances
+    assert far(blurred) > 2 * distances[0] and far(same[:1].expand_as(same)) > 5 * distances[0]
+
+
+def test_what_sees_does_not_change_and_comes_back_from_its_state(seeing):
+    see, pictures = seeing
+    before = [view.clone() for view in see(pictures[:8])]
+    images = shapes(1200)[:800, None]
+    again = views.Views.restored(see.state(), images)
+    pictures = pictures[:8].clone().requires_grad_()
+    see.distance(see(pictures.detach() * 0.5), pictures, torch.Generator().manual_seed(3)).backward()
+    assert pictures.grad.abs().max() > 0 and all(p.grad is None for net in see.autoencoders for p in net.parameters())
+    for one, other, third in zip(before, see(pictures), again(pictures), strict=True):
+        assert torch.equal(one, other) and torch.equal(one, third)
+
+
+@pytest.mark.parametrize("family", [network.FSVAE, network.ESVAE])
+def test_samples_are_the_priors_and_everything_that_draws_learns_from_them(family):
+    torch.manual_seed(0)
+    net = family(8, 1, 6, 8, *([3] if family is network.FSVAE else []), 4).train()
+    pictures = torch.rand(16, 1, 8, 8) * 2 - 1
+    *_, samples = net(pictures, torch.Generator().manual_seed(1), samples=True)
+    assert samples.shape == pictures.shape
+    samples.square().mean().backward()
+    learns = {name.split(".")[0] for name, p in net.named_parameters() if p.grad is not None and p.grad.abs().max() > 1e-9}
+    prior = "prior" if family is network.FSVAE else "sample_layer"
+    assert {prior, "decoder_input", "decoder", "final_layer"} <= learns
+    if family is network.FSVAE:  # reconstructions are what they are without; ESVAE draws both at once
+        with_samples, without = (net.eval()(pictures, torch.Generator().manual_seed(1), samples=more)[0] for more in (True, False))
+        torch.testing.assert_close(with_samples, without, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("family", ["fsvae", "esvae"])
+def test_samples_come_nearer(family, run, data, tmp_path):
+    """After as many images, from the same weights."""
+    first, see = tmp_path / "first.safetensors", views.Views.trained(shapes(400)[:, None], 1500, 5)
+    recipe = ["--data", data, "--family", family, *SMALL]
+    run(*recipe, "--images", 1200, "--lr", 3e-3, "--out", first)
+    far = {}
+    for weight in (0, 0.5):
+        out = tmp_path / f"{weight}.safetensors"
+        said = run(*recipe, "--images", 1000, "--warm-start", first, "--samples-weight", weight, "--views-images", 1500, "--out", out)
+        assert ("samples_loss" in said) == (weight > 0)
+        assert (tmp_path / f"{weight}.csv").read_text().splitlines()[0].count("samples_loss") == (weight > 0)
+        samples = load(out).generate(400, torch.Generator().manual_seed(1))
+        far[weight] = see.distance(see(levels(shapes(400)[:, None])), samples, torch.Generator().manual_seed(2)).item()
+    assert far[0.5] < 0.8 * far[0], far
+
+
+def test_a_weight_below_nothing_is_refused(run, data, tmp_path):
+    with pytest.raises(InputError, match="--samples-weight: expected 0 or more, found -1"):
+        run("--data", data, "--out", tmp_path / "m.safetensors", "--samples-weight", -1, *SMALL)
