@@ -1,13 +1,11 @@
 //! What is a picture and what is not, by its bytes and not by its name.
 
-mod common;
-
 use std::fs;
 
-use common::TINY;
-use common::command::{assert_refused, fsvae, messages};
-use common::pictures::{directory, encoded, files, noise, reconstruct};
-use common::torch::Pth;
+use crate::common::TINY;
+use crate::common::command::{assert_refused, fsvae, messages};
+use crate::common::pictures::{directory, encoded, files, noise, reconstruct};
+use crate::common::torch::Pth;
 use fsvae::image::ImageFormat;
 
 #[test]

@@ -1,15 +1,11 @@
 //! Standard input and standard output: one thing at a time, whole, in pipes with other programs.
 
-mod common;
-#[path = "common/outputs.rs"]
-mod outputs;
-
 use std::process::{Command, Output, Stdio};
 
-use common::TINY;
-use common::command::{assert_refused, messages};
+use crate::common::TINY;
+use crate::common::command::{assert_refused, messages};
+use crate::outputs::{RGB, command, directory, images, listing, refused, run, stdout};
 use fsvae::image;
-use outputs::{RGB, command, directory, images, listing, refused, run, stdout};
 
 /// Runs with some bytes as standard input.
 fn piped(mut command: Command, input: &[u8]) -> Output {

@@ -1,14 +1,12 @@
 //! The commands that take images and latents: reconstruct, encode, decode, interpolate, and what
 //! `generate` keeps and animates.
 
-mod common;
-
 use std::io::{Cursor, Write};
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use common::command::{assert_refused, fsvae, messages};
-use common::{RandomModel, TINY, adapters, digest};
+use crate::common::command::{assert_refused, fsvae, messages};
+use crate::common::{RandomModel, TINY, adapters, digest};
 use fsvae::image::{self, AnimationDecoder, DynamicImage, GrayImage, ImageFormat, Luma, Rgba, RgbaImage};
 use fsvae::{Checkpoint, Generator, Network};
 

@@ -1,12 +1,10 @@
 //! The command line: what it writes, what it prints, what it refuses.
 
-mod common;
-
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use common::command::{assert_refused, fsvae, messages};
-use common::{RandomModel, TINY, adapters, digest};
+use crate::common::command::{assert_refused, fsvae, messages};
+use crate::common::{RandomModel, TINY, adapters, digest};
 use fsvae::image;
 use safetensors::Dtype;
 

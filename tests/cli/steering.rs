@@ -1,12 +1,10 @@
 //! `fsvae direction`, `encode --rates`, `generate --rates` and `--along`, and `--scale`: with both families.
 
-mod common;
-
 use std::path::Path;
 use std::process::Output;
 
-use common::command::{assert_refused, fsvae};
-use common::{TINY, TINY_RATES, adapters, digest};
+use crate::common::command::{assert_refused, fsvae};
+use crate::common::{TINY, TINY_RATES, adapters, digest};
 use fsvae::{Direction, Generator, Job, Outputs, Rates};
 use safetensors::SafeTensors;
 

@@ -1,14 +1,12 @@
 //! Pictures and folders as people have them, given to the command line.
 
-mod common;
-
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use common::command::{assert_refused, fsvae, messages};
-use common::pictures::{directory, encoded, files, noise, reconstruct};
+use crate::common::command::{assert_refused, fsvae, messages};
+use crate::common::pictures::{directory, encoded, files, noise, reconstruct};
 use fsvae::image::{ExtendedColorType, GrayImage, ImageEncoder, ImageFormat, Luma, codecs};
 
 /// [`reconstruct`] of what comes through a pipe.

@@ -1,16 +1,12 @@
 //! What the command line writes, and where: formats, standard output, names with numbers, links and special files.
 
-mod common;
-#[path = "common/outputs.rs"]
-mod outputs;
-
 use std::process::Command;
 use std::time::Instant;
 
-use common::TINY;
-use common::command::{assert_refused, fsvae, messages};
+use crate::common::TINY;
+use crate::common::command::{assert_refused, fsvae, messages};
+use crate::outputs::{MODELS, RGB, command, directory, images, listing, refused, run, stdout};
 use fsvae::image;
-use outputs::{MODELS, RGB, command, directory, images, listing, refused, run, stdout};
 
 const EXTENSIONS: [&str; 17] = [
     "png", "apng", "jpg", "jpeg", "bmp", "gif", "webp", "tif", "tiff", "tga", "qoi", "pbm", "pgm", "ppm",

@@ -1,12 +1,10 @@
 //! What is asked for: adapters, environment variables, seeds, models; and what is said where there is no such thing.
 
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use common::command::{assert_refused, fsvae, messages};
-use common::{RandomModel, TINY, adapters};
+use crate::common::command::{assert_refused, fsvae, messages};
+use crate::common::{RandomModel, TINY, adapters};
 use fsvae::gpu;
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -40,7 +38,7 @@ fn what_was_nearly_right_is_told_how_to_be() {
     std::fs::write(directory.path().join("f.png"), PNG).expect("written");
     std::fs::write(directory.path().join("lfs"), "version https://git-lfs.github.com/spec/v1\n")
         .expect("written");
-    std::fs::write(directory.path().join("m.pth"), common::torch::Pth::new(&TINY.tensors()).bytes())
+    std::fs::write(directory.path().join("m.pth"), crate::common::torch::Pth::new(&TINY.tensors()).bytes())
         .expect("written");
     let files = ["f.png", "lfs", "m.pth", "tiny.safetensors"];
     for (arguments, parts) in [

@@ -1,7 +1,4 @@
 //! What happens to messages: on terminals, in pipes that nobody reads, on a full disk, and whatever is in them.
-#![cfg(unix)]
-
-mod common;
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -11,8 +8,8 @@ use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use common::TINY;
-use common::command::{fsvae, messages};
+use crate::common::TINY;
+use crate::common::command::{fsvae, messages};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Action, Winsize, tcflow, tcsetwinsize};
 

@@ -1,15 +1,12 @@
 //! What is left when the command line is told to end.
-#![cfg(unix)]
-
-mod common;
 
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use common::TINY;
-use common::command::{entries, fsvae, messages};
+use crate::common::TINY;
+use crate::common::command::{entries, fsvae, messages};
 use fsvae::image;
 
 const MODEL: &str = "tiny.safetensors";

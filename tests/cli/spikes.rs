@@ -1,11 +1,9 @@
 //! `fsvae spikes` and `fsvae info --kernels`: what they write is what the library gives, and it can be looked at.
 
-mod common;
-
 use std::path::Path;
 
-use common::command::{assert_refused, fsvae, messages};
-use common::{RandomModel, TINY};
+use crate::common::command::{assert_refused, fsvae, messages};
+use crate::common::{RandomModel, TINY};
 use fsvae::image::codecs::gif::GifDecoder;
 use fsvae::image::{AnimationDecoder, DynamicImage};
 use fsvae::{Generator, Job, LayerSpikes, Outputs};
