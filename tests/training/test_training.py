@@ -68,7 +68,7 @@ def test_few_pictures_are_reconstructed_too(run, tmp_path):
 def test_killed_and_resumed_is_uninterrupted(family, samples, run, data, tmp_path):
     """kill -9 in the middle, twice; then the weights are those of one run, bit for bit."""
     recipe = ["--data", data, "--images", 2400, "--flip", "--ema", 0.9, "--warmup", 300, "--short", 2, 0.5,
-              "--family", family, "--samples-weight", samples, "--views-images", 640, *SMALL]
+              "--family", family, "--samples-weight", samples, "--views-images", 640, "--spikes-weight", samples / 5, *SMALL]
     whole, broken = tmp_path / "whole.safetensors", tmp_path / "broken.safetensors"
     run(*recipe, "--out", whole)
     state = tmp_path / "broken.state"

@@ -88,6 +88,8 @@ def test_samples_come_nearer(family, run, data, tmp_path):
     assert far[0.5] < 0.8 * far[0], far
 
 
-def test_a_weight_below_nothing_is_refused(run, data, tmp_path):
-    with pytest.raises(InputError, match="--samples-weight: expected 0 or more, found -1"):
-        run("--data", data, "--out", tmp_path / "m.safetensors", "--samples-weight", -1, *SMALL)
+@pytest.mark.parametrize("name", ["--samples-weight", "--spikes-weight"])
+@pytest.mark.parametrize("value", ["-1", "nan", "inf"])
+def test_a_weight_that_is_none_is_refused(name, value, run, data, tmp_path):
+    with pytest.raises(InputError, match=f"{name}: expected 0 or more, found {value}"):
+        run("--data", data, "--out", tmp_path / "m.safetensors", f"{name}={value}", *SMALL)

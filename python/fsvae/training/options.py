@@ -1,6 +1,7 @@
 """The options of `fsvae-train`."""
 
 import argparse
+import math
 
 import torch
 
@@ -76,6 +77,14 @@ def parse(description, arguments=None):
         help="pictures that each of two autoencoders learns from first, by which that loss sees (%(default)s)",
     )
     g.add_argument(
+        "--spikes-weight",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="of what spikes cost, as a share of the multiply-adds of a network that computes zeros too: fewer spikes, "
+        "less work for an image; 0.1 is much (off)",
+    )
+    g.add_argument(
         "--scheduled",
         type=float,
         nargs=2,
@@ -128,8 +137,9 @@ def parse(description, arguments=None):
             raise InputError(
                 f"--short: expected 1 to {a.time_steps} time steps and a share from 0 to 1, found {steps:g} {until:g}"
             )
-    if a.samples_weight < 0:
-        raise InputError(f"--samples-weight: expected 0 or more, found {a.samples_weight:g}")
+    for name in ["samples_weight", "spikes_weight"]:
+        if not 0 <= getattr(a, name) < math.inf:
+            raise InputError(f"--{name.replace('_', '-')}: expected 0 or more, found {getattr(a, name):g}")
     if a.k > 255:
         raise InputError(f"--k: expected 1 to 255, found {a.k}")
     return a

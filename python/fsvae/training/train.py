@@ -86,21 +86,19 @@ def train(a):
         trainer.seconds, last = trainer.seconds + now - last, now
         bar.update(trainer.batch)
         if now - logged >= 10 or trainer.finished() or stop:
-            mse, tie, *far = torch.stack(losses).mean(0).tolist()
+            parts = {name: torch.stack([step[name] for step in losses]).mean().item() for name in losses[0]}
             row = dict(
                 step=trainer.step,
                 images=trainer.step * trainer.batch,
                 minutes=round(trainer.seconds / 60, 3),
-                mse=round(mse, 5),
-                prior_loss=round(tie, 6),
-                **({"samples_loss": round(far[0], 5)} if far else {}),
+                **{name: round(value, 6 if name == "prior_loss" else 5) for name, value in parts.items()},
                 lr=f"{trainer.rate():.3g}",
                 images_per_s=round(len(losses) * trainer.batch / (now - logged), 1),
             )
             out.log(row)
             bar.write(" ".join(f"{k} {v}" for k, v in row.items()), file=sys.stdout)
             sys.stdout.flush()
-            whole = sum([mse, tie, *far])
+            whole = sum(parts.values())
             if not math.isfinite(whole):
                 raise RuntimeError(f"the loss is {whole} at step {trainer.step}; {out['.state']} is from before")
             losses, logged = [], now

@@ -2,11 +2,13 @@
 
 import copy
 import math
+from contextlib import nullcontext
 
 import numpy as np
 import torch
 
 from . import clocks, losses, network
+from .activity import Activity
 from .checkpoint import load_weights, rounded
 from .errors import InputError
 from .precision import faster, trial
@@ -108,10 +110,11 @@ class Trainer:
         return rate * min(1.0, (self.step + 1) * self.batch / self.a.warmup) if self.a.warmup else rate
 
     def losses(self, net, x, generator, dtype):
-        """What is minimized, and its parts: the error of the reconstructions, the loss that ties the latents to the
-        prior, and how far samples and reconstructions are from pictures, where that is asked for."""
-        a, more = self.a, bool(self.a.samples_weight)
-        with net.shortened(self.time_steps()):
+        """What is minimized, and its parts by name: the error of the reconstructions, and the loss that ties the latents
+        to the prior; where that is asked for, how far samples and reconstructions are from pictures, and what spikes
+        cost."""
+        a, more, activity = self.a, bool(self.a.samples_weight), Activity(net)
+        with net.shortened(self.time_steps()), activity.watched() if a.spikes_weight else nullcontext():
             if a.family == "esvae":
                 again, q, p, *samples = net(x, generator, dtype=dtype, samples=more)
                 tie, usual = losses.gaussian_mmd(q, p), 1e-3
@@ -119,21 +122,24 @@ class Trainer:
                 scheduled = a.scheduled[0] + (a.scheduled[1] - a.scheduled[0]) * self.progress()
                 again, q, p, *samples = net(x, generator, scheduled, dtype=dtype, samples=more)
                 tie, usual = (losses.mmd(q, p), 1.0) if a.loss == "mmd" else (losses.kld(q, p), 1e-4)
-        mse = (again - x).square().mean()
-        total = mse + (usual if a.prior_weight is None else a.prior_weight) * tie
-        if not more:
-            return total, mse, tie
-        with torch.no_grad():
-            seen = self.views(x)
-        far = sum(self.views.distance(seen, images.float(), generator) for images in (*samples, again))
-        return total + a.samples_weight * far, mse, tie, far
+        parts = {"mse": (again - x).square().mean(), "prior_loss": tie}
+        total = parts["mse"] + (usual if a.prior_weight is None else a.prior_weight) * tie
+        if more:
+            with torch.no_grad():
+                seen = self.views(x)
+            far = sum(self.views.distance(seen, images.float(), generator) for images in (*samples, again))
+            parts["samples_loss"], total = far, total + a.samples_weight * far
+        if a.spikes_weight:
+            share = activity.share()
+            parts["spikes_share"], total = share, total + a.spikes_weight * share
+        return total, {name: part.detach() for name, part in parts.items()}
 
     def train_step(self):
-        """One batch; returns the parts of the loss as a tensor, so that a GPU is not waited for."""
+        """One batch; returns the parts of the loss as tensors, so that a GPU is not waited for."""
         a, x = self.a, self.next_batch()
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate() * group["factor"]
-        total, *parts = self.losses(self.net, x, self.generator(self.device, 2, self.step), self.dtype)
+        total, parts = self.losses(self.net, x, self.generator(self.device, 2, self.step), self.dtype)
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         self.optimizer.step()
@@ -145,7 +151,7 @@ class Trainer:
                     self.average[name].lerp_(value, 1 - keep)
                 else:
                     self.average[name].copy_(value)
-        return torch.stack(parts).detach()
+        return parts
 
     def finished(self):
         return self.step >= self.total if self.total else self.seconds >= self.a.minutes * 60
