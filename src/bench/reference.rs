@@ -19,7 +19,7 @@ const MODELS: [(&str, &str); 8] = [
     ("faces", "9f1fcf4d6fefa38fb9d863f120102c2fb13345b9aa8207a9b7ced2de904bbce3"),
     ("faces-esvae", "c595e1cc114845ba90dd2c43c62d28b9b6d09dd29599725e2e3436831431a5a3"),
     ("mnist-esvae", "3fd9e4ede75a54fb74b9abd7a7f52d34ba79e5b4e63cb89ad90f857362cb766b"),
-    ("fashion-esvae", "03d5406f6621e8fc2c1ed2e3a9431bd725f74e169d2e1ba51a13b2a3635aea47"),
+    ("fashion-esvae", "71d4f6dcd2f60d5e3896aa84cee99b22c0471ce8fe9a3d8a59d0899026992be9"),
     ("cifar10-esvae", "992d5e18417a68ad40eb2092ddc1b85ae0781858801a0a24316de54b4824190d"),
     ("thumbs-esvae", "451ef1efed998b41cb252c426374bb209d6663658d1697389be4c22a20e9ecb8"),
 ];

@@ -93,3 +93,14 @@ def test_samples_come_nearer(family, run, data, tmp_path):
 def test_a_weight_that_is_none_is_refused(name, value, run, data, tmp_path):
     with pytest.raises(InputError, match=f"{name}: expected 0 or more, found {value}"):
         run("--data", data, "--out", tmp_path / "m.safetensors", f"{name}={value}", *SMALL)
+
+
+def test_one_picture_is_too_few_and_twice_the_same_will_do(run, tmp_path):
+    same, out = np.repeat(shapes(1), 2, 0), tmp_path / "m.safetensors"
+    for count in (1, 2):
+        np.savez(tmp_path / f"{count}.npz", train=same[:count])
+    recipe = ["--out", out, "--images", 16, "--samples-weight", 1, "--views-images", 4, *SMALL]
+    with pytest.raises(InputError, match="--samples-weight: expected at least 2 pictures, found 1"):
+        run("--data", tmp_path / "1.npz", *recipe)
+    run("--data", tmp_path / "2.npz", *recipe)
+    assert all(value.isfinite().all() for value in load(out).state_dict().values())

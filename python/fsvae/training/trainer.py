@@ -47,6 +47,8 @@ class Trainer:
     def learn_to_see(self):
         """Trains what the loss of samples sees with, where that is asked for and was not restored."""
         if self.a.samples_weight and not self.views:
+            if len(self.images) < 2:
+                raise InputError(f"--samples-weight: expected at least 2 pictures, found {len(self.images)}")
             random = torch.get_rng_state()
             self.views = Views.trained(self.images.numpy(), self.a.views_images, self.a.seed, self.device)
             torch.set_rng_state(random)

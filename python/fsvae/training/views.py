@@ -45,8 +45,8 @@ class Views:
             self.scales = []
             for view in seen:
                 values, vectors = torch.linalg.eigh(torch.cov(view.T))
-                white = vectors / values.clamp_min(values.max() * LEAST).sqrt()
-                self.scales.append((view.mean(0), view.var(0).mean().rsqrt(), WHITENED * white))
+                white = vectors / values.clamp_min(values.max().clamp_min(1e-12) * LEAST).sqrt()
+                self.scales.append((view.mean(0), view.var(0).mean().clamp_min(1e-12).rsqrt(), WHITENED * white))
 
     @classmethod
     def trained(cls, images, count, seed, device="cpu"):
