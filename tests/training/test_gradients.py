@@ -133,6 +133,26 @@ def test_inference_equals_training_for_the_same_statistics(kernels):
     assert torch.equal(inputs[1:], z[:-1]) and not inputs[0].any()
 
 
+@pytest.mark.parametrize("repeat", [False, True])
+@pytest.mark.parametrize("summed", [False, True])
+def test_gradients_through_a_fixed_norm_equal_plain_ones(repeat, summed, kernels):
+    """What lies behind a layer that does not learn, learns through it."""
+    steps, batch, channels = 6, 5, 7
+    torch.manual_seed(2)
+    x = torch.randn(batch if repeat else steps * batch, channels, dtype=torch.float64, requires_grad=True)
+    scale, shift = torch.randn(2, channels, dtype=torch.float64) * 0.3
+    coef = torch.rand(steps, dtype=torch.float64) if summed else None
+    spikes = plain.neurons((x * scale + shift).view(-1, batch, channels).expand(steps, -1, -1))
+    expected = (coef[:, None, None] * spikes).sum(0) if summed else spikes.flatten(0, 1)
+    weights = torch.randn_like(expected)
+    plain_gradient, = torch.autograd.grad((expected * weights).sum(), x)
+    found = lif.Fixed.apply(x, scale, shift, steps, repeat, coef)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    gradient, = torch.autograd.grad((found * weights).sum(), x)
+    assert plain_gradient.abs().max() > 0.1
+    torch.testing.assert_close(gradient, plain_gradient, rtol=0, atol=1e-12)
+
+
 def test_scheduled_sampling_replaces_only_where_told():
     net, _ = network_and_images(SIZES[0], torch.float64)
     net.eval()

@@ -2,6 +2,7 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from fsvae.training import load, network, views
 from fsvae.training.errors import InputError
@@ -104,3 +105,14 @@ def test_one_picture_is_too_few_and_twice_the_same_will_do(run, tmp_path):
         run("--data", tmp_path / "1.npz", *recipe)
     run("--data", tmp_path / "2.npz", *recipe)
     assert all(value.isfinite().all() for value in load(out).state_dict().values())
+
+
+@pytest.mark.parametrize("family", ["fsvae", "esvae"])
+def test_the_prior_alone_can_learn(family, run, data, tmp_path):
+    first, out = tmp_path / "first.safetensors", tmp_path / "m.safetensors"
+    recipe = ["--data", data, "--family", family, "--keep-f32", *SMALL]
+    run(*recipe, "--images", 400, "--lr", 3e-3, "--out", first)
+    run(*recipe, "--images", 160, "--warm-start", first, "--only-prior", "--samples-weight", 1, "--views-images", 300, "--out", out)
+    before, after = load_file(first), load_file(out)
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"prior" if family == "fsvae" else "sample_layer"}

@@ -43,10 +43,7 @@ class Layer(nn.Module):
                 bn.running_var.lerp_((variance * (count / max(count - 1, 1))).to(bn.running_var.dtype), MOMENTUM)
                 bn.num_batches_tracked += 1
             return s
-        rows = lif.as_rows(x)
-        by_time = rows.view(1 if repeat else steps, -1, rows.shape[1])
-        out = lif.kernels(x.device).forward(by_time, *self.affine(x.dtype), steps, coef)
-        return lif.like(out, x)
+        return lif.Fixed.apply(x, *self.affine(x.dtype), steps, repeat, coef)
 
 
 class Linear(Layer):

@@ -262,3 +262,25 @@ class Spiking(torch.autograd.Function):
         dx = k.combine(dy.view_as(rows), rows, scale, b.to(scale.dtype), d.to(scale.dtype))
         dgamma = (ctx.alpha * THRESHOLD * normed).to(gamma.dtype)
         return like(dx, x), dgamma, total.to(gamma.dtype), None, None, None, None
+
+
+class Fixed(torch.autograd.Function):
+    """Spikes of a layer by a scale and a shift that do not follow the batch: those of its running statistics."""
+
+    @staticmethod
+    def forward(ctx, x, scale, shift, steps, repeat, coef):
+        rows = as_rows(x)
+        by_time = rows.view(1 if repeat else steps, -1, rows.shape[1])
+        ctx.save_for_backward(x, scale, shift, coef)
+        ctx.steps, ctx.repeat = steps, repeat
+        return like(kernels(x.device).forward(by_time, scale, shift, steps, coef), x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, scale, shift, coef = ctx.saved_tensors
+        k, rows, grad = kernels(x.device), as_rows(x), as_rows(grad)
+        by_time = rows.view(1 if ctx.repeat else ctx.steps, -1, rows.shape[1])
+        grad = grad.view(-1, rows.shape[1]) if coef is not None else grad.view(ctx.steps, -1, rows.shape[1])
+        dy, *_ = k.backward(by_time, scale, shift, ctx.steps, coef, grad)
+        nothing = torch.zeros_like(scale)
+        return like(k.combine(dy.view_as(rows), rows, scale, nothing, nothing), x), None, None, None, None, None

@@ -83,9 +83,19 @@ class Autoencoder(nn.Module):
         self.final_layer = nn.ModuleList([Deconv(width, width), Readout(width, channels)])
         self.membrane_output_layer = Coefficients(steps)
 
+    #: The part that draws latent spikes without a picture.
+    prior_part = ""
+
     def sampler(self):
         """Makes the layers that latent spikes are drawn with."""
         raise NotImplementedError
+
+    def only_prior_learns(self):
+        """Everything else stays as it is: its weights, and its running statistics in place of those of a batch."""
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(name.startswith(self.prior_part))
+        self.eval()
+        self.get_submodule(self.prior_part).train()
 
     def trained(self):
         """Lists of parameters and the factor of the learning rate of each. Biases before a batch norm are left out."""
@@ -130,8 +140,18 @@ class Autoencoder(nn.Module):
         x = self.final_layer[0](x, steps, coef=read)
         return torch.tanh(self.final_layer[1](x.to(read.dtype), read.sum()))
 
+    def decode_both(self, z, of_samples, learns):
+        """Reconstructions and samples; together where what made z learns, for the batch norm is one over both."""
+        if learns:
+            return self.decode(torch.cat([z, of_samples], 1)).split(z.shape[1])
+        with torch.no_grad():
+            again = self.decode(z)
+        return again, self.decode(of_samples)
+
 
 class FSVAE(Autoencoder):
+    prior_part = "prior"
+
     def __init__(self, side=32, channels=1, steps=16, latent=128, k=20, width=32):
         self.k = k
         super().__init__(side, channels, steps, latent, width)
@@ -168,8 +188,8 @@ class FSVAE(Autoencoder):
         draws = self.draw(batch, generator)
         own, _ = self.prior.roll(draws, dtype)
         p, of_samples = self.prior(torch.cat([previous, own], 1)).split(batch, 1)
-        both = torch.cat([z, of_samples.gather(3, draws.unsqueeze(3)).squeeze(3)], 1)
-        again, sampled = self.decode(both).split(batch)
+        of_samples = of_samples.gather(3, draws.unsqueeze(3)).squeeze(3)
+        again, sampled = self.decode_both(z, of_samples, learns=z.requires_grad)
         return again, q, p, sampled
 
     @torch.no_grad()
@@ -196,6 +216,8 @@ class FSVAE(Autoencoder):
 
 
 class ESVAE(Autoencoder):
+    prior_part = "sample_layer"
+
     def __init__(self, side=32, channels=1, steps=16, latent=128, width=32):
         super().__init__(side, channels, steps, latent, width)
 
@@ -228,7 +250,8 @@ class ESVAE(Autoencoder):
         if not samples:
             return self.decode(self.spikes(r, generator).to(dtype)), r, self.prior_rates(len(images), generator)
         p = self.prior_rates(len(images), generator)
-        again, sampled = self.decode(self.spikes(torch.cat([r, p]), generator).to(dtype)).split(len(images))
+        both = self.spikes(torch.cat([r, p]), generator).to(dtype).split(len(images), 1)
+        again, sampled = self.decode_both(*both, learns=r.requires_grad)
         return again, r, p, sampled
 
     @torch.no_grad()

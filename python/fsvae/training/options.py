@@ -77,6 +77,11 @@ def parse(description, arguments=None):
         help="pictures that each of two autoencoders learns from first, by which that loss sees (%(default)s)",
     )
     g.add_argument(
+        "--only-prior",
+        action="store_true",
+        help="train what draws samples and nothing else: with --warm-start, reconstructions stay as they are",
+    )
+    g.add_argument(
         "--spikes-weight",
         type=float,
         default=0.0,

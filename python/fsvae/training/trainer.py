@@ -34,7 +34,10 @@ class Trainer:
         if a.warm_start:
             load_weights(self.net, a.warm_start)
         self.net.to(self.device).train()
-        groups = [dict(params=parameters, factor=factor) for parameters, factor in self.net.trained()]
+        if a.only_prior:
+            self.net.only_prior_learns()
+        groups = [dict(params=[p for p in ps if p.requires_grad], factor=factor) for ps, factor in self.net.trained()]
+        groups = [group for group in groups if group["params"]]
         self.optimizer = torch.optim.AdamW(groups, a.lr, betas=(0.9, 0.999), weight_decay=a.weight_decay, fused=True)
         self.batch = min(a.batch, len(images))
         self.a_epoch = len(images) // self.batch
