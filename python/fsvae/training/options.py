@@ -87,7 +87,7 @@ def parse(description, arguments=None):
         default=0.0,
         metavar="X",
         help="of what spikes cost, as a share of the multiply-adds of a network that computes zeros too: fewer spikes, "
-        "less work for an image; 0.1 is much (off)",
+        "less work for an image; 8 is much (off)",
     )
     g.add_argument(
         "--scheduled",
