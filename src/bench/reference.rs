@@ -16,8 +16,8 @@ const KNOWN: &str = include_str!("known.rows");
 const MODELS: [(&str, &str); 8] = [
     ("mnist", "7269a00633fd0f6113a08f73133bee0bf23bc7ca2603617946d01ef36a03fb8c"),
     ("fashion", "5722858cac05ad95c3723c2e293edc26baafea13386dcb44485337d408ca53c7"),
-    ("faces", "9f1fcf4d6fefa38fb9d863f120102c2fb13345b9aa8207a9b7ced2de904bbce3"),
-    ("faces-esvae", "c595e1cc114845ba90dd2c43c62d28b9b6d09dd29599725e2e3436831431a5a3"),
+    ("faces", "1c335ded621fd27f66dadd5a29bbd83b8e95826ad04f8e6b925a46e3bedfb15d"),
+    ("faces-esvae", "4f04645bb97d307fce7dc971731d7531873265a410e681d4a358625d92348614"),
     ("mnist-esvae", "3fd9e4ede75a54fb74b9abd7a7f52d34ba79e5b4e63cb89ad90f857362cb766b"),
     ("fashion-esvae", "71d4f6dcd2f60d5e3896aa84cee99b22c0471ce8fe9a3d8a59d0899026992be9"),
     ("cifar10-esvae", "992d5e18417a68ad40eb2092ddc1b85ae0781858801a0a24316de54b4824190d"),
