@@ -67,7 +67,7 @@ def parse(description, arguments=None):
         default=0.0,
         metavar="X",
         help="of a loss that compares samples with pictures, for a smaller FAED; for the end of the training, with "
-        "--warm-start; 0.5 is much (off)",
+        "--warm-start; 3 is usual (off)",
     )
     g.add_argument(
         "--views-images",
