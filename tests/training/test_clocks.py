@@ -1,9 +1,11 @@
 """Neurons that have stopped listening keep their period, away from the threshold."""
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from fsvae.training import clocks, network
 from fsvae.training.lif import DECAY, THRESHOLD
+from small import SMALL
 
 STEPS = 32
 
@@ -48,3 +50,16 @@ def test_nothing_else_is_touched():
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
     changed = [name for name, value in found.items() if not torch.equal(value, before[name])]
     assert changed == ["posterior.layers.2.bn.weight", "posterior.layers.2.bn.bias"]
+
+
+def test_what_training_writes_has_none_at_a_border(run, data, tmp_path):
+    first, out = tmp_path / "first.safetensors", tmp_path / "m.safetensors"
+    recipe = ["--data", data, "--images", 8, "--lr", 1e-9, *SMALL]
+    run(*recipe, "--out", first)
+    weights = load_file(first)
+    weights["prior.layers.2.bn.weight"][:] = 1e-5
+    weights["prior.layers.2.bn.bias"][:] = clocks.borders()[2]
+    save_file(weights, first)
+    run(*recipe, "--warm-start", first, "--out", out)
+    scale, bias = (load_file(out)[f"prior.layers.2.bn.{part}"] for part in ("weight", "bias"))
+    assert not scale.any() and (bias - clocks.borders()[2]).abs().min() > 1e-4

@@ -60,6 +60,10 @@ def test_what_sees_does_not_change_and_comes_back_from_its_state(seeing):
 def test_samples_are_the_priors_and_everything_that_draws_learns_from_them(family):
     torch.manual_seed(0)
     net = family(8, 1, 6, 8, *([3] if family is network.FSVAE else []), 4).train()
+    with torch.no_grad():
+        for name, value in net.named_parameters():
+            if name.endswith("bn.bias"):  # so that all fire now and then
+                value.copy_(0.1 + 0.1 * torch.rand_like(value))
     pictures = torch.rand(16, 1, 8, 8) * 2 - 1
     *_, samples = net(pictures, torch.Generator().manual_seed(1), samples=True)
     assert samples.shape == pictures.shape
@@ -67,9 +71,19 @@ def test_samples_are_the_priors_and_everything_that_draws_learns_from_them(famil
     learns = {name.split(".")[0] for name, p in net.named_parameters() if p.grad is not None and p.grad.abs().max() > 1e-9}
     prior = "prior" if family is network.FSVAE else "sample_layer"
     assert {prior, "decoder_input", "decoder", "final_layer"} <= learns
-    if family is network.FSVAE:  # reconstructions are what they are without; ESVAE draws both at once
-        with_samples, without = (net.eval()(pictures, torch.Generator().manual_seed(1), samples=more)[0] for more in (True, False))
-        torch.testing.assert_close(with_samples, without, rtol=0, atol=1e-6)
+    net.eval()
+    again, *_, samples = net(pictures, torch.Generator().manual_seed(1), samples=True)
+    generator = torch.Generator().manual_seed(1)
+    if family is network.FSVAE:
+        _, own = (net.draw(16, generator) for _ in range(2))
+        expected = net.decode(net.prior.roll(own, torch.float32)[1])
+        # Reconstructions are what they are without samples; ESVAE draws both at once.
+        without = net(pictures, torch.Generator().manual_seed(1))[0]
+        torch.testing.assert_close(again, without, rtol=0, atol=1e-6)
+    else:
+        rates = torch.cat([net.posterior_rates(pictures, torch.float32), net.prior_rates(16, generator)])
+        expected = net.decode(net.spikes(rates, generator)[:, 16:])
+    torch.testing.assert_close(samples, expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("family", ["fsvae", "esvae"])
@@ -94,6 +108,11 @@ def test_samples_come_nearer(family, run, data, tmp_path):
 def test_a_weight_that_is_none_is_refused(name, value, run, data, tmp_path):
     with pytest.raises(InputError, match=f"{name}: expected 0 or more, found {value}"):
         run("--data", data, "--out", tmp_path / "m.safetensors", f"{name}={value}", *SMALL)
+
+
+def test_a_prior_alone_needs_what_it_is_the_prior_of(run, data, tmp_path):
+    with pytest.raises(InputError, match="--only-prior: expected --warm-start with the network whose prior is to learn"):
+        run("--data", data, "--out", tmp_path / "m.safetensors", "--only-prior", *SMALL)
 
 
 def test_one_picture_is_too_few_and_twice_the_same_will_do(run, tmp_path):

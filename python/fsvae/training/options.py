@@ -145,6 +145,8 @@ def parse(description, arguments=None):
     for name in ["samples_weight", "spikes_weight"]:
         if not 0 <= getattr(a, name) < math.inf:
             raise InputError(f"--{name.replace('_', '-')}: expected 0 or more, found {getattr(a, name):g}")
+    if a.only_prior and not a.warm_start:
+        raise InputError("--only-prior: expected --warm-start with the network whose prior is to learn")
     if a.k > 255:
         raise InputError(f"--k: expected 1 to 255, found {a.k}")
     return a

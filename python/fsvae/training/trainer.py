@@ -53,7 +53,8 @@ class Trainer:
             if len(self.images) < 2:
                 raise InputError(f"--samples-weight: expected at least 2 pictures, found {len(self.images)}")
             random = torch.get_rng_state()
-            self.views = Views.trained(self.images.numpy(), self.a.views_images, self.a.seed, self.device)
+            a = self.a
+            self.views = Views.trained(self.images.numpy(), a.views_images, a.seed, a.flip, self.device)
             torch.set_rng_state(random)
 
     def generator(self, device, *numbers):

@@ -49,14 +49,14 @@ class Views:
                 self.scales.append((view.mean(0), view.var(0).mean().clamp_min(1e-12).rsqrt(), WHITENED * white))
 
     @classmethod
-    def trained(cls, images, count, seed, device="cpu"):
-        """With autoencoders that learn from `count` pictures each."""
+    def trained(cls, images, count, seed, flip=False, device="cpu"):
+        """With autoencoders that learn from `count` pictures each, mirrored at random with `flip`."""
         nets = []
         for i, features in enumerate(FEATURES):
             torch.manual_seed(seed + i)
             net = Autoencoder(images.shape[1], images.shape[2], features).to(device, memory_format=torch.channels_last)
             size = min(100, len(images))
-            fit(net, images.transpose(0, 2, 3, 1), count, size=size, seed=seed + i, device=device)
+            fit(net, images.transpose(0, 2, 3, 1), count, size=size, seed=seed + i, flip=flip, device=device)
             nets.append(net)
         return cls(nets, images, device)
 
