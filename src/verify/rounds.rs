@@ -175,7 +175,7 @@ impl Verification {
             Subject::Gpu(gpu) => {
                 let info = gpu.info();
                 let driver = format!("{} {}", info.driver, info.driver_info);
-                let parts = [info.backend.to_string().to_lowercase(), driver.trim().into()];
+                let parts = [info.backend.to_string().to_ascii_lowercase(), driver.trim().into()];
                 let parts: Vec<&str> =
                     parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
                 format!("{} ({})", info.name.trim(), parts.join(", "))
