@@ -88,7 +88,7 @@ async function compared({ report, json }) {
   const same = index.filter(({ model }) => model.sha256 === report.model.sha256);
   if (!same.length) {
     const others = [...new Set(index.map(({ model }) => model.name))].join(", ");
-    return `No record of the model ${report.model.name} ships with this page; there are some of ${others}.`;
+    return `No record of the model ${report.model.name} with these weights ships with this page; there are some of ${others}.`;
   }
   const files = await Promise.all(same.map(async ({ file }) => ({ name: file, json: await (await fetched(file)).text() })));
   return ask("compare", { files: [...files, { name: "this browser", json }] });

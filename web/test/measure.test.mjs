@@ -15,7 +15,7 @@ test("a measurement is a line and a file", async () => {
   await measured(page);
   const result = await page.locator("#result").textContent();
   assert.match(result, /^fsvae \d.* · verified: .* · all right\nfsvae \d\S* · [^·]+ \(CPU, [^·]+\) · faces · [\d.,]+ images\/s ±[\d.]+ % · first image [\d.]+ (ms|us) · - of integer limit · verified (\d+)\/\2$/);
-  assert.match(await page.locator("#compared").textContent(), /^No record of the model faces ships with this page; there are some of mnist\.$/);
+  assert.match(await page.locator("#compared").textContent(), /^No record of the model faces with these weights ships with this page; there are some of mnist\.$/);
   const rows = await page.locator("#rows tr td:first-child").allTextContents();
   assert.deepEqual(rows.slice(0, 3), ["cold start", "first image", "batch 1"]);
   const [download] = await Promise.all([page.waitForEvent("download"), page.locator("#download").click()]);
@@ -33,8 +33,8 @@ test("a measurement stands beside the records of its model", async () => {
   await measured(page);
   const text = await page.locator("#compared").textContent();
   assert.match(text, /^model {2}mnist\n\nbackend +file +images\/s +ratio/);
-  assert.match(text, / {2}2026-11-25-xeon-2-cores\.json +\d/);
-  assert.match(text, / {2}this browser +[\d.]+ k? ?[\d.]+ .*2026-11-25-xeon-2-cores\.json$/m);
+  assert.match(text, / {2}2026-11-27-xeon-2-cores\.json +\d/);
+  assert.match(text, / {2}this browser +[\d.]+ k? ?[\d.]+ .*2026-11-27-xeon-2-cores\.json$/m);
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   await page.locator("#copy").click();
   await page.getByText("Copied.").waitFor();
