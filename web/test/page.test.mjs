@@ -154,9 +154,9 @@ test("an image and a wall are saved as they form", async () => {
 
 /** What `fsvae generate --first 11 --along` makes at amounts of 0, 1.5 and -3, of `fsvae direction` and images 0, 1, 2, 5 against 9, 3. */
 const DIRECTED = [
-  "51c901c8cb0be570f8464c2992368e9594ff510579f5054b7386ee722ec27c1a",
-  "98625f5dea9f2338866202eed793817349cf1e356554b917136d004ed8dd9e3d",
-  "f85124e42b7286d601bd101edb6109b5965ee3b9f6e74470f9a0bd8320b5b6b5",
+  "974ee105424666742fd6f1cb25dc77be7a1c217fcdaf59d978e9b8e4b18da0ea",
+  "f533a7af7b45a55a68bf8fbe68b18d0e9649b98ab181bcc82b14ff161c9cec9f",
+  "90e540747cf93bb85c8965bd508df4acc380df9b31a73e099981de331928bfaf",
 ];
 
 test("a direction is that of the command line", async () => {
