@@ -4,16 +4,10 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use crate::common::command::{assert_refused, fsvae, messages};
+use crate::common::pictures::directory;
 use crate::common::{RandomModel, TINY, adapters, digest};
 use fsvae::image;
 use safetensors::Dtype;
-
-/// A directory with the tiny model in it.
-fn directory() -> tempfile::TempDir {
-    let directory = tempfile::tempdir().expect("a directory");
-    std::fs::write(directory.path().join("tiny.safetensors"), TINY.bytes()).expect("written");
-    directory
-}
 
 fn generate(directory: &Path, arguments: &[&str]) -> Output {
     let mut command = fsvae(directory);

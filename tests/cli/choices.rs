@@ -4,15 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use crate::common::command::{assert_refused, fsvae, messages};
+use crate::common::pictures::directory;
 use crate::common::{RandomModel, TINY, adapters};
 use fsvae::gpu;
 use safetensors::tensor::{Dtype, TensorView};
-
-fn directory() -> tempfile::TempDir {
-    let directory = tempfile::tempdir().expect("a directory");
-    std::fs::write(directory.path().join("tiny.safetensors"), TINY.bytes()).expect("written");
-    directory
-}
 
 /// The beginning of one.
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";

@@ -6,16 +6,10 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 
 use crate::common::command::{assert_refused, fsvae, messages};
+use crate::common::pictures::directory;
 use crate::common::{RandomModel, TINY, adapters, digest};
 use fsvae::image::{self, AnimationDecoder, DynamicImage, GrayImage, ImageFormat, Luma, Rgba, RgbaImage};
 use fsvae::{Checkpoint, Generator, Network};
-
-/// A directory with the tiny model in it.
-fn directory() -> tempfile::TempDir {
-    let directory = tempfile::tempdir().expect("a directory");
-    std::fs::write(directory.path().join("tiny.safetensors"), TINY.bytes()).expect("written");
-    directory
-}
 
 /// Runs a command with the tiny model on the CPU.
 fn run(directory: &Path, command: &str, arguments: &[&str]) -> Output {

@@ -5,18 +5,11 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::common::TINY;
 use crate::common::command::{entries, fsvae, messages};
+use crate::common::pictures::directory;
 use fsvae::image;
 
 const MODEL: &str = "tiny.safetensors";
-
-/// A directory with a small model.
-fn directory() -> tempfile::TempDir {
-    let directory = tempfile::tempdir().expect("a directory");
-    std::fs::write(directory.path().join(MODEL), TINY.bytes()).expect("written");
-    directory
-}
 
 fn command(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = fsvae(directory);

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::common::command::{assert_refused, fsvae, messages};
+use crate::common::pictures::directory;
 use crate::common::{RandomModel, TINY};
 use fsvae::image::codecs::gif::GifDecoder;
 use fsvae::image::{AnimationDecoder, DynamicImage};
@@ -11,12 +12,6 @@ use safetensors::SafeTensors;
 
 const SEED: u64 = 9;
 const INDEX: u64 = (1 << 32) + 1;
-
-fn directory() -> tempfile::TempDir {
-    let directory = tempfile::tempdir().expect("a directory");
-    std::fs::write(directory.path().join("tiny.safetensors"), TINY.bytes()).expect("written");
-    directory
-}
 
 /// All layers that come by, from the latents on.
 fn expected() -> Vec<LayerSpikes> {

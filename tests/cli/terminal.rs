@@ -8,16 +8,10 @@ use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::common::TINY;
 use crate::common::command::{fsvae, messages};
+use crate::common::pictures::directory;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Action, Winsize, tcflow, tcsetwinsize};
-
-fn directory() -> tempfile::TempDir {
-    let directory = tempfile::tempdir().expect("a directory");
-    std::fs::write(directory.path().join("tiny.safetensors"), TINY.bytes()).expect("written");
-    directory
-}
 
 fn tiny(directory: &Path, command: &str, arguments: &[&str]) -> Command {
     let mut all = fsvae(directory);
