@@ -2,7 +2,7 @@
 
 use crate::checkpoint::Tensors;
 use crate::error::{CheckpointError, Error};
-use crate::family::Family;
+use crate::family::{Family, rate_layer};
 use crate::layer::{Kind, Shape};
 use crate::spikes::Layer;
 
@@ -15,6 +15,9 @@ pub struct Architecture {
     pub time_steps: usize,
     /// C, the latent channels.
     pub latent_channels: usize,
+    /// Widths of the hidden layers between an ESVAE's normal numbers and its rates, 0 to 2 of them (integer machine,
+    /// section 8b). An FSVAE has none.
+    pub rate_widths: Vec<usize>,
     /// Output channels of the encoder's stride-2 convolutions, first to last.
     pub encoder_widths: Vec<usize>,
     /// Channels of the decoder's maps: of its 2x2 input, then of each transposed convolution that
@@ -26,6 +29,8 @@ pub struct Architecture {
 
 /// Widths above this are refused: no such network exists, and it keeps every size inside 32 bits.
 const LARGEST_WIDTH: usize = 1 << 16;
+/// Hidden layers before an ESVAE's rates.
+const MOST_RATE_WIDTHS: usize = 2;
 /// More stride-2 layers than this would make images of over 2048 x 2048 pixels.
 pub(crate) const DEEPEST: usize = 10;
 
@@ -80,7 +85,7 @@ impl Architecture {
         let c = self.latent_channels;
         match self.family {
             Family::Fsvae { neurons_per_channel: k } => Shape::autoregressive("prior", c, c, k),
-            Family::Esvae => vec![Shape::rates(c)],
+            Family::Esvae => Shape::rates(c, &self.rate_widths),
         }
     }
 
@@ -133,6 +138,7 @@ impl Architecture {
         let latent_channels = width("the number of latent channels C", latent, channels)?;
 
         let family = family(tensors, latent_channels)?;
+        let rate_widths = if family == Family::Esvae { rate_widths(tensors)? } else { Vec::new() };
 
         let depth = encoder_depth(tensors)?;
         let mut encoder_widths = Vec::new();
@@ -176,6 +182,7 @@ impl Architecture {
             family,
             time_steps,
             latent_channels,
+            rate_widths,
             encoder_widths,
             decoder_widths,
             image_channels,
@@ -219,6 +226,18 @@ fn family(tensors: &Tensors, latent_channels: usize) -> Result<Family, Checkpoin
     let what = "the number of neurons a latent channel k";
     let neurons_per_channel = size(what, drawn, neurons / latent_channels, 1..=255, "1 to 255")?;
     Ok(Family::Fsvae { neurons_per_channel })
+}
+
+/// As many hidden layers as layers come after the first.
+fn rate_widths(tensors: &Tensors) -> Result<Vec<usize>, CheckpointError> {
+    let weight = |layer: usize| format!("{}.weight", rate_layer(layer));
+    let hidden =
+        (1..=MOST_RATE_WIDTHS).rev().find(|&layer| tensors.contains_key(&weight(layer))).unwrap_or(0);
+    let outputs = |layer: usize| match *shape(tensors, &weight(layer))? {
+        [outputs, _] => width("the width of a hidden layer", &weight(layer), outputs),
+        _ => Err(wrong_shape(tensors, &weight(layer), "[outputs, inputs]")),
+    };
+    (0..hidden).map(outputs).collect()
 }
 
 /// The reference's name of the i-th of `depth` stride-2 layers of the decoder.

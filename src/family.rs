@@ -20,8 +20,13 @@ pub enum Family {
     Esvae,
 }
 
-/// The tensor that tells an ESVAE.
-pub(crate) const RATES: &str = "sample_layer.0";
+/// What an ESVAE's layers before its rates have in front of their names.
+const RATES: &str = "sample_layer.";
+
+/// The name of the i-th of them: linear layers take turns with what follows them.
+pub(crate) fn rate_layer(i: usize) -> String {
+    format!("{RATES}{}", 2 * i)
+}
 
 impl Family {
     /// `fsvae` or `esvae`.
@@ -42,7 +47,7 @@ impl Family {
 
     /// Whether these are the tensors of an ESVAE.
     pub(crate) fn has_rates(tensors: &Tensors) -> bool {
-        tensors.contains_key(&format!("{RATES}.weight"))
+        tensors.contains_key(&format!("{}.weight", rate_layer(0)))
     }
 
     /// Tensors that files of the reference implementation carry and that nothing uses.

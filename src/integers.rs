@@ -1,6 +1,6 @@
 //! A network's integers, for other engines and for hardware.
 
-use crate::network::{Network, Sampler, pixel_thresholds};
+use crate::network::{Network, RateLayer, Sampler, pixel_thresholds};
 
 /// A layer of leaky integrate-and-fire neurons as integers (integer machine, sections 3 and 4).
 #[derive(Clone, Copy, Debug)]
@@ -22,18 +22,31 @@ pub struct LayerIntegers<'a> {
     pub threshold: &'a [i32],
 }
 
-/// An ESVAE's sample layer as integers (integer machine, section 8).
-#[derive(Clone, Copy, Debug)]
+/// An ESVAE's layers before its rates as integers (integer machine, sections 8 and 8b).
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RateIntegers<'a> {
-    /// C, which are inputs and outputs.
-    pub channels: usize,
-    /// `[outputs, inputs]`, for normal numbers of variance 32.
+    /// Hidden layers, and the last, whose outputs are the C currents of the rates. The first has C inputs: normal numbers of
+    /// variance 32.
+    pub layers: Vec<RateLayerIntegers<'a>>,
+    /// `[65536]`, ascending: a channel's rate, of 65,536, is how many of them lie below its current.
+    pub logits: &'a [i32],
+}
+
+/// One of an ESVAE's layers before its rates.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct RateLayerIntegers<'a> {
+    /// Numbers that come in.
+    pub inputs: usize,
+    /// Currents that go out.
+    pub outputs: usize,
+    /// `[outputs, inputs]`
     pub weights: &'a [i32],
     /// `[outputs]`
     pub bias: &'a [i32],
-    /// `[65536]`, ascending: a channel's rate, of 65,536, is how many of them lie below its current.
-    pub logits: &'a [i32],
+    /// What a hidden layer gives is its currents shifted by so many bits, and clamped to 0 to 255.
+    pub shift: u8,
 }
 
 /// The last convolution and the readout as integers (integer machine, section 6).
@@ -54,6 +67,13 @@ pub struct ReadoutIntegers<'a> {
     pub thresholds: [i32; 255],
 }
 
+impl<'a> RateLayerIntegers<'a> {
+    fn of(layer: &'a RateLayer) -> Self {
+        let RateLayer { inputs, outputs, weights, bias, .. } = layer;
+        RateLayerIntegers { inputs: *inputs, outputs: *outputs, weights, bias, shift: layer.shift() }
+    }
+}
+
 impl Network {
     /// Every spiking layer in the order of the data flow: encoder, posterior, prior, decoder.
     pub fn spiking_layers(&self) -> impl Iterator<Item = LayerIntegers<'_>> {
@@ -68,11 +88,13 @@ impl Network {
         })
     }
 
-    /// The sample layer of an ESVAE; `None` for an FSVAE.
+    /// The sample layers of an ESVAE; `None` for an FSVAE.
     pub fn rate_integers(&self) -> Option<RateIntegers<'_>> {
         let Sampler::Rates(rates) = &self.sampler else { return None };
-        let (weights, bias, logits) = (&rates.weights, &rates.bias, &rates.logits);
-        Some(RateIntegers { channels: rates.channels, weights, bias, logits })
+        Some(RateIntegers {
+            layers: rates.layers.iter().map(RateLayerIntegers::of).collect(),
+            logits: &rates.logits,
+        })
     }
 
     /// The readout of an image, after the last time step.

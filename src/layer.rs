@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::family::RATES;
+use crate::family::rate_layer;
 use crate::network::LayerFacts;
 use crate::spikes::Layer;
 
@@ -22,7 +22,7 @@ pub(crate) enum Kind {
     Transposed,
     /// A 3x3 transposed convolution of stride 1 on sums over time: the image's.
     Readout,
-    /// Fully connected, on normal numbers instead of spikes: an ESVAE's sample layer.
+    /// Fully connected, on numbers instead of spikes: those of an ESVAE's sample layer.
     Rates,
 }
 
@@ -55,9 +55,12 @@ impl Shape {
         Shape { name: name.into(), kind, side, inputs, outputs, taps }
     }
 
-    /// An ESVAE's sample layer.
-    pub(crate) fn rates(channels: usize) -> Self {
-        Shape::new(RATES, Kind::Rates, 1, channels, channels)
+    /// An ESVAE's layers from the normal numbers to the rates, with hidden ones of these widths.
+    pub(crate) fn rates(channels: usize, hidden: &[usize]) -> Vec<Self> {
+        let widths = [&[channels], hidden, &[channels]].concat();
+        let layer =
+            |(i, pair): (usize, &[usize])| Shape::new(rate_layer(i), Kind::Rates, 1, pair[0], pair[1]);
+        widths.windows(2).enumerate().map(layer).collect()
     }
 
     /// The three layers of an FSVAE's prior or posterior, which draws one of k = `neurons` a channel.

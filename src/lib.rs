@@ -132,7 +132,7 @@ pub use family::Family;
 pub use generator::Generator;
 pub use gpu::Gpu;
 pub use images::{Grid, Image, Images};
-pub use integers::{LayerIntegers, RateIntegers, ReadoutIntegers};
+pub use integers::{LayerIntegers, RateIntegers, RateLayerIntegers, ReadoutIntegers};
 pub use job::{Job, Outputs};
 pub use latents::Latents;
 pub use network::{LayerFacts, Network};

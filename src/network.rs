@@ -18,9 +18,9 @@ use crate::floats::in_default_state;
 use crate::layer::{Shape, SpikingLayer};
 pub(crate) use carry::Carry;
 use folded::spiking_layer;
-pub(crate) use rates::Rates;
 #[cfg(any(test, feature = "verify"))]
 pub(crate) use rates::logits;
+pub(crate) use rates::{MOST, RateLayer, Rates};
 pub(crate) use readout::pixel_thresholds;
 use readout::readout;
 pub(crate) use sampler::Sampler;

@@ -183,6 +183,7 @@ mod tests {
             time_steps: 1,
             latent_channels: 1,
             family: crate::Family::Esvae,
+            rate_widths: Vec::new(),
             encoder_widths: vec![1],
             decoder_widths: vec![1, 1],
             image_channels,

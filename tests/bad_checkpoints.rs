@@ -5,7 +5,7 @@ mod common;
 
 use common::command::{assert_refused, fsvae, messages};
 use common::torch::Pth;
-use common::{TINY, TINY_RATES, Tensors};
+use common::{TINY, TINY_HIDDEN, TINY_RATES, Tensors};
 use fsvae::{Checkpoint, Error, Family, Network};
 use safetensors::Dtype;
 
@@ -346,6 +346,70 @@ fn sample_layers() {
     // In an FSVAE it is unknown, but for the tensor that makes it an ESVAE.
     let text = "tensor `sample_layer.0.bias` is unknown";
     refused_after("bias", |tensors| tensors.reshape("sample_layer.0.bias", Dtype::F32, &[3]), &[text]);
+}
+
+/// Hidden layers before the rates: as many as layers come after the first.
+#[test]
+fn hidden_layers() {
+    let bad = |change: &dyn Fn(&mut Tensors)| {
+        let mut tensors = TINY_HIDDEN.tensors();
+        change(&mut tensors);
+        let bytes = tensors.bytes();
+        Checkpoint::from_bytes(&bytes).and_then(|checkpoint| {
+            let widths = checkpoint.architecture().rate_widths.clone();
+            Network::new(&checkpoint).map(|_| widths)
+        })
+    };
+    assert_eq!(bad(&|_| ()).expect("valid"), [5, 6]);
+    let without_the_last = |tensors: &mut Tensors| {
+        tensors.0.retain(|name, _| !name.starts_with("sample_layer.4."));
+        tensors.reshape("sample_layer.2.weight", Dtype::F32, &[3, 5]);
+        tensors.reshape("sample_layer.2.bias", Dtype::F32, &[3]);
+    };
+    assert_eq!(bad(&without_the_last).expect("valid"), [5]);
+    for (change, text) in [
+        (
+            &(|tensors: &mut Tensors| drop(tensors.0.remove("sample_layer.2.weight")))
+                as &dyn Fn(&mut Tensors),
+            "tensor `sample_layer.2.weight` is missing",
+        ),
+        (&|tensors| drop(tensors.0.remove("sample_layer.4.bias")), "tensor `sample_layer.4.bias` is missing"),
+        (
+            &|tensors| tensors.reshape("sample_layer.2.weight", Dtype::F32, &[6, 4]),
+            "tensor `sample_layer.2.weight`: expected shape [6, 5], found [6, 4]",
+        ),
+        (
+            &|tensors| tensors.reshape("sample_layer.0.weight", Dtype::F32, &[5]),
+            "tensor `sample_layer.0.weight`: expected shape [outputs, inputs], found [5]",
+        ),
+        (
+            &|tensors| tensors.reshape("sample_layer.2.weight", Dtype::F32, &[0, 5]),
+            "the width of a hidden layer",
+        ),
+        (
+            &|tensors| tensors.reshape("sample_layer.4.weight", Dtype::F32, &[4, 6]),
+            "tensor `sample_layer.4.weight`: expected shape [3, 6], found [4, 6]",
+        ),
+        (
+            &|tensors| tensors.reshape("sample_layer.6.weight", Dtype::F32, &[3, 3]),
+            "tensor `sample_layer.6.weight` is unknown",
+        ),
+        (
+            &|tensors| tensors.reshape("sample_layer.1.weight", Dtype::F32, &[3, 3]),
+            "tensor `sample_layer.1.weight` is unknown",
+        ),
+        (
+            &|tensors| tensors.set("sample_layer.2.weight", 7, 1e7),
+            "tensor `sample_layer.2.weight`: the weights of output channel 1 are out of range: no exponent from 27",
+        ),
+        (
+            &|tensors| tensors.set("sample_layer.4.bias", 1, f32::INFINITY),
+            "tensor `sample_layer.4.bias`: element 1 is inf",
+        ),
+    ] {
+        let error = bad(change).expect_err(text).to_string();
+        assert!(error.contains(text), "{error}");
+    }
 }
 
 /// What the reference's ESVAE files carry besides is not looked at, whatever it is, and counts for nothing.

@@ -204,7 +204,7 @@ fn generators(network: &Network, batches: &[usize]) -> Vec<Generator> {
 /// up to the last index, in one piece or batch by batch, after other images or none.
 #[test]
 fn images_do_not_depend_on_batches() {
-    for model in [&MODELS[1], &MODELS[12]] {
+    for model in [&MODELS[1], &MODELS[12], &MODELS[24]] {
         images_do_not_depend_on_batches_of(model);
     }
 }

@@ -19,6 +19,7 @@ const MODEL: RandomModel = RandomModel {
     rng: 41,
     steps: 5,
     latent: 6,
+    hidden: &[],
     k: Some(4),
     layers: 2,
     channels: 1,

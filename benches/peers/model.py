@@ -57,9 +57,10 @@ class Model:
         """FSVAE's three layers."""
         return [self.layer(f"prior.layers.{i}", alpha=2) for i in range(3)]
 
-    def sample_layer(self):
-        """ESVAE's weights and bias, from normal numbers to rates."""
-        return self.tensors["sample_layer.0.weight"], self.tensors["sample_layer.0.bias"]
+    def sample_layers(self):
+        """ESVAE's weights and biases by turns, from normal numbers to rates: of hidden layers, if there are any, and the last."""
+        names = [f"sample_layer.{i}" for i in (0, 2, 4) if f"sample_layer.{i}.weight" in self.tensors]
+        return [self.tensors[f"{name}.{part}"] for name in names for part in ("weight", "bias")]
 
     def decoder(self):
         """The decoder's linear layer, and its transposed convolutions."""
@@ -82,9 +83,13 @@ class Model:
         return torch.zeros(self.steps, batch, self.latent, dtype=torch.int64, device=device)
 
 
-def rate_spikes(draws, weight, bias):
-    """ESVAE's latent spikes `[T, B, C]`."""
-    rates = torch.sigmoid(F.linear(draws[0], weight, bias))
+def rate_spikes(draws, *layers):
+    """ESVAE's latent spikes `[T, B, C]`, of what `Model.sample_layers` gives."""
+    x = draws[0]
+    for weight, bias in zip(layers[:-2:2], layers[1:-2:2]):
+        # A hidden unit fires once for each 64th of its current, 255 times at most.
+        x = (F.linear(x, weight, bias) * 64).floor().clamp(0, 255) / 64
+    rates = torch.sigmoid(F.linear(x, *layers[-2:]))
     return (rates > draws[1:]).to(draws.dtype)
 
 

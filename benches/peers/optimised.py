@@ -47,7 +47,7 @@ class Optimised:
         self.dtype = getattr(torch, self.o.dtype)
         self.neuron = THRESHOLD, DECAY
         if model.rates:
-            self.rates = model.sample_layer()
+            self.rates = model.sample_layers()
         else:
             prior = model.prior()
             self.drawn = batch <= self.o.drawn

@@ -63,7 +63,7 @@ class OptimisedCuda:
     def __init__(self, model, batch, device, graph=True):
         self.model, self.tf32 = model, model.exact_in_tf32()
         if model.rates:
-            self.rates = [part.to(device) for part in model.sample_layer()]
+            self.rates = [part.to(device) for part in model.sample_layers()]
         else:
             self.prior = [p.to(device) for p in model.prior()]
         first, deconvs = model.decoder()

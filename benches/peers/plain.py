@@ -40,8 +40,10 @@ class Plain(nn.Module):
         self.steps, self.latent, self.k = model.steps, model.latent, model.k
         self.rates = model.rates
         if self.rates:
-            for part, value in zip(("weight", "bias"), model.sample_layer()):
-                self.register_buffer(f"rate_{part}", value)
+            layers = model.sample_layers()
+            self.rate_parts = [f"rates_{i}" for i in range(len(layers))]
+            for name, value in zip(self.rate_parts, layers):
+                self.register_buffer(name, value)
         else:
             self.keep("prior", model.prior())
             self.register_buffer("offsets", torch.arange(model.latent) * model.k)
@@ -83,7 +85,7 @@ class Plain(nn.Module):
     def sample(self, draws):
         """Latent spikes `[T, B, C]`."""
         if self.rates:
-            return rate_spikes(draws, self.rate_weight, self.rate_bias)
+            return rate_spikes(draws, *(getattr(self, name) for name in self.rate_parts))
         batch, layers = draws.shape[1], [self.layer(f"prior{i}") for i in range(3)]
         z, history, out = self.coef.new_zeros(batch, self.latent), [], []
         us = [self.coef.new_zeros(batch, w.shape[0]) for w, _, _ in layers]

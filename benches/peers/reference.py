@@ -74,8 +74,10 @@ class Reference(nn.Module):
         self.latent, self.k = model.latent, model.k
         self.rates = model.rates
         if self.rates:
-            for part, value in zip(("weight", "bias"), model.sample_layer()):
-                self.register_buffer(f"rate_{part}", value)
+            layers = model.sample_layers()
+            self.rate_parts = [f"rates_{i}" for i in range(len(layers))]
+            for name, value in zip(self.rate_parts, layers):
+                self.register_buffer(name, value)
         else:
             self.prior = nn.Sequential(*(Linear(model, f"prior.layers.{i}", alpha=2) for i in range(3)))
         self.decoder_input = Linear(model, "decoder_input")
@@ -86,7 +88,7 @@ class Reference(nn.Module):
     def sample(self, draws):
         """Latent spikes `[B, C, T]`."""
         if self.rates:
-            return rate_spikes(draws, self.rate_weight, self.rate_bias).permute(1, 2, 0)
+            return rate_spikes(draws, *(getattr(self, name) for name in self.rate_parts)).permute(1, 2, 0)
         steps, batch, _ = draws.shape
         z = torch.zeros(batch, self.latent, 1, device=draws.device)
         for t in range(steps):

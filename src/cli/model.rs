@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fsvae::{Checkpoint, Error, LayerIntegers, Network, RateIntegers, bundled};
+use fsvae::{Checkpoint, Error, LayerIntegers, Network, RateIntegers, RateLayerIntegers, bundled};
 use sha2::{Digest, Sha256};
 
 use super::Failure;
@@ -58,9 +58,16 @@ impl Identity {
             add(&format!("{name} {inputs} {outputs} {taps}"), &[]);
             [weights, bias, threshold].iter().for_each(|numbers| add("i32", &little_endian(numbers)));
         }
-        if let Some(RateIntegers { channels, weights, bias, logits, .. }) = self.network.rate_integers() {
-            add(&format!("rates {channels}"), &[]);
-            [weights, bias, logits].iter().for_each(|numbers| add("i32", &little_endian(numbers)));
+        if let Some(RateIntegers { layers, logits, .. }) = self.network.rate_integers() {
+            for (i, layer) in layers.iter().enumerate() {
+                let RateLayerIntegers { inputs, outputs, shift, .. } = layer;
+                let hidden = i + 1 < layers.len();
+                let what =
+                    if hidden { format!("{inputs} {outputs} {shift}") } else { format!("rates {outputs}") };
+                add(&what, &[]);
+                [layer.weights, layer.bias].iter().for_each(|numbers| add("i32", &little_endian(numbers)));
+            }
+            add("i32", &little_endian(logits));
         }
         let readout = self.network.readout_integers();
         add(&format!("readout {} {}", readout.inputs, readout.outputs), &[]);

@@ -2,25 +2,53 @@
 //! section 8).
 
 use super::spikes::Spikes;
-use crate::network::Rates;
+use super::vectors::{Processor, Vectors, Work};
+use crate::network::{MOST, RateLayer, Rates};
 use crate::philox::{Draws, Stream, halves, philox};
 
 /// Latent spike trains of one image, a map of one pixel with C channels: a rate for each channel, and a spike where a
 /// draw falls below it.
-pub(crate) fn sample_rates(rates: &Rates, seed: u64, index: u64, steps: usize) -> Spikes {
+pub(crate) fn sample_rates(
+    processor: Processor,
+    rates: &Rates,
+    seed: u64,
+    index: u64,
+    steps: usize,
+) -> Spikes {
     let [low, high] = halves(index);
     let normal = |j| {
         let words = philox(halves(seed), [low, high, j, Stream::Normals as u32]);
         words.into_iter().map(|word| word.count_ones() as i32).sum::<i32>() - 64
     };
-    let normals: Vec<i32> = (0..rates.channels as u32).map(normal).collect();
-    let rate = |(weights, bias): (&[i32], &i32)| {
-        let current = weights.iter().zip(&normals).fold(*bias, |sum, (weight, normal)| sum + weight * normal);
-        rates.logits.partition_point(|&logit| logit < current) as u32
-    };
-    let rate: Vec<u32> = rates.weights.chunks(rates.channels).zip(&rates.bias).map(rate).collect();
-    let draws = Draws { seed, index, stream: Stream::Rates, channels: rates.channels };
+    let channels = rates.channels();
+    let mut numbers: Vec<i32> = (0..channels as u32).map(normal).collect();
+    let (last, hidden) = rates.layers.split_last().unwrap_or_else(|| unreachable!("there is a last layer"));
+    for layer in hidden {
+        let mut currents = processor.run(Currents(layer, &numbers));
+        currents.iter_mut().for_each(|current| *current = (*current >> layer.shift()).clamp(0, MOST));
+        numbers = currents;
+    }
+    let rate = |current| rates.logits.partition_point(|&logit| logit < current) as u32;
+    let rate: Vec<u32> = processor.run(Currents(last, &numbers)).into_iter().map(rate).collect();
+    let draws = Draws { seed, index, stream: Stream::Rates, channels };
     drawn(draws, steps, |channel, word| word >> 16 < rate[channel])
+}
+
+/// A layer's currents, `[outputs]`, for numbers `[inputs]`.
+struct Currents<'a>(&'a RateLayer, &'a [i32]);
+
+impl Work for Currents<'_> {
+    type Output = Vec<i32>;
+
+    // The compiler makes vectors of it where the instruction set has them.
+    #[inline(always)]
+    fn with<V: Vectors>(self, _: V) -> Vec<i32> {
+        let Currents(layer, numbers) = self;
+        let current = |(weights, bias): (&[i32], &i32)| {
+            weights.iter().zip(numbers).fold(*bias, |sum, (weight, number)| sum + weight * number)
+        };
+        layer.weights.chunks(layer.inputs).zip(&layer.bias).map(current).collect()
+    }
 }
 
 /// As many spikes as each channel of `encoded` has, on average, at random steps.
@@ -53,10 +81,13 @@ mod tests {
     fn rates_at_the_ends_and_on_a_logit() {
         let logits = logits(20);
         let bias = vec![logits[0], logits[65_535] + 1, logits[40_000]];
-        let rates = Rates { channels: 3, weights: vec![0; 9].into(), bias, logits, exponent: 20 };
+        let layer = RateLayer { inputs: 3, outputs: 3, weights: vec![0; 9].into(), bias, exponent: 20 };
+        let rates = Rates { layers: vec![layer], logits };
         let mut counts = [0; 3];
         for index in 0..1000 {
-            for (count, word) in counts.iter_mut().zip(sample_rates(&rates, 7, index, 32).to_words()) {
+            for (count, word) in
+                counts.iter_mut().zip(sample_rates(Processor::get(), &rates, 7, index, 32).to_words())
+            {
                 *count += word.count_ones();
             }
         }

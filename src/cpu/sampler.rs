@@ -11,7 +11,7 @@ use crate::philox::{Draws, Stream};
 #[derive(Debug)]
 pub(crate) enum Prior {
     Layers(Box<sample::Sampler>),
-    Rates(Rates),
+    Rates(Processor, Rates),
 }
 
 /// Draws latents of images that were encoded.
@@ -28,7 +28,7 @@ impl Prior {
             Sampler::Layers { prior, .. } => {
                 Prior::Layers(Box::new(sample::Sampler::new(processor, prior, channels)))
             }
-            Sampler::Rates(rates) => Prior::Rates(rates.clone()),
+            Sampler::Rates(rates) => Prior::Rates(processor, rates.clone()),
         }
     }
 
@@ -38,7 +38,7 @@ impl Prior {
             Prior::Layers(layers) => {
                 sample(layers, None, Draws { seed, index, stream: Stream::Prior, channels }, steps)
             }
-            Prior::Rates(rates) => sample_rates(rates, seed, index, steps),
+            Prior::Rates(processor, rates) => sample_rates(*processor, rates, seed, index, steps),
         }
     }
 }

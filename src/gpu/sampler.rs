@@ -31,7 +31,10 @@ enum Buffers {
 pub(super) fn prior(network: &Network, variant: Variant, limits: &wgpu::Limits) -> Source {
     match &network.sampler {
         network::Sampler::Layers { prior, .. } => layers(network, prior, Stream::Prior, variant, limits),
-        network::Sampler::Rates(_) => rates(network, &sample_rates::KERNEL),
+        network::Sampler::Rates(rates) => {
+            let steps = network.architecture.time_steps;
+            (&sample_rates::KERNEL, sample_rates::constants(steps, rates).into())
+        }
     }
 }
 
@@ -41,7 +44,10 @@ pub(super) fn posterior(network: &Network, variant: Variant, limits: &wgpu::Limi
         network::Sampler::Layers { posterior, .. } => {
             layers(network, posterior, Stream::Posterior, variant, limits)
         }
-        network::Sampler::Rates(_) => rates(network, &resample::KERNEL),
+        network::Sampler::Rates(rates) => {
+            let steps = network.architecture.time_steps;
+            (&resample::KERNEL, resample::constants(steps, rates.channels()).into())
+        }
     }
 }
 
@@ -55,11 +61,6 @@ fn layers(
     let (steps, channels) = (network.architecture.time_steps, network.architecture.latent_channels);
     let manner = sample::Manner::new(variant, channels, steps, limits);
     (&sample::KERNEL, sample::constants(steps, channels, last.outputs / channels, stream, manner).into())
-}
-
-fn rates(network: &Network, kernel: &'static Kernel) -> Source {
-    let (steps, channels) = (network.architecture.time_steps, network.architecture.latent_channels);
-    (kernel, sample_rates::constants(steps, channels).into())
 }
 
 impl Sampler {
@@ -117,7 +118,7 @@ impl Needs {
                 (largest, sample::workgroup_bytes(channels, steps, false))
             }
             network::Sampler::Rates(rates) => {
-                (sample_rates::largest(rates), sample_rates::workgroup_bytes(channels))
+                (sample_rates::largest(rates), sample_rates::workgroup_bytes(rates))
             }
         };
         let (usual, limits) = (Variant::default(), wgpu::Limits::default());

@@ -1,4 +1,4 @@
-//! ESVAE's sample layer as integers (integer machine, section 8).
+//! ESVAE's sample layer as integers (integer machine, sections 8 and 8b).
 
 use std::sync::Arc;
 
@@ -11,62 +11,103 @@ use crate::layer::Shape;
 
 /// Rates that a spike's 16 random bits tell apart, but for the one that always spikes.
 pub(crate) const LEVELS: usize = 1 << 16;
-/// The largest magnitude of a counted normal number.
-const LARGEST_NORMAL: f64 = 64.0;
-/// Its variance.
-const VARIANCE: f64 = 32.0;
+/// Of a counted normal number: the largest magnitude, and the root of the variance.
+const NORMALS: (f64, f64) = (64.0, 5.656_854_249_492_380_6);
+/// Of what a hidden unit gives: the largest there is, and how many of them are 1.
+const UNITS: (f64, f64) = (MOST as f64, (1 << UNIT_BITS) as f64);
+/// The most spikes of a hidden unit.
+pub(crate) const MOST: i32 = 255;
+/// A hidden unit gives one spike for each 2^-6 of its current.
+const UNIT_BITS: u8 = 6;
 
-/// The rates of the latent channels, linear in C normal numbers before the logistic function.
+/// The rates of the latent channels: a function of C normal numbers, linear but for hidden layers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rates {
-    /// C
-    pub(crate) channels: usize,
-    /// `[C, C]`, a channel's in a row.
-    pub(crate) weights: Arc<[i32]>,
-    /// `[C]`
-    pub(crate) bias: Vec<i32>,
+    /// Hidden ones, and the last, whose currents are the rates before the logistic function.
+    pub(crate) layers: Vec<RateLayer>,
     /// `[65536]`, ascending: a channel's rate, of 65,536, is how many of them lie below its current.
     pub(crate) logits: Arc<[i32]>,
+}
+
+/// A fully connected layer on numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RateLayer {
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+    /// `[outputs, inputs]`
+    pub(crate) weights: Arc<[i32]>,
+    /// `[outputs]`
+    pub(crate) bias: Vec<i32>,
     /// The numbers are multiples of 2^-exponent, 8 to 27.
     pub(crate) exponent: u8,
 }
 
 impl Rates {
     pub(super) fn new(checkpoint: &Checkpoint<'_>) -> Result<Self> {
-        let channels = checkpoint.architecture().latent_channels;
-        let shape = Shape::rates(channels);
-        let folded = Folded::new(checkpoint, &shape, 1.0)?;
-        let (mut row, mut weights) = (Vec::new(), Vec::with_capacity(channels * channels));
-        for channel in 0..channels {
-            folded.row(channel, &mut row);
-            weights.extend(row.iter().map(|weight| weight / VARIANCE.sqrt()));
+        let shapes = checkpoint.architecture().prior();
+        let layers = shapes
+            .iter()
+            .enumerate()
+            .map(|(i, shape)| RateLayer::new(checkpoint, shape, if i == 0 { NORMALS } else { UNITS }));
+        let layers = layers.collect::<Result<Vec<_>>>()?;
+        let logits = logits(layers[layers.len() - 1].exponent);
+        Ok(Rates { layers, logits })
+    }
+
+    /// C
+    pub(crate) fn channels(&self) -> usize {
+        self.layers[0].inputs
+    }
+
+    /// Outputs of the hidden layers.
+    pub(crate) fn widths(&self) -> Vec<usize> {
+        self.layers[1..].iter().map(|layer| layer.inputs).collect()
+    }
+
+    pub(super) fn facts(&self) -> Vec<LayerFacts> {
+        let shapes = Shape::rates(self.channels(), &self.widths());
+        let facts = |(shape, layer): (Shape, &RateLayer)| shape.facts(vec![layer.exponent; layer.outputs]);
+        shapes.into_iter().zip(&self.layers).map(facts).collect()
+    }
+}
+
+impl RateLayer {
+    /// Inputs are up to `most`, and `one` of them is 1.
+    fn new(checkpoint: &Checkpoint<'_>, shape: &Shape, (most, one): (f64, f64)) -> Result<Self> {
+        let folded = Folded::new(checkpoint, shape, 1.0)?;
+        let (inputs, outputs) = (shape.inputs, shape.outputs);
+        let (mut row, mut weights) = (Vec::new(), Vec::with_capacity(inputs * outputs));
+        for output in 0..outputs {
+            folded.row(output, &mut row);
+            weights.extend(row.iter().map(|weight| weight / one));
         }
-        let fits = |exponent: u8, channel: usize| {
+        let fits = |exponent: u8, output: usize| {
             let rounded = |number: f64| (number * power_of_two(exponent)).round_ties_even().abs();
-            let sum: f64 = weights[channel * channels..][..channels].iter().copied().map(rounded).sum();
-            LARGEST_NORMAL * sum + rounded(folded.bias[channel]) < CURRENT_LIMIT
+            let sum: f64 = weights[output * inputs..][..inputs].iter().copied().map(rounded).sum();
+            most * sum + rounded(folded.bias[output]) < CURRENT_LIMIT
         };
         let mut exponents = (8..=27).rev();
-        let Some(exponent) = exponents.find(|&exponent| (0..channels).all(|channel| fits(exponent, channel)))
+        let Some(exponent) = exponents.find(|&exponent| (0..outputs).all(|output| fits(exponent, output)))
         else {
             return Err(checkpoint.error(CheckpointError::Range {
                 tensor: format!("{}.weight", shape.name),
-                channel: (0..channels).position(|channel| !fits(8, channel)).unwrap_or(0),
+                channel: (0..outputs).position(|output| !fits(8, output)).unwrap_or(0),
                 bound: "no exponent from 27 down to 8 keeps the current below 3 * 2^29 - 2^16",
             }));
         };
         let integer = |number: &f64| (number * power_of_two(exponent)).round_ties_even() as i32;
-        Ok(Rates {
-            channels,
+        Ok(RateLayer {
+            inputs,
+            outputs,
             weights: weights.iter().map(integer).collect(),
             bias: folded.bias.iter().map(integer).collect(),
-            logits: logits(exponent),
             exponent,
         })
     }
 
-    pub(super) fn facts(&self) -> LayerFacts {
-        Shape::rates(self.channels).facts(vec![self.exponent; self.channels])
+    /// How far a hidden layer's currents are shifted to be its units' spikes.
+    pub(crate) fn shift(&self) -> u8 {
+        self.exponent - UNIT_BITS
     }
 }
 

@@ -52,7 +52,7 @@ impl Sampler {
             Sampler::Layers { prior, .. } => {
                 prior.iter().map(|layer| layer.facts(layer.exponents.clone())).collect()
             }
-            Sampler::Rates(rates) => vec![rates.facts()],
+            Sampler::Rates(rates) => rates.facts(),
         }
     }
 
@@ -65,7 +65,9 @@ impl Sampler {
     pub(crate) fn prior_numbers(&self) -> usize {
         match self {
             Sampler::Layers { prior, .. } => prior.iter().map(|layer| layer.weights.len()).sum(),
-            Sampler::Rates(rates) => rates.weights.len() + rates.logits.len(),
+            Sampler::Rates(rates) => {
+                rates.layers.iter().map(|layer| layer.weights.len()).sum::<usize>() + rates.logits.len()
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::family::RATES;
+use crate::family::rate_layer;
 
 fn digest(parts: &[&[i64]]) -> String {
     let mut hash = Sha256::new();
@@ -31,11 +31,15 @@ fn rounding_agrees_with_the_oracle() {
             })
             .collect();
         if let Sampler::Rates(rates) = &network.sampler {
-            let facts = network.layers().iter().position(|facts| facts.name == RATES).expect("the layer");
-            let exponents = &network.layers()[facts].exponents;
-            let exponents: Vec<i64> = exponents.iter().map(|&exponent| exponent.into()).collect();
-            let parts = [&wide(&rates.weights)[..], &wide(&rates.bias), &exponents];
-            found.insert(facts, (RATES.into(), digest(&parts)));
+            let facts = network.layers();
+            for (i, layer) in rates.layers.iter().enumerate() {
+                let name = rate_layer(i);
+                let place = facts.iter().position(|facts| facts.name == name).expect("the layer");
+                let exponents = &facts[place].exponents;
+                let exponents: Vec<i64> = exponents.iter().map(|&exponent| exponent.into()).collect();
+                let parts = [&wide(&layer.weights)[..], &wide(&layer.bias), &exponents];
+                found.insert(place, (name, digest(&parts)));
+            }
         }
         let Readout { weights, .. } = &network.readout;
         let Moment { coefficients, bias } = network.readout.last();

@@ -64,6 +64,7 @@ fn largest(family: Family) -> crate::Architecture {
         family,
         time_steps: 32,
         latent_channels: 160,
+        rate_widths: if family == Family::Esvae { vec![320; 2] } else { Vec::new() },
         encoder_widths: vec![24; 3],
         decoder_widths: vec![24; 4],
         image_channels: 3,

@@ -8,7 +8,7 @@ use crate::gpu::testing::{Planted, gpus};
 use crate::gpu::{Gpu, Variant};
 
 /// Kernel, or the shared file that several are made of; text; what is put in its place, once.
-const FAULTS: [(&str, &str, &str); 76] = [
+const FAULTS: [(&str, &str, &str); 81] = [
     ("gather", "extractBits(i32(spike_train), t, 1u)", "extractBits(i32(spike_train), t, 2u)"),
     ("gather", "+= weights & vec4(mask)", "-= weights & vec4(mask)"),
     ("gather", "extractBits(spike_train, t, 1u)", "extractBits(spike_train, t, 2u)"),
@@ -88,6 +88,11 @@ const FAULTS: [(&str, &str, &str); 76] = [
     ("sample_rates", "below + more - 1u] < current", "below + more - 1u] <= current"),
     ("sample_rates", "n < 17u", "n < 16u"),
     ("sample_rates", "words >> vec4(16u)", "words >> vec4(17u)"),
+    ("sample_rates", "j < inputs", "j + 1u < inputs"),
+    ("sample_rates", "vec4(0), vec4(MOST)", "vec4(0), vec4(MOST + 1)"),
+    ("sample_rates", "clamp(currents >> vec4(shift), vec4(0),", "clamp(currents >> vec4(shift), vec4(1),"),
+    ("sample_rates", "WEIGHTS_1, HIDDEN_0", "0u, HIDDEN_0"),
+    ("sample_rates", "SHIFT_1, 4u * group", "SHIFT_0, 4u * group"),
     ("resample", "countOneBits(trains.z)", "countOneBits(trains.w)"),
     ("resample", "steps(words) < counts", "steps(words) <= counts"),
     ("resample", "t * GROUPS + group", "t * GROUPS + image"),

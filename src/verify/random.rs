@@ -3,7 +3,7 @@
 use crate::architecture::Architecture;
 use crate::family::Family;
 use crate::layer::{Kind, Shape, SpikingLayer};
-use crate::network::{Moment, Network, Rates, Readout, Sampler, logits};
+use crate::network::{MOST, Moment, Network, RateLayer, Rates, Readout, Sampler, logits};
 use crate::philox::{halves, philox};
 
 /// Bound on the magnitudes of a current.
@@ -112,20 +112,28 @@ impl Random {
         layers.try_into().unwrap_or_else(|_| unreachable!("three layers"))
     }
 
-    /// Rates of few fractional bits, whose currents often end exactly on a logit, or of numbers as large as the
-    /// contract allows.
-    pub(super) fn rates(&mut self, channels: usize, scale: Scale) -> Rates {
+    /// Rates behind hidden layers of these widths.
+    pub(super) fn rates(&mut self, channels: usize, hidden: &[usize], scale: Scale) -> Rates {
+        let widths = [&[channels], hidden, &[channels]].concat();
+        let mut peak = 64;
+        let mut layer = |pair: &[usize]| {
+            let layer = self.rate_layer(pair[0], pair[1], peak, scale);
+            peak = i64::from(MOST);
+            layer
+        };
+        let layers: Vec<RateLayer> = widths.windows(2).map(&mut layer).collect();
+        Rates { logits: logits(layers[layers.len() - 1].exponent), layers }
+    }
+
+    /// Currents of few fractional bits, which often end exactly on a logit or between two spikes of a unit, or of numbers
+    /// as large as the contract allows. Inputs are up to `peak`.
+    fn rate_layer(&mut self, inputs: usize, outputs: usize, peak: i64, scale: Scale) -> RateLayer {
         let (exponent, most) = match scale {
             Scale::Small => (8, 16),
-            Scale::Large => (self.between(20, 27) as u8, CURRENT / (64 * (channels as i64 + 1))),
+            Scale::Large => (self.between(20, 27) as u8, CURRENT / (peak * (inputs as i64 + 1))),
         };
-        Rates {
-            channels,
-            weights: self.numbers(channels * channels, most).into(),
-            bias: self.numbers(channels, 64 * most),
-            logits: logits(exponent),
-            exponent,
-        }
+        let weights = self.numbers(inputs * outputs, most).into();
+        RateLayer { inputs, outputs, weights, bias: self.numbers(outputs, peak * most), exponent }
     }
 
     /// Small ones stay in the middle of `tanh`, large ones have sums of 45 bits.
@@ -149,13 +157,16 @@ impl Random {
     /// A small network of odd sizes, of any family.
     pub(super) fn network(&mut self) -> Network {
         let depth = self.between(1, 3);
+        let family = match self.between(0, 59) {
+            neurons @ 1..=30 => Family::Fsvae { neurons_per_channel: neurons },
+            _ => Family::Esvae,
+        };
+        let hidden = if family == Family::Esvae { self.between(0, 2) } else { 0 };
         let architecture = Architecture {
+            family,
             time_steps: self.between(1, 32),
             latent_channels: self.between(1, 40),
-            family: match self.between(0, 59) {
-                neurons @ 1..=30 => Family::Fsvae { neurons_per_channel: neurons },
-                _ => Family::Esvae,
-            },
+            rate_widths: (0..hidden).map(|_| self.between(1, 80)).collect(),
             encoder_widths: (0..depth).map(|_| self.between(1, 24)).collect(),
             decoder_widths: (0..=depth).map(|_| self.between(1, 24)).collect(),
             image_channels: [1, 3][self.between(0, 1)],
@@ -182,7 +193,11 @@ impl Random {
                     posterior: self.sampler(architecture.posterior(), next()),
                     prior: self.sampler(architecture.prior(), next()),
                 },
-                Family::Esvae => Sampler::Rates(self.rates(architecture.latent_channels, next())),
+                Family::Esvae => Sampler::Rates(self.rates(
+                    architecture.latent_channels,
+                    &architecture.rate_widths,
+                    next(),
+                )),
             },
             decoder,
             readout: self.readout(readout.inputs, readout.outputs, architecture.time_steps, Scale::Small),

@@ -28,6 +28,8 @@ pub struct RandomModel {
     pub latent: usize,
     /// None for an ESVAE.
     pub k: Option<usize>,
+    /// Widths of an ESVAE's hidden layers.
+    pub hidden: &'static [usize],
     pub layers: usize,
     pub channels: usize,
     pub width: usize,
@@ -58,9 +60,15 @@ impl RandomModel {
                 }
             }
             None => {
-                let deviation = 1.5 / (c as f64).sqrt();
-                tensors.normal("sample_layer.0.weight", vec![c, c], 0.0, deviation);
-                tensors.normal("sample_layer.0.bias", vec![c], -1.0, 1.0);
+                let widths = [&[c], self.hidden, &[c]].concat();
+                for (i, pair) in widths.windows(2).enumerate() {
+                    let (name, deviation) =
+                        (format!("sample_layer.{}", 2 * i), 1.5 / (pair[0] as f64).sqrt());
+                    // Hidden units are silent, saturated and between; so are the channels.
+                    let (mean, spread) = if i < self.hidden.len() { (0.5, 1.0) } else { (-1.0, 1.0) };
+                    tensors.normal(&format!("{name}.weight"), vec![pair[1], pair[0]], 0.0, deviation);
+                    tensors.normal(&format!("{name}.bias"), vec![pair[1]], mean, spread);
+                }
             }
         }
         tensors.linear("decoder_input", 4 * deepest, c);
@@ -98,6 +106,7 @@ pub const TINY: RandomModel = RandomModel {
     steps: 4,
     latent: 3,
     k: Some(2),
+    hidden: &[],
     layers: 2,
     channels: 1,
     width: 2,
@@ -106,6 +115,9 @@ pub const TINY: RandomModel = RandomModel {
 
 /// The same as an ESVAE.
 pub const TINY_RATES: RandomModel = RandomModel { k: None, ..TINY };
+
+/// An ESVAE with hidden layers.
+pub const TINY_HIDDEN: RandomModel = RandomModel { k: None, hidden: &[5, 6], ..TINY };
 
 /// One whose channels are no multiple of four.
 pub const GREY: RandomModel = RandomModel { rng: 31, steps: 6, latent: 7, k: Some(3), width: 3, ..TINY };

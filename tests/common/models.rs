@@ -11,7 +11,7 @@ const fn model(
     [layers, channels, width]: [usize; 3],
     large: Dtype,
 ) -> RandomModel {
-    RandomModel { rng, steps, latent, k: Some(k), layers, channels, width, large }
+    RandomModel { rng, steps, latent, k: Some(k), hidden: &[], layers, channels, width, large }
 }
 
 const fn rates(
@@ -20,12 +20,23 @@ const fn rates(
     [layers, channels, width]: [usize; 3],
     large: Dtype,
 ) -> RandomModel {
-    RandomModel { rng, steps, latent, k: None, layers, channels, width, large }
+    hidden(rng, [steps, latent], &[], [layers, channels, width], large)
 }
 
-/// Checkpoints of every odd shape: T, C, k (of an FSVAE); depth, image channels, width. Rows of the oracle name them by
+const fn hidden(
+    rng: u64,
+    [steps, latent]: [usize; 2],
+    hidden: &'static [usize],
+    [layers, channels, width]: [usize; 3],
+    large: Dtype,
+) -> RandomModel {
+    RandomModel { rng, steps, latent, k: None, hidden, layers, channels, width, large }
+}
+
+/// Checkpoints of every odd shape: T, C, k (of an FSVAE), hidden layers before the rates (of an ESVAE); depth, image
+/// channels, width. Rows of the oracle name them by
 /// their place in the list.
-pub const MODELS: [RandomModel; 20] = [
+pub const MODELS: [RandomModel; 28] = [
     model(1, [1, 5, 1], [2, 1, 3], Dtype::F32),
     model(2, [7, 6, 5], [3, 3, 5], Dtype::F16),
     model(3, [16, 13, 20], [4, 1, 4], Dtype::F32),
@@ -47,6 +58,14 @@ pub const MODELS: [RandomModel; 20] = [
     rates(29, [20, 1], [5, 1, 2], Dtype::F32),
     rates(19, [31, 34], [6, 3, 1], Dtype::F32),
     rates(20, [16, 128], [3, 3, 16], Dtype::F16),
+    hidden(43, [1, 3], &[1], [2, 1, 3], Dtype::F32),
+    hidden(33, [7, 6], &[9], [2, 3, 3], Dtype::F32),
+    hidden(34, [16, 33], &[256], [3, 1, 4], Dtype::F16),
+    hidden(35, [31, 130], &[67], [2, 1, 5], Dtype::BF16),
+    hidden(36, [32, 5], &[3, 2], [4, 3, 2], Dtype::F32),
+    hidden(37, [16, 128], &[256, 256], [3, 3, 8], Dtype::F16),
+    hidden(38, [9, 257], &[31, 130], [2, 3, 3], Dtype::F16),
+    hidden(39, [20, 12], &[300, 1], [6, 1, 1], Dtype::F32),
 ];
 
 /// The checkpoint that a row names: a bundled one, or the place of a random one.

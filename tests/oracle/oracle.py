@@ -67,6 +67,14 @@ def logits(e):
     i = np.arange(65536) + 0.5
     return np.floor(np.log(i / (65536 - i)) * 2.0 ** e).astype(np.int64)
 
+def rate_layer(w, b, peak, scale):
+    """A layer before the rates: one exponent for all outputs, inputs of up to `peak`, `scale` of them one."""
+    w = w / scale
+    for e in range(27, 7, -1):
+        W, B = np.rint(w * 2.0 ** e), np.rint(b * 2.0 ** e)
+        if (peak * np.abs(W).sum(1) + np.abs(B) < LIMIT).all(): return W.astype(np.int64), B.astype(np.int64), e
+    raise ValueError("weights out of range")
+
 def nearest(a, b):
     """a / b to the nearest, halves up."""
     return (a + b // 2) // b
@@ -87,12 +95,9 @@ class Machine:
         s.enc = [(np.rint(w / 255.0 * 2.0 ** (e + 8)[:, None, None, None]).astype(np.int64), B, th, e)] + [q(f"encoder.{i}") for i in range(1, n)]
         s.latent = q("before_latent_layer")
         if s.rates:
-            w, b = fold(sd, "sample_layer.0", 1.0, 0); w = w / math.sqrt(32.0)
-            for x in range(27, 7, -1):
-                W, B = np.rint(w * 2.0 ** x), np.rint(b * 2.0 ** x)
-                if (64 * np.abs(W).sum(1) + np.abs(B) < LIMIT).all(): break
-            else: raise ValueError("weights out of range")
-            s.rate = W.astype(np.int64), B.astype(np.int64); s.logit = logits(x); s.rate_e = np.full(s.C, x)
+            names = [f"sample_layer.{i}" for i in (0, 2, 4) if f"sample_layer.{i}.weight" in sd]
+            s.rate = [rate_layer(*fold(sd, n, 1.0, 0), *((64, math.sqrt(32.0)) if i == 0 else (255, 64.0))) for i, n in enumerate(names)]
+            s.logit = logits(s.rate[-1][2])
         else:
             s.k = sd["prior.layers.2.weight"].shape[0] // s.C
             s.prior = [q(f"prior.layers.{i}", 2.0) for i in range(3)]
@@ -119,7 +124,9 @@ class Machine:
     def sample_rates(s, index, seed):
         """ESVAE's prior: a rate for each channel from counted random bits, then a spike where a draw is below it."""
         m = np.array([sum(bin(w).count("1") for w in words(seed, index, j, 4)) - 64 for j in range(s.C)])
-        return s.draw_rates(np.searchsorted(s.logit, s.rate[0] @ m + s.rate[1], side="left"), seed, index)     # of 65,536
+        for W, B, e in s.rate[:-1]: m = np.clip((W @ m + B) >> (e - 6), 0, 255)     # 8b: hidden layers
+        W, B, _ = s.rate[-1]
+        return s.draw_rates(np.searchsorted(s.logit, W @ m + B, side="left"), seed, index)     # of 65,536
     def draw_rates(s, rate, seed, index):
         return np.stack([(np.array(channel_words(seed, index, t, 2, s.C)) >> 16 < rate).astype(np.int64) for t in range(s.T)])
     def rates_of(s, z): return np.minimum(nearest(65536 * z.sum(0), s.T), 65535)

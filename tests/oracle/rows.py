@@ -90,7 +90,8 @@ def rows(name, path, draws, conformance, network, known):
     integers = {f"encoder.{i}": layer for i, layer in enumerate(machine.enc)}
     integers["before_latent_layer"] = machine.latent
     if machine.rates:
-        integers["sample_layer.0"] = (*machine.rate, machine.rate_e)
+        for i, (weights, bias, exponent) in enumerate(machine.rate):
+            integers[f"sample_layer.{2 * i}"] = weights, bias, np.full(len(bias), exponent)
     else:
         integers |= {f"posterior.layers.{i}": layer for i, layer in enumerate(machine.post)}
         integers |= {f"prior.layers.{i}": layer for i, layer in enumerate(machine.prior)}

@@ -105,11 +105,33 @@ def gaussian_mmd(a, b):
     return kernel[:m, :m].mean() + kernel[m:, m:].mean() - kernel[:m, m:].mean() - kernel[m:, :m].mean()
 
 
+class Floor(torch.autograd.Function):
+    """Straight through."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.floor()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad
+
+
+def prior_rates(net, x):
+    """Hidden layers, if there are any: numbers of 64ths up to 255; then the logistic function."""
+    *hidden, last = [layer for layer in net.sample_layer if isinstance(layer, torch.nn.Linear)]
+    for layer in hidden:
+        x = x @ layer.weight.T + layer.bias
+        inside = (x.detach() > 0) & (x.detach() < 4)
+        x = torch.where(inside, Floor.apply(x * 64) / 64, torch.where(x.detach() > 0, 255 / 64, 0.0).to(x.dtype))
+    return torch.sigmoid(x @ last.weight.T + last.bias)
+
+
 def esvae_loss(net, images, uniform, normal, weight):
     """MSE and MMD of an ESVAE, given what is drawn."""
     rates = encode(net, images).mean(0)
     z = torch.stack([Drawn.apply(rates, u) for u in uniform])
-    prior = torch.sigmoid(normal @ net.sample_layer[0].weight.T + net.sample_layer[0].bias)
+    prior = prior_rates(net, normal)
     return (decode(net, z) - images).square().mean() + weight * gaussian_mmd(rates, prior)
 
 

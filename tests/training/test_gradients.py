@@ -75,9 +75,10 @@ def test_gradients_equal_the_plain_network_in_double(size, kernels):
         assert (gradient - plain_gradients[name]).abs().max() <= 1e-9 * scale, name
 
 
+@pytest.mark.parametrize("hidden", [(), (9,), (12, 7)], ids=str)
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_gradients_of_esvae_equal_the_plain_network_in_double(size, kernels):
-    size = {name: value for name, value in size.items() if name != "k"}
+def test_gradients_of_esvae_equal_the_plain_network_in_double(size, hidden, kernels):
+    size = {name: value for name, value in size.items() if name != "k"} | {"hidden": hidden}
     net, images = network_and_images(size, torch.float64, family=network.ESVAE)
     weight, generator = 0.3, torch.Generator().manual_seed(3)
     uniform = torch.rand(net.steps, len(images), net.latent, generator=generator, dtype=torch.float64)
@@ -94,7 +95,8 @@ def test_gradients_of_esvae_equal_the_plain_network_in_double(size, kernels):
 
     assert abs(found.item() - expected.item()) < 1e-12
     fused = gradients(net)
-    assert {"sample_layer.0.weight", "sample_layer.0.bias"} <= set(fused)
+    layers = range(0, 2 * len(hidden) + 1, 2)
+    assert {f"sample_layer.{layer}.{part}" for layer in layers for part in ("weight", "bias")} <= set(fused)
     for name, gradient in fused.items():
         scale = plain_gradients[name].abs().max()
         assert (gradient - plain_gradients[name]).abs().max() <= 1e-9 * scale, name

@@ -30,10 +30,10 @@ def wait_for(process, what):
     raise AssertionError("it did not happen within a minute")
 
 
-@pytest.mark.parametrize("family", ["fsvae", "esvae"])
-def test_it_learns_and_writes_everything(family, run, data, tmp_path):
+@pytest.mark.parametrize("family, hidden", [("fsvae", []), ("esvae", []), ("esvae", ["--hidden", 12, 9])], ids=str)
+def test_it_learns_and_writes_everything(family, hidden, run, data, tmp_path):
     out = tmp_path / "m.safetensors"
-    small = ["--family", family, *SMALL]
+    small = ["--family", family, *hidden, *SMALL]
     done = run("--data", data, "--out", out, "--images", 3000, *small, "--lr", 3e-3)
     with open(tmp_path / "m.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -64,11 +64,15 @@ def test_few_pictures_are_reconstructed_too(run, tmp_path):
     assert Image.open(tmp_path / "m.reconstructions.png").size == (128, 64)
 
 
-@pytest.mark.parametrize("family, samples", [("fsvae", 0), ("esvae", 0), ("fsvae", 0.5), ("esvae", 0.5)])
-def test_killed_and_resumed_is_uninterrupted(family, samples, run, data, tmp_path):
+@pytest.mark.parametrize(
+    "family, hidden, samples",
+    [("fsvae", [], 0), ("esvae", [], 0), ("fsvae", [], 0.5), ("esvae", [], 0.5), ("esvae", ["--hidden", 7], 0.5)],
+    ids=str,
+)
+def test_killed_and_resumed_is_uninterrupted(family, hidden, samples, run, data, tmp_path):
     """kill -9 in the middle, twice; then the weights are those of one run, bit for bit."""
     recipe = ["--data", data, "--images", 2400, "--flip", "--ema", 0.9, "--warmup", 300, "--short", 2, 0.5,
-              "--family", family, "--samples-weight", samples, "--views-images", 640, "--spikes-weight", samples / 5, *SMALL]
+              "--family", family, *hidden, "--samples-weight", samples, "--views-images", 640, "--spikes-weight", samples / 5, *SMALL]
     whole, broken = tmp_path / "whole.safetensors", tmp_path / "broken.safetensors"
     run(*recipe, "--out", whole)
     state = tmp_path / "broken.state"
@@ -163,6 +167,11 @@ def test_large_tensors_are_rounded_and_the_rest_kept(run, data, tmp_path):
     (["--data", "{data}", "--time-steps", "33"], "the time steps must be 1 to 32, found 33"),
     (["--data", "{data}", "--batch", "0"], "--batch: expected more than 0, found 0"),
     (["--data", "{data}", "--k", "256"], "--k: expected 1 to 255, found 256"),
+    (["--data", "{data}", "--hidden", "8"], "--hidden: expected 1 to 2 widths from 1 on, with --family esvae, found 8"),
+    (
+        ["--data", "{data}", "--family", "esvae", "--hidden", "8", "8", "8"],
+        "--hidden: expected 1 to 2 widths from 1 on, with --family esvae, found 8 8 8",
+    ),
     (["--data", "{data}", "--warm-start", "{data}"], "not a readable safetensors file"),
     (["--data", "{text}"], "expected an .npz, a folder or a zip of pictures"),
     (["--data", "{odd}"], "expected uint8"),

@@ -30,7 +30,7 @@ def load(path):
         width, channels = found["encoder.0.weight"].shape[:2]
         sizes = 2 ** (depth + 1), channels, steps, latent
         if "sample_layer.0.weight" in found:
-            net = ESVAE(*sizes, width)
+            net = ESVAE(*sizes, width, hidden_widths(found))
             # The reference's files carry FSVAE's networks along.
             found = {name: value for name, value in found.items() if not name.startswith(("prior.", "posterior."))}
         else:
@@ -41,6 +41,12 @@ def load(path):
     except (KeyError, RuntimeError, ValueError) as error:
         raise InputError(f"{path}: not an FSVAE or ESVAE checkpoint: {str(error).splitlines()[0]}") from None
     return net.eval()
+
+
+def hidden_widths(found):
+    """Of the hidden layers in front of an ESVAE's rates: linear layers take turns with what follows them."""
+    layers = sorted(int(name.split(".")[1]) for name in found if name.startswith("sample_layer.") and name.endswith(".weight"))
+    return [found[f"sample_layer.{layer}.weight"].shape[0] for layer in layers[:-1]]
 
 
 def replace(path, write):

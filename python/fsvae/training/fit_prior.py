@@ -1,26 +1,34 @@
-"""Fits the sample layer of a trained ESVAE to what its encoder makes of the training images: in seconds, after one
-pass of the encoder.
+"""Fits what draws the samples of a trained ESVAE to what its encoder makes of the training images, after one pass of the
+encoder.
 
     fsvae-fit-prior faces.safetensors --data faces16.npz --out faces-fitted.safetensors
+    fsvae-fit-prior faces.safetensors --data faces16.npz --out faces-fitted.safetensors --hidden 256 256 --minutes 20
 
 While the whole network trains, nothing but a small term ties the prior's rates to the encoder's, so samples are less
-coherent than reconstructions. The prior is a logit-normal distribution: rates r = sigmoid(W n + b), n from N(0, I). Its
+coherent than reconstructions.
+
+Without `--hidden` there is one linear layer, and it takes seconds. The prior is then a logit-normal distribution: rates r = sigmoid(W n + b), n from N(0, I). Its
 first two moments are fitted to those of the encoder's rates: b and the variance of each channel from the mean and
 variance of its rates, the correlation of each pair of channels from the covariance of theirs. W is the symmetric root of
 the covariance found, without what is negative in it.
+
+With `--hidden` there are one or two hidden layers in front of the rates, which can draw clusters, as the rates of pictures
+have them; they learn against a critic (adversary.py) for as long as `--minutes` says. The checkpoint is one that `fsvae`
+loads like any other (integer machine, section 8b).
 """
 
 import argparse
+import math
 from functools import partial
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from . import pictures
-from .checkpoint import load, replace, tensors
+from . import adversary, pictures
+from .checkpoint import load, replace, rounded, tensors
 from .errors import InputError, reported
-from .network import ESVAE
+from .network import ESVAE, MOST_HIDDEN, rate_layers
 
 # A logit beyond these is a channel that is always or never on.
 LOGIT, WIDEST = 12.0, 12.0
@@ -111,9 +119,26 @@ def main(arguments=None):
     a.add_argument("model", help="checkpoint of an ESVAE, .safetensors")
     a.add_argument("--data", required=True, help="as fsvae-train's; its part `train` is encoded")
     a.add_argument("--out", required=True, help="checkpoint to write, .safetensors; may be the same file")
+    a.add_argument("--hidden", type=int, nargs="+", default=[], metavar="N", help="widths of hidden layers, one or two (none)")
+    a.add_argument("--minutes", type=float, default=20, help="for which hidden layers learn (%(default)s)")
+    a.add_argument("--seed", type=int, default=0, help="of what they learn with (%(default)s)")
+    a.add_argument("--threads", type=int, help="CPU threads (all)")
     a = a.parse_args(arguments)
     with reported():
+        if a.hidden and (len(a.hidden) > MOST_HIDDEN or min(a.hidden) < 1):
+            widths = " ".join(map(str, a.hidden))
+            raise InputError(f"--hidden: expected 1 to {MOST_HIDDEN} widths from 1 on, found {widths}")
+        if not 0 < a.minutes < math.inf:
+            raise InputError(f"--minutes: expected more than 0, found {a.minutes:g}")
+        if a.threads is not None:
+            if a.threads < 1:
+                raise InputError(f"--threads: expected 1 or more, found {a.threads}")
+            torch.set_num_threads(a.threads)
         fitted(a)
+
+
+def report(step, share):
+    print(f"{step} steps, {share:.0%}", flush=True)
 
 
 def fitted(a):
@@ -122,10 +147,18 @@ def fitted(a):
     if not isinstance(net, ESVAE):
         raise InputError(f"{a.model}: expected an ESVAE, found an FSVAE: its prior is a network of spiking neurons")
     images = pictures.for_network(a.data, "train", net)
-    weight, bias = fit(counts(net, images), net.steps)
+    counted = counts(net, images)
+    if a.hidden:
+        layers = adversary.fit(counted / net.steps, a.hidden, seconds=60 * a.minutes, seed=a.seed, report=report)
+    else:
+        layers = rate_layers(net.latent, ())
+        weight, bias = fit(counted, net.steps)
+        layers.load_state_dict({"0.weight": weight, "0.bias": bias})
     found = tensors(a.model)
-    for name, value in (("sample_layer.0.weight", weight), ("sample_layer.0.bias", bias)):
-        found[name] = value.to(found[name].dtype)
+    half = any(value.dtype == torch.float16 for value in found.values())
+    # Whatever was there before, with or without hidden layers.
+    found = {name: value for name, value in found.items() if not name.startswith("sample_layer.")}
+    found |= {f"sample_layer.{name}": value for name, value in rounded(layers.state_dict(), half).items()}
     replace(a.out, lambda path: save_file(found, path))
     print(f"{a.out}: sample layer fitted to the rates of {len(images)} images")
 

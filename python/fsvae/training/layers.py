@@ -7,6 +7,8 @@ from torch import nn
 from . import lif
 
 MOMENTUM = 0.1
+#: Spikes of a hidden unit that make 1, and the most there are.
+ONE, MOST = 64, 255
 
 
 class Layer(nn.Module):
@@ -108,3 +110,25 @@ class Bernoulli(torch.autograd.Function):
     def backward(ctx, grad):
         rates, uniform = ctx.saved_tensors
         return grad * ((rates - uniform).abs() < lif.WINDOW).to(grad.dtype), None
+
+
+class Counted(torch.autograd.Function):
+    """How often an integrate-and-fire neuron without a leak fires in 255 steps of the same current, in 64ths: floor, and
+    0 to 255 of them. The derivative is taken as 1 in between, as if there were no floor."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return (x * ONE).floor().clamp(0, MOST) / ONE
+
+    @staticmethod
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        return grad * ((x > 0) & (x < (MOST + 1) / ONE)).to(grad.dtype)
+
+
+class Units(nn.Module):
+    """A hidden layer's neurons, in front of an ESVAE's rates (integer machine, section 8b)."""
+
+    def forward(self, x):
+        return Counted.apply(x)

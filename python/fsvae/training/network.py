@@ -13,10 +13,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from . import lif
-from .layers import Bernoulli, Coefficients, Conv, Deconv, Linear, Readout
+from .layers import Bernoulli, Coefficients, Conv, Deconv, Linear, Readout, Units
 
 #: The most time steps that the integer machine's spike words hold.
 MOST_STEPS = 32
+#: Hidden layers in front of an ESVAE's rates.
+MOST_HIDDEN = 2
 
 
 class Autoregressive(nn.Module):
@@ -149,6 +151,15 @@ class Autoencoder(nn.Module):
         return again, self.decode(of_samples)
 
 
+def rate_layers(latent, hidden):
+    """From normal numbers to rates, by way of hidden layers of these widths."""
+    layers, inputs = [], latent
+    for width in hidden:
+        layers += [nn.Linear(inputs, width), Units()]
+        inputs = width
+    return nn.Sequential(*layers, nn.Linear(inputs, latent), nn.Sigmoid())
+
+
 class FSVAE(Autoencoder):
     prior_part = "prior"
 
@@ -218,15 +229,18 @@ class FSVAE(Autoencoder):
 class ESVAE(Autoencoder):
     prior_part = "sample_layer"
 
-    def __init__(self, side=32, channels=1, steps=16, latent=128, width=32):
+    def __init__(self, side=32, channels=1, steps=16, latent=128, width=32, hidden=()):
+        if len(hidden) > MOST_HIDDEN:
+            raise ValueError(f"the hidden layers must be 0 to {MOST_HIDDEN}, found {len(hidden)}")
+        self.hidden = tuple(hidden)
         super().__init__(side, channels, steps, latent, width)
 
     def sampler(self):
-        self.sample_layer = nn.Sequential(nn.Linear(self.latent, self.latent), nn.Sigmoid())
+        self.sample_layer = rate_layers(self.latent, self.hidden)
 
     def trained(self):
         # One layer has to follow what the whole encoder does.
-        return [*super().trained(), (list(self.sample_layer.parameters()), 10.0)]
+        return [*super().trained(), (list(self.sample_layer.parameters()), 1.0 if self.hidden else 10.0)]
 
     def spikes(self, rates, generator):
         """Spikes `[T, B, C]` with the probabilities `rates` `[B, C]`."""

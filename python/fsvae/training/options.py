@@ -7,6 +7,7 @@ import torch
 
 from .checkpoint import HALF_FROM
 from .errors import InputError
+from .network import MOST_HIDDEN
 from .precision import PRECISIONS
 
 
@@ -35,6 +36,14 @@ def parse(description, arguments=None):
     g.add_argument("--latent", type=int, default=128, help="latent channels C (%(default)s)")
     g.add_argument("--k", type=int, default=20, help="neurons a latent channel, of FSVAE (%(default)s)")
     g.add_argument("--width", type=int, default=32, help="channels of the first encoder layer (%(default)s)")
+    g.add_argument(
+        "--hidden",
+        type=int,
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="widths of one or two hidden layers in front of an ESVAE's rates: samples hang together better (none)",
+    )
     g.add_argument("--warm-start", metavar="FILE", help="begin with the weights of this checkpoint")
     g.add_argument(
         "--readout-scale",
@@ -147,6 +156,9 @@ def parse(description, arguments=None):
             raise InputError(f"--{name.replace('_', '-')}: expected 0 or more, found {getattr(a, name):g}")
     if a.only_prior and not a.warm_start:
         raise InputError("--only-prior: expected --warm-start with the network whose prior is to learn")
+    if a.hidden and (a.family != "esvae" or len(a.hidden) > MOST_HIDDEN or min(a.hidden) < 1):
+        widths = " ".join(map(str, a.hidden))
+        raise InputError(f"--hidden: expected 1 to {MOST_HIDDEN} widths from 1 on, with --family esvae, found {widths}")
     if a.k > 255:
         raise InputError(f"--k: expected 1 to 255, found {a.k}")
     return a

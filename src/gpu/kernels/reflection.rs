@@ -12,6 +12,7 @@ use super::{
 };
 use crate::gpu::roofline;
 use crate::gpu::variant::Variant;
+use crate::network::{RateLayer, Rates, logits};
 use crate::philox::Stream;
 
 /// Every kernel with some constants that it may be compiled with.
@@ -46,12 +47,28 @@ pub(crate) fn kernels() -> Vec<(&'static Kernel, Vec<(&'static str, u32)>)> {
                     kernels.push((&sample::KERNEL, sampler(steps, latent, encoded, variant)));
                 }
             }
-            for kernel in [&sample_rates::KERNEL, &resample::KERNEL] {
-                kernels.push((kernel, sample_rates::constants(steps as usize, latent as usize).into()));
+            let (steps, latent) = (steps as usize, latent as usize);
+            kernels.push((&resample::KERNEL, resample::constants(steps, latent).into()));
+            for hidden in [&[][..], &[7], &[64, 129]] {
+                let constants = sample_rates::constants(steps, &rates(latent, hidden));
+                kernels.push((&sample_rates::KERNEL, constants.into()));
             }
         }
     }
     kernels
+}
+
+/// Layers of these widths.
+fn rates(latent: usize, hidden: &[usize]) -> Rates {
+    let widths = [&[latent], hidden, &[latent]].concat();
+    let layer = |pair: &[usize]| RateLayer {
+        inputs: pair[0],
+        outputs: pair[1],
+        weights: vec![0; pair[0] * pair[1]].into(),
+        bias: vec![0; pair[1]],
+        exponent: 20,
+    };
+    Rates { layers: widths.windows(2).map(layer).collect(), logits: logits(20) }
 }
 
 fn sampler(steps: u32, latent: u32, encoded: u32, variant: Variant) -> Vec<(&'static str, u32)> {
@@ -155,7 +172,11 @@ fn bindings_and_workgroups_are_what_the_host_thinks() {
             "linear_lif" | "conv_lif" | "conv_transpose_lif" => {
                 shared_bytes(constants[0].1 as usize, parts_of(&constants))
             }
-            "sample_rates" => sample_rates::workgroup_bytes(constants[1].1 as usize),
+            "sample_rates" => {
+                let hidden = ["HIDDEN_0", "HIDDEN_1"].map(|name| constant(name).unwrap_or(0) as usize);
+                let hidden: Vec<usize> = hidden.into_iter().filter(|&outputs| outputs > 0).collect();
+                sample_rates::workgroup_bytes(&rates(constants[1].1 as usize, &hidden))
+            }
             "readout" => readout::WORKGROUP_BYTES,
             "conv_transpose_quads" => {
                 let [steps, inputs, outputs, side] = [0, 1, 2, 3].map(|at| constants[at].1);
@@ -195,9 +216,8 @@ fn structs_have_the_hosts_offsets() {
     ];
     assert_eq!(offsets(&proof::KERNEL, &[], "Run"), run);
     assert_eq!(offsets(&sample::KERNEL, &sampler(16, 128, 0, Variant::default()), "Run"), run);
-    let rates = sample_rates::constants(16, 128);
-    assert_eq!(offsets(&sample_rates::KERNEL, &rates, "Run"), run);
-    assert_eq!(offsets(&resample::KERNEL, &rates, "Run"), run);
+    assert_eq!(offsets(&sample_rates::KERNEL, &sample_rates::constants(16, &rates(128, &[])), "Run"), run);
+    assert_eq!(offsets(&resample::KERNEL, &resample::constants(16, 128), "Run"), run);
     assert_eq!(offsets(&rgba::KERNEL, &[("IMAGE_CHANNELS", 1)], "Run"), run);
     assert_eq!(offsets(&tiles::KERNEL, &[("IMAGE_CHANNELS", 1)], "Run"), run);
 }

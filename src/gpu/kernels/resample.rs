@@ -1,4 +1,4 @@
-//! `shaders/resample.wgsl`: ESVAE's posterior. It has the constants of [`sample_rates`](super::sample_rates).
+//! `shaders/resample.wgsl`: ESVAE's posterior.
 
 use super::{Binding, Kernel, Pass, RUN, shader};
 use crate::gpu::device::Gpu;
@@ -9,6 +9,11 @@ pub(crate) const KERNEL: Kernel = Kernel {
     bindings: &[Binding::Read, Binding::Read, Binding::Write],
     workgroup_size: 64,
 };
+
+/// The constants in front of the shader.
+pub(crate) fn constants(time_steps: usize, latent_channels: usize) -> [(&'static str, u32); 2] {
+    [("TIME_STEPS", time_steps as u32), ("LATENT", latent_channels as u32)]
+}
 
 /// Draws z of the images `run` starts at, of whose `channels` channels `encoded` are the encoder's spikes, into
 /// `latents`; both are `[images, latent words]`.
@@ -32,7 +37,6 @@ mod tests {
     use crate::cpu::rates::resample as twin;
     use crate::cpu::spikes::Spikes;
     use crate::gpu::kernels::sample::{Run, latent_words};
-    use crate::gpu::kernels::sample_rates::constants;
     use crate::gpu::testing::{cases, gpus, grouped, results, run, spike_trains, storage};
 
     const IMAGES: usize = 3;

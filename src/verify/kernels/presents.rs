@@ -111,6 +111,7 @@ impl Presented {
             time_steps: 1,
             latent_channels: 1,
             family: crate::Family::Esvae,
+            rate_widths: Vec::new(),
             encoder_widths: vec![1; self.side.ilog2() as usize - 1],
             decoder_widths: vec![1; self.side.ilog2() as usize],
             image_channels: self.channels,

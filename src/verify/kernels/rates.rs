@@ -7,7 +7,7 @@ use crate::cpu::vectors::Processor;
 use crate::gpu::kernels::sample::Run;
 use crate::gpu::kernels::{resample, sample_rates};
 use crate::gpu::{Gpu, Variant};
-use crate::network::{Rates, logits};
+use crate::network::{RateLayer, Rates, logits};
 
 /// The carry into the high half of the index is in the middle of the batch.
 const FIRST: u64 = (1 << 32) - 2;
@@ -32,15 +32,20 @@ enum Draws {
 const CHANNELS: [[usize; 2]; 3] = [[129, 160], [33, 50], [8, 15]];
 
 pub(super) fn rates(random: &mut Random, time_steps: usize) -> Vec<Box<dyn Case>> {
-    let mut case = |[least, most]: [usize; 2], scale: Scale| -> Box<dyn Case> {
+    let mut case = |[least, most]: [usize; 2], scale: Scale, hidden: usize| -> Box<dyn Case> {
         let channels = random.between(least, most);
-        let draws = Draws::Rates(random.rates(channels, scale));
-        let what = format!("{scale:?} numbers");
+        let widths: Vec<usize> = (0..hidden).map(|_| random.between(least, 2 * most)).collect();
+        let draws = Draws::Rates(random.rates(channels, &widths, scale));
+        let what = format!("{scale:?} numbers, hidden layers {widths:?}");
         Box::new(Sampler { draws, what, time_steps, channels, seed: random.wide() })
     };
     let scales = [Scale::Small, Scale::Large];
-    let mut cases: Vec<_> =
-        CHANNELS.iter().flat_map(|&channels| scales.map(|scale| case(channels, scale))).collect();
+    let mut cases = Vec::new();
+    for channels in CHANNELS {
+        for hidden in [0, 1, 2] {
+            cases.extend(scales.map(|scale| case(channels, scale, hidden)));
+        }
+    }
     cases.push(largest_rate(random, time_steps));
     cases
 }
@@ -50,20 +55,23 @@ pub(super) fn rates(random: &mut Random, time_steps: usize) -> Vec<Box<dyn Case>
 fn largest_rate(random: &mut Random, time_steps: usize) -> Box<dyn Case> {
     let channels = random.between(CHANNELS[0][0], CHANNELS[0][1]);
     let logits = logits(8);
-    let rates = |bias| Rates {
-        channels,
-        weights: vec![0; channels * channels].into(),
-        bias: vec![bias; channels],
-        logits: logits.clone(),
-        exponent: 8,
+    let rates = |bias| {
+        let layer = RateLayer {
+            inputs: channels,
+            outputs: channels,
+            weights: vec![0; channels * channels].into(),
+            bias: vec![bias; channels],
+            exponent: 8,
+        };
+        Rates { layers: vec![layer], logits: logits.clone() }
     };
     let highest = logits[logits.len() - 1];
     let (always, nearly) = (rates(highest + 1), rates(highest));
     let differs = |seed: u64| {
         let draws = |rates| {
-            (FIRST..)
-                .take(IMAGES)
-                .map(move |index| rates::sample_rates(rates, seed, index, time_steps).to_words())
+            (FIRST..).take(IMAGES).map(move |index| {
+                rates::sample_rates(Processor::get(), rates, seed, index, time_steps).to_words()
+            })
         };
         draws(&always).ne(draws(&nearly))
     };
@@ -87,7 +95,10 @@ pub(super) fn resample(random: &mut Random, time_steps: usize) -> Vec<Box<dyn Ca
 
 impl Case for Sampler {
     fn constants(&self, _: Variant, _: &wgpu::Limits) -> Vec<(&'static str, u32)> {
-        sample_rates::constants(self.time_steps, self.channels).to_vec()
+        match &self.draws {
+            Draws::Rates(rates) => sample_rates::constants(self.time_steps, rates).to_vec(),
+            Draws::Resample(_) => resample::constants(self.time_steps, self.channels).to_vec(),
+        }
     }
 
     fn input(&self) -> String {
@@ -103,10 +114,10 @@ impl Case for Sampler {
         Shape { side: 1, channels: self.channels, unit: Unit::Trains }
     }
 
-    fn on_cpu(&self, _: Processor) -> Vec<u32> {
+    fn on_cpu(&self, processor: Processor) -> Vec<u32> {
         let &Sampler { time_steps, channels, seed, .. } = self;
         let image = |(n, index): (usize, u64)| match &self.draws {
-            Draws::Rates(rates) => rates::sample_rates(rates, seed, index, time_steps).to_words(),
+            Draws::Rates(rates) => rates::sample_rates(processor, rates, seed, index, time_steps).to_words(),
             Draws::Resample(encoded) => {
                 let encoded = &encoded[n * channels..][..channels];
                 let encoded = Spikes::from_words(encoded, channels, time_steps);

@@ -62,6 +62,9 @@ fn componentwise() -> Vec<Case> {
         vector("vec4<i32> <<", "vec4<u32>(p << (w & vec4(31u)))", |v, w| v << (w & 31)),
         vector("vec4<i32> >>", "vec4<u32>(p >> (w & vec4(31u)))", |v, w| ((v as i32) >> (w & 31)) as u32),
         vector("vec4<i32> >", "select(vec4(0u), vec4(1u), p > q)", |v, w| u32::from(v as i32 > w as i32)),
+        vector("vec4<i32> clamp", "vec4<u32>(clamp(p >> vec4(20u), vec4(0), vec4(255)))", |v, _| {
+            ((v as i32) >> 20).clamp(0, 255) as u32
+        }),
         vector("vec4<i32> select", "vec4<u32>(select(p >> vec4(2u), vec4(0), p > q))", |v, w| {
             if v as i32 > w as i32 { 0 } else { ((v as i32) >> 2) as u32 }
         }),

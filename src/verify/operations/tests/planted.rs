@@ -47,6 +47,11 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("u32 max", "max(a, b)", "u32(max(i32(a), i32(b)))"),
     ("i32 min", "min(i32(a), i32(b))", "min(a, b)"),
     ("i32 max", "max(i32(a), i32(b))", "max(a, b)"),
+    (
+        "vec4<i32> clamp",
+        "vec4<u32>(clamp(p >> vec4(20u), vec4(0), vec4(255)))",
+        "clamp(v >> vec4(20u), vec4(0u), vec4(255u))",
+    ),
     ("bool !", "!(a < b)", "(b < a)"),
     ("bool &&", "&&", "||"),
     ("bool ||", "||", "&&"),
