@@ -11,13 +11,16 @@ use safetensors::Dtype;
 fn models() -> impl Strategy<Value = RandomModel> {
     let large = prop_oneof![Just(Dtype::F32), Just(Dtype::F16), Just(Dtype::BF16)];
     let channels = prop_oneof![Just(1_usize), Just(3)];
-    let k = prop_oneof![(1..40_usize).prop_map(Some), Just(None)];
-    (any::<u64>(), 1..=32_usize, 1..40_usize, k, 1..5_usize, channels, 1..8_usize, large).prop_map(
-        |(rng, steps, latent, k, layers, channels, width, large)| RandomModel {
+    let hidden = prop_oneof![Just(&[][..]), Just(&[5][..]), Just(&[90, 33][..])];
+    let drawn =
+        prop_oneof![(1..40_usize).prop_map(|k| (Some(k), &[][..])), hidden.prop_map(|hidden| (None, hidden))];
+    (any::<u64>(), 1..=32_usize, 1..40_usize, drawn, 1..5_usize, channels, 1..8_usize, large).prop_map(
+        |(rng, steps, latent, (k, hidden), layers, channels, width, large)| RandomModel {
             rng,
             steps,
             latent,
             k,
+            hidden,
             layers,
             channels,
             width,

@@ -17,6 +17,7 @@ const MODEL: RandomModel = RandomModel {
     steps: 6,
     latent: 8,
     k: Some(4),
+    hidden: &[],
     layers: 3,
     channels: 1,
     width: 16,

@@ -16,10 +16,10 @@ const KNOWN: &str = include_str!("known.rows");
 const MODELS: [(&str, &str); 8] = [
     ("mnist", "7269a00633fd0f6113a08f73133bee0bf23bc7ca2603617946d01ef36a03fb8c"),
     ("fashion", "5722858cac05ad95c3723c2e293edc26baafea13386dcb44485337d408ca53c7"),
-    ("faces", "1c335ded621fd27f66dadd5a29bbd83b8e95826ad04f8e6b925a46e3bedfb15d"),
-    ("faces-esvae", "4f04645bb97d307fce7dc971731d7531873265a410e681d4a358625d92348614"),
-    ("mnist-esvae", "3fd9e4ede75a54fb74b9abd7a7f52d34ba79e5b4e63cb89ad90f857362cb766b"),
-    ("fashion-esvae", "71d4f6dcd2f60d5e3896aa84cee99b22c0471ce8fe9a3d8a59d0899026992be9"),
+    ("faces", "0a3abdcd06871ed3489cb578f355471e32ff2bc879ae178bfc38bec63439d5ee"),
+    ("faces-esvae", "f9a00c9dad97ed91f82a3a6c0b53f1975b6cacb054e5d59ed84ac64e71c1b9f9"),
+    ("mnist-esvae", "4e36eefb588c29c5274470598f8f0fc804bfe367908c30b0c335fc34a19554c6"),
+    ("fashion-esvae", "2f062ba7dd9348e72642ee6585a3b245993b1cdafdff277b9dca92609281cb07"),
     ("cifar10-esvae", "992d5e18417a68ad40eb2092ddc1b85ae0781858801a0a24316de54b4824190d"),
     ("thumbs-esvae", "451ef1efed998b41cb252c426374bb209d6663658d1697389be4c22a20e9ecb8"),
 ];

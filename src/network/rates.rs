@@ -11,8 +11,9 @@ use crate::layer::Shape;
 
 /// Rates that a spike's 16 random bits tell apart, but for the one that always spikes.
 pub(crate) const LEVELS: usize = 1 << 16;
-/// Of a counted normal number: the largest magnitude, and the root of the variance.
-const NORMALS: (f64, f64) = (64.0, 5.656_854_249_492_380_6);
+/// Of a counted normal number: the largest magnitude, and the variance.
+const LARGEST_NORMAL: f64 = 64.0;
+const VARIANCE: f64 = 32.0;
 /// Of what a hidden unit gives: the largest there is, and how many of them are 1.
 const UNITS: (f64, f64) = (MOST as f64, (1 << UNIT_BITS) as f64);
 /// The most spikes of a hidden unit.
@@ -45,10 +46,11 @@ pub(crate) struct RateLayer {
 impl Rates {
     pub(super) fn new(checkpoint: &Checkpoint<'_>) -> Result<Self> {
         let shapes = checkpoint.architecture().prior();
+        let normals = (LARGEST_NORMAL, VARIANCE.sqrt());
         let layers = shapes
             .iter()
             .enumerate()
-            .map(|(i, shape)| RateLayer::new(checkpoint, shape, if i == 0 { NORMALS } else { UNITS }));
+            .map(|(i, shape)| RateLayer::new(checkpoint, shape, if i == 0 { normals } else { UNITS }));
         let layers = layers.collect::<Result<Vec<_>>>()?;
         let logits = logits(layers[layers.len() - 1].exponent);
         Ok(Rates { layers, logits })

@@ -21,7 +21,7 @@ from safetensors.numpy import load_file
 from oracle import Machine, mean, mixture
 from rows import HERE, LAST, digest, inputs
 
-MODELS = ["faces-esvae", "1", "5", "12", "15", "18"]
+MODELS = ["faces-esvae", "1", "5", "12", "15", "18", "24"]
 DRAWS = [(7, 0), (2**32, 2**32 - 1), (LAST, LAST)]
 AMOUNTS = [0, 0.5, 1.5, -1, 0.001953125, -300.25]
 

@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / "tests/oracle"))
 import oracle  # noqa: E402
 
 COUNT, SEED = 40, 7
-MODELS = ["faces-esvae", "faces", "mnist", "fashion"]
+MODELS = ["faces-esvae", "mnist-esvae", "faces", "mnist", "fashion"]
 
 
 def per_step(net, what):

@@ -154,9 +154,9 @@ test("an image and a wall are saved as they form", async () => {
 
 /** What `fsvae generate --first 11 --along` makes at amounts of 0, 1.5 and -3, of `fsvae direction` and images 0, 1, 2, 5 against 9, 3. */
 const DIRECTED = [
-  "974ee105424666742fd6f1cb25dc77be7a1c217fcdaf59d978e9b8e4b18da0ea",
-  "f533a7af7b45a55a68bf8fbe68b18d0e9649b98ab181bcc82b14ff161c9cec9f",
-  "90e540747cf93bb85c8965bd508df4acc380df9b31a73e099981de331928bfaf",
+  "7e92444e9ab120b6b268a489a546230a9d493d94ae8ff66472106b716907e73d",
+  "ec4f4a9dbf86bdc5ed3ea9a7e6acf25ef8dd2f5716a4bd9b3e4ad80c9dcb28bf",
+  "1fb622e78100afe85308dca1030850728d897b350e2b70d3bd8473e3cdc8d26b",
 ];
 
 test("a direction is that of the command line", async () => {

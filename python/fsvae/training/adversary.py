@@ -1,4 +1,4 @@
-"""Fits the layers in front of an ESVAE's rates against a critic: a generative adversarial network of rates, not of pictures.
+"""Fits the layers in front of an ESVAE's rates against a critic: an adversarial network of rates, not of pictures.
 
 What draws samples maps normal numbers to rates, and a critic learns to tell them from what the encoder makes of the
 training images (Goodfellow and others, 2014; penalty on the critic's gradient at what is real, Mescheder and others,
@@ -8,6 +8,7 @@ spikes from them: the encoder's are multiples of 1 / T, which the prior's need n
 
 import copy
 import time
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -34,14 +35,12 @@ class Critic(nn.Module):
         super().__init__()
         widths = [channels + 1, CRITIC, CRITIC, CRITIC]
         layers = [
-            layer
-            for inputs, outputs in zip(widths, widths[1:], strict=False)
-            for layer in (nn.Linear(inputs, outputs), nn.LeakyReLU(0.2))
+            layer for inputs, outputs in pairwise(widths) for layer in (nn.Linear(inputs, outputs), nn.LeakyReLU(0.2))
         ]
         self.layers = nn.Sequential(*layers, nn.Linear(CRITIC, 1))
 
     def forward(self, rates):
-        """How much rates `[N, C]` are like the encoder's. A prior that gives the same all over has groups of no spread."""
+        """How much rates `[N, C]` are like the encoder's. Groups have no spread where a prior gives the same all over."""
         spread = rates.view(-1, GROUP, rates.shape[1]).std(1).mean(1, keepdim=True).repeat_interleave(GROUP, 0)
         return self.layers(torch.cat([(rates - 0.5) * 3, spread * GROUP - 1], 1))
 

@@ -6,6 +6,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from . import grid
 from .errors import InputError
 from .network import ESVAE, FSVAE
 
@@ -45,8 +46,7 @@ def load(path):
 
 def hidden_widths(found):
     """Of the hidden layers in front of an ESVAE's rates: linear layers take turns with what follows them."""
-    layers = sorted(int(name.split(".")[1]) for name in found if name.startswith("sample_layer.") and name.endswith(".weight"))
-    return [found[f"sample_layer.{layer}.weight"].shape[0] for layer in layers[:-1]]
+    return [found[f"{name}.weight"].shape[0] for name in grid.layers(found)[:-1]]
 
 
 def replace(path, write):
@@ -63,12 +63,15 @@ def replace(path, write):
 
 
 def rounded(state, half):
-    """A state dict as it is written: contiguous on the CPU, large tensors in f16 where that was asked."""
+    """A state dict as it is written: contiguous on the CPU, an ESVAE's hidden layers on the grid, large tensors in f16
+    where that was asked."""
 
-    def narrow(value):
-        return value.half() if half and value.dtype == torch.float32 and value.numel() > HALF_FROM else value
+    def narrow(name, value):
+        is_narrowed = half and value.dtype == torch.float32 and value.numel() > HALF_FROM and name not in wide
+        return value.half() if is_narrowed else value
 
-    return {name: narrow(value.detach().cpu()).contiguous() for name, value in state.items()}
+    state, wide = grid.on_grid(state), grid.kept(state)
+    return {name: narrow(name, value.detach().cpu()).contiguous() for name, value in state.items()}
 
 
 def load_weights(net, path):

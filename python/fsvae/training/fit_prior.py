@@ -7,14 +7,14 @@ encoder.
 While the whole network trains, nothing but a small term ties the prior's rates to the encoder's, so samples are less
 coherent than reconstructions.
 
-Without `--hidden` there is one linear layer, and it takes seconds. The prior is then a logit-normal distribution: rates r = sigmoid(W n + b), n from N(0, I). Its
-first two moments are fitted to those of the encoder's rates: b and the variance of each channel from the mean and
-variance of its rates, the correlation of each pair of channels from the covariance of theirs. W is the symmetric root of
-the covariance found, without what is negative in it.
+Without `--hidden` there is one linear layer, and it takes seconds. The prior is then a logit-normal distribution: rates
+r = sigmoid(W n + b), n from N(0, I). Its first two moments are fitted to those of the encoder's rates: b and the
+variance of each channel from the mean and variance of its rates, the correlation of each pair of channels from the
+covariance of theirs. W is the symmetric root of the covariance found, without what is negative in it.
 
-With `--hidden` there are one or two hidden layers in front of the rates, which can draw clusters, as the rates of pictures
-have them; they learn against a critic (adversary.py) for as long as `--minutes` says. The checkpoint is one that `fsvae`
-loads like any other (integer machine, section 8b).
+With `--hidden` there are one or two hidden layers in front of the rates, which can draw clusters, as the rates of
+pictures have them; they learn against a critic (adversary.py) for as long as `--minutes` says. The checkpoint is one that
+`fsvae` loads like any other (integer machine, section 8b).
 """
 
 import argparse
@@ -119,7 +119,9 @@ def main(arguments=None):
     a.add_argument("model", help="checkpoint of an ESVAE, .safetensors")
     a.add_argument("--data", required=True, help="as fsvae-train's; its part `train` is encoded")
     a.add_argument("--out", required=True, help="checkpoint to write, .safetensors; may be the same file")
-    a.add_argument("--hidden", type=int, nargs="+", default=[], metavar="N", help="widths of hidden layers, one or two (none)")
+    a.add_argument(
+        "--hidden", type=int, nargs="+", default=[], metavar="N", help="widths of hidden layers, one or two (none)"
+    )
     a.add_argument("--minutes", type=float, default=20, help="for which hidden layers learn (%(default)s)")
     a.add_argument("--seed", type=int, default=0, help="of what they learn with (%(default)s)")
     a.add_argument("--threads", type=int, help="CPU threads (all)")
@@ -158,7 +160,7 @@ def fitted(a):
     half = any(value.dtype == torch.float16 for value in found.values())
     # Whatever was there before, with or without hidden layers.
     found = {name: value for name, value in found.items() if not name.startswith("sample_layer.")}
-    found |= {f"sample_layer.{name}": value for name, value in rounded(layers.state_dict(), half).items()}
+    found |= rounded({f"sample_layer.{name}": value for name, value in layers.state_dict().items()}, half)
     replace(a.out, lambda path: save_file(found, path))
     print(f"{a.out}: sample layer fitted to the rates of {len(images)} images")
 

@@ -26,9 +26,7 @@ class Trainer:
         try:
             sizes = images.shape[2], images.shape[1], a.time_steps, a.latent
             self.net = (
-                network.ESVAE(*sizes, a.width, a.hidden)
-                if a.family == "esvae"
-                else network.FSVAE(*sizes, a.k, a.width)
+                network.ESVAE(*sizes, a.width, a.hidden) if a.family == "esvae" else network.FSVAE(*sizes, a.k, a.width)
             )
         except ValueError as error:
             raise InputError(str(error)) from None
