@@ -3,7 +3,7 @@
 //! A backend gives lanes. A lane takes the batches of one task and gives them back in the same order; several lanes of a
 //! backend run side by side.
 
-use std::fmt::Debug;
+use std::fmt::{Debug, Formatter};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -24,7 +24,7 @@ pub(crate) trait Portable {}
 #[cfg(target_arch = "wasm32")]
 impl<T> Portable for T {}
 
-pub(crate) trait Backend: Debug + Portable {
+pub(crate) trait Backend: Portable {
     fn network(&self) -> &Network;
 
     /// Images that are made at once, unless a job says otherwise.
@@ -36,6 +36,19 @@ pub(crate) trait Backend: Debug + Portable {
     /// What only a GPU has: timings, recording.
     fn gpu(&self) -> Option<&GpuBackend> {
         None
+    }
+}
+
+// What is in them, down to wgpu's devices, is not written out: the code for it would be a tenth of a module for browsers.
+impl Debug for dyn Backend {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.gpu().is_some() { "GPU" } else { "CPU" })
+    }
+}
+
+impl Debug for dyn Lane {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Lane")
     }
 }
 
@@ -76,7 +89,7 @@ impl Order {
 }
 
 /// Batches on their way. Of one that failed nothing is used again.
-pub(crate) trait Lane: Debug + Portable {
+pub(crate) trait Lane: Portable {
     /// Whether a batch may be begun, or wakes the task once it may: kernels that are compiled first, say.
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<()>>;
 
