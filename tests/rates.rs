@@ -117,7 +117,7 @@ fn check(generator: &Generator, network: &Network, model: &str, rows: &[Row], ev
 #[test]
 fn the_cpu_agrees_with_the_oracle() {
     let rows = rows();
-    assert_eq!(rows.len(), 6);
+    assert_eq!(rows.len(), 7);
     for (model, rows) in rows {
         assert_eq!(rows.len(), 42, "{model}");
         let network = network(model);
