@@ -24,15 +24,15 @@ pub(crate) fn threads_here() -> usize {
     1
 }
 
-/// Does `work` where [`for_each_chunk`] has all cores, and waits for it.
+/// Does `work` where [`for_each_chunk`] has all cores, and waits for it. Where many do so at once, those that come last do
+/// it on the threads they have: there are enough of them.
 #[cfg(all(feature = "threads", not(target_arch = "wasm32")))]
 pub(crate) fn in_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
-    match pool::get() {
-        Some(pool) if !pool::inside() => match rayon::current_thread_index() {
-            None => pool.install(work),
-            Some(_) => beside_another_pool(pool, work),
-        },
-        _ => work(),
+    let Some(pool) = pool::get().filter(|_| !pool::inside()) else { return work() };
+    let Some(_place) = pool::Place::take() else { return work() };
+    match rayon::current_thread_index() {
+        None => pool.install(work),
+        Some(_) => beside_another_pool(pool, work),
     }
 }
 

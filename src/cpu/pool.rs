@@ -4,7 +4,7 @@
 //! ours, say), and it cannot be made with fewer threads than were asked for.
 
 use std::io;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::thread;
 
@@ -14,8 +14,41 @@ use super::room::threads_that_fit;
 use super::threads::threads;
 use crate::floats::in_default_state;
 
-/// Bytes of a thread's stack. The kernels do with 16 KiB, as measured with the bundled models; rayon needs some of its own.
-const STACK: usize = 256 << 10;
+/// Bytes of a thread's stack. The kernels do with 16 KiB, as measured with the bundled models; rayon needs some of its own,
+/// and so does each [`Place`].
+const STACK: usize = 1 << 20;
+
+/// Callers who are in the pool at once.
+///
+/// While one of its threads waits for a part of its work, rayon has it take up another caller's, on the same stack. With
+/// hundreds of callers that was too much for a stack, now and then.
+const PLACES: usize = 4;
+
+/// Places that are taken.
+static TAKEN: AtomicUsize = AtomicUsize::new(0);
+
+/// A caller's place in the pool.
+pub(super) struct Place<'a>(&'a AtomicUsize);
+
+impl Place<'static> {
+    /// `None` where all are taken.
+    pub(super) fn take() -> Option<Self> {
+        Place::of(&TAKEN)
+    }
+}
+
+impl<'a> Place<'a> {
+    fn of(taken: &'a AtomicUsize) -> Option<Self> {
+        let more = |taken| Some(taken + 1).filter(|&taken| taken <= PLACES);
+        taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok().map(|_| Place(taken))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
 
@@ -79,6 +112,20 @@ fn start(wanted: usize) -> Option<ThreadPool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn there_are_so_many_places_and_no_more() {
+        let count = AtomicUsize::new(0);
+        let taken: Vec<Place<'_>> = std::iter::from_fn(|| Place::of(&count)).collect();
+        assert_eq!(taken.len(), PLACES);
+        drop(taken);
+        let panicked = std::panic::catch_unwind(|| {
+            let _place = Place::of(&count);
+            panic!("a caller's");
+        });
+        assert!(panicked.is_err());
+        assert_eq!(count.load(Ordering::Relaxed), 0);
+    }
 
     #[test]
     fn a_pool_has_the_threads_that_were_asked_for() {
