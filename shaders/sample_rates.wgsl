@@ -10,8 +10,7 @@
 // the workgroup's memory. All else stays in registers.
 //
 // Joined in front: TIME_STEPS (T), LATENT (C), HIDDEN_0, HIDDEN_1 (outputs of the hidden layers, 0 where there is none),
-// SHIFT_0, SHIFT_1 (of their currents), NUMBERS (in the widest of them and
-// the input, whole groups), philox.wgsl, run.wgsl.
+// SHIFT_0, SHIFT_1 (of their currents), NUMBERS (in the widest of them and the input, whole groups), philox.wgsl, run.wgsl.
 // Twin: src/cpu/rates.rs.
 
 const WORKGROUP = 64u;
