@@ -20,9 +20,9 @@ const NORMALS = 4u;                // and of the counted bits
 const MOST = 255;                  // spikes of a hidden unit
 const GROUPS_0 = (HIDDEN_0 + 3u) / 4u;
 const GROUPS_1 = (HIDDEN_1 + 3u) / 4u;
-// Where a layer's weights begin, and what the last one sees.
-const WEIGHTS_1 = select(0u, (LATENT + 1u) * GROUPS_0, HIDDEN_0 > 0u);
-const WEIGHTS_2 = WEIGHTS_1 + select(0u, (HIDDEN_0 + 1u) * GROUPS_1, HIDDEN_1 > 0u);
+// Where a layer's weights begin, for one that is not there has no groups; and what the last one sees.
+const WEIGHTS_1 = (LATENT + 1u) * GROUPS_0;
+const WEIGHTS_2 = WEIGHTS_1 + (HIDDEN_0 + 1u) * GROUPS_1;
 const SEEN = select(select(LATENT, HIDDEN_0, HIDDEN_0 > 0u), HIDDEN_1, HIDDEN_1 > 0u);
 // Layers read and write the halves of the numbers by turns.
 const SEEN_AT = select(0u, NUMBERS, HIDDEN_0 > 0u && HIDDEN_1 == 0u);

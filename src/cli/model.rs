@@ -62,8 +62,11 @@ impl Identity {
             for (i, layer) in layers.iter().enumerate() {
                 let RateLayerIntegers { inputs, outputs, shift, .. } = layer;
                 let hidden = i + 1 < layers.len();
-                let what =
-                    if hidden { format!("{inputs} {outputs} {shift}") } else { format!("rates {outputs}") };
+                let what = if hidden {
+                    format!("hidden {inputs} {outputs} {shift}")
+                } else {
+                    format!("rates {outputs}")
+                };
                 add(&what, &[]);
                 [layer.weights, layer.bias].iter().for_each(|numbers| add("i32", &little_endian(numbers)));
             }
