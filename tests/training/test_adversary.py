@@ -1,13 +1,10 @@
 """`adversary.py`: layers in front of the rates that learn clusters."""
-
-import copy
-
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from fsvae.training import adversary, checkpoint, fit_prior, rates as of_encoder, train
+from fsvae.training import adversary, checkpoint, fit_prior, train
 from small import SMALL, shapes
 
 
@@ -16,10 +13,6 @@ def exclusive(count):
     a, b = np.random.default_rng(1).integers(0, 2, (2, count))
     corners = np.stack([a, b, a ^ b], 1)
     return torch.from_numpy(0.1 + 0.8 * corners).float()
-
-
-def fit(rates, hidden, steps, **how):
-    return adversary.fit(rates, hidden, steps=steps, batch=128, critic=256, **how)
 
 
 def allowed(rates):
@@ -38,7 +31,7 @@ def test_clusters_are_learned_that_one_linear_layer_cannot_draw(hidden):
     rates = exclusive(2000)
     weight, bias = fit_prior.fit((rates * 16).round(), 16)
     linear = allowed((torch.randn(4000, 3).double() @ weight.T + bias).sigmoid())
-    found = drawn(fit(rates, hidden, steps=2000))
+    found = drawn(adversary.fit(rates, hidden, steps=2000))
     assert linear < 0.6 and allowed(found) > 0.8, (linear, allowed(found))
     # All four corners, about as often.
     corners = torch.bincount((found > 0.5).long() @ torch.tensor([1, 2, 4]), minlength=8) / len(found)
@@ -49,40 +42,14 @@ def test_the_same_seed_learns_the_same_and_leaves_others_randomness_alone():
     rates = exclusive(300)
     torch.manual_seed(5)
     before = torch.random.get_rng_state()
-    first, again = (fit(rates, (8,), steps=20, seed=3).state_dict() for _ in range(2))
+    first, again = (adversary.fit(rates, (8,), steps=20, seed=3).state_dict() for _ in range(2))
     assert torch.equal(before, torch.random.get_rng_state())
     assert all(torch.equal(value, again[name]) for name, value in first.items())
-    other = fit(rates, (8,), steps=20, seed=4).state_dict()
+    other = adversary.fit(rates, (8,), steps=20, seed=4).state_dict()
     assert not torch.equal(first["0.weight"], other["0.weight"])
 
 
-def test_what_is_drawn_is_as_near_as_what_is_seen(monkeypatch):
-    rates = exclusive(2000) + 0.02 * torch.randn(2000, 3, generator=torch.Generator().manual_seed(4))
-    nearest = of_encoder.Nearest(rates)
-    # In the second half that is where what is drawn goes.
-    monkeypatch.setattr(adversary, "RATE", 1e-3)
-    monkeypatch.setattr(adversary, "CRITIC_RATE", 2e-3)
-    far = {}
-    for pull in (0.0, 3.0):
-        monkeypatch.setattr(adversary, "PULL", pull)
-        far[pull] = nearest.beyond(drawn(fit(rates, (32,), steps=600)))
-    assert far[3.0] < 0.75 * far[0.0], far
-
-
-def test_a_prior_that_is_given_learns_on():
-    rates = exclusive(2000)
-    first = fit(rates, (32,), steps=800)
-    before = copy.deepcopy(first.state_dict())
-    # The critic learns alone first.
-    same = fit(rates, (32,), steps=adversary.ALONE, start=first).state_dict()
-    assert all(torch.equal(value, same[name]) for name, value in before.items())
-    further = fit(rates, (32,), steps=adversary.ALONE + 700, start=first)
-    assert allowed(drawn(further)) > allowed(drawn(first))
-    # What was given stays as it was.
-    assert all(torch.equal(value, first.state_dict()[name]) for name, value in before.items())
-
-
-def test_the_checkpoint_gets_hidden_layers_and_loses_them(tmp_path, capsys):
+def test_the_checkpoint_gets_hidden_layers_and_loses_them(tmp_path):
     data, model, hidden, plain = (tmp_path / name for name in ("shapes.npz", "m.safetensors", "h.safetensors", "p.safetensors"))
     np.savez(data, train=shapes(64))
     train.train(train.parse(["--family", "esvae", "--data", str(data), "--out", str(model), "--images", "320", *SMALL]))
@@ -93,13 +60,6 @@ def test_the_checkpoint_gets_hidden_layers_and_loses_them(tmp_path, capsys):
     assert layers == {f"sample_layer.{layer}.{part}" for layer in (0, 2, 4) for part in ("weight", "bias")}
     assert all(torch.equal(after[name], value) for name, value in before.items() if name not in layers)
     assert checkpoint.load(hidden).hidden == (9, 7)
-    further = tmp_path / "further.safetensors"
-    fit_prior.main([str(hidden), "--data", str(data), "--out", str(further), *options, "--warm-start"])
-    assert checkpoint.load(further).hidden == (9, 7)
-    with pytest.raises(SystemExit, match="2"):
-        fit_prior.main([str(model), "--data", str(data), "--out", str(plain), *options, "--warm-start"])
-    said = "m.safetensors: --warm-start: expected hidden layers of 9 7, found none"
-    assert said in capsys.readouterr().err and not plain.exists()
     fit_prior.main([str(hidden), "--data", str(data), "--out", str(plain)])
     assert load_file(plain).keys() == before.keys()
 
@@ -110,7 +70,6 @@ def test_the_checkpoint_gets_hidden_layers_and_loses_them(tmp_path, capsys):
         (["--hidden", "3", "4", "5"], "--hidden: expected 1 to 2 widths from 1 on, found 3 4 5"),
         (["--hidden", "0"], "--hidden: expected 1 to 2 widths from 1 on, found 0"),
         (["--hidden", "3", "--minutes", "0"], "--minutes: expected more than 0, found 0"),
-        (["--warm-start"], "--warm-start: expected --hidden with it, for one linear layer is fitted without a start"),
         (["--threads", "0"], "--threads: expected 1 or more, found 0"),
     ],
 )

@@ -3,11 +3,12 @@
 
 mod radv;
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use radv::{Radv, STATISTICS};
+use radv::{Kernel, Radv, STATISTICS};
 
 use crate::{Outcome, cargo, succeed};
 
@@ -19,10 +20,13 @@ const MODELS: [&str; 2] = ["mnist", "faces-esvae"];
 const COLUMNS: [&str; 8] =
     ["VGPRs", "spilled", "LDS", "waves", "instructions", "latency", "throughput⁻¹", "inner loop"];
 const DRIVER: &str = "/usr/share/vulkan/icd.d/radeon_icd.x86_64.json";
-/// Says to a child of this program what it is for: the kernels' folder.
+/// Says to a child of this program what it is for: the kernels' folder; the table of before; the family.
 const CHILD: &str = "FSVAE_ISA_KERNELS";
+const BEFORE: &str = "FSVAE_ISA_BEFORE";
+const FAMILY: &str = "RADV_FORCE_FAMILY";
 
-/// Compares `benches/isa/` with what the compiler makes now.
+/// Compares `benches/isa/` with what the compiler makes now. A kernel whose SPIR-V has not changed is not compiled again: it
+/// takes minutes, and the same version makes the same of it.
 pub(crate) fn compare(root: &Path) -> Outcome {
     if !Path::new(DRIVER).exists() {
         println!("xtask: {DRIVER} is not there (Mesa's RADV); the kernels are not compiled");
@@ -30,7 +34,8 @@ pub(crate) fn compare(root: &Path) -> Outcome {
     }
     let mut problems = Vec::new();
     for model in MODELS {
-        let (path, now) = (table_path(root, model), table(root, model)?);
+        let path = table_path(root, model);
+        let now = table(root, model, Some(&path))?;
         let was = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         if was.lines().next() != now.lines().next() {
             let of = |table: &str| table.lines().next().unwrap_or_default().to_owned();
@@ -53,7 +58,8 @@ pub(crate) fn compare(root: &Path) -> Outcome {
 pub(crate) fn update(root: &Path) -> Outcome {
     for model in MODELS {
         let path = table_path(root, model);
-        fs::write(&path, table(root, model)?).map_err(|error| format!("{}: {error}", path.display()))?;
+        fs::write(&path, table(root, model, None)?)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
         println!("xtask: wrote {}", path.display());
     }
     Ok(())
@@ -63,8 +69,9 @@ fn table_path(root: &Path, model: &str) -> PathBuf {
     root.join("benches/isa").join(format!("{model}.txt"))
 }
 
-/// A line of the compiler's version, a line of columns, and a line for each kernel and family.
-fn table(root: &Path, model: &str) -> Result<String, String> {
+/// A line of the compiler's version, a line of columns, and a line for each kernel and family; those of the same SPIR-V are
+/// taken from the table of `before`.
+fn table(root: &Path, model: &str, before: Option<&Path>) -> Result<String, String> {
     let folder = root.join("target/isa").join(model);
     if folder.exists() {
         fs::remove_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
@@ -81,7 +88,8 @@ fn table(root: &Path, model: &str) -> Result<String, String> {
         let output = Command::new(&own)
             .args(["isa"])
             .env(CHILD, &folder)
-            .env("RADV_FORCE_FAMILY", family)
+            .env(BEFORE, before.unwrap_or(Path::new("")))
+            .env(FAMILY, family)
             .env("RADV_DEBUG", "nocache")
             .env("VK_DRIVER_FILES", DRIVER)
             .env("VK_ICD_FILENAMES", DRIVER)
@@ -103,7 +111,8 @@ fn table(root: &Path, model: &str) -> Result<String, String> {
 }
 
 fn columns() -> String {
-    format!("{:8} {:40}{}", "family", "kernel", COLUMNS.map(|name| format!("{name:>13}")).concat())
+    let numbers = COLUMNS.map(|name| format!("{name:>13}")).concat();
+    format!("{:8} {:40}{numbers} {:>12}", "family", "kernel", "SPIR-V")
 }
 
 /// In a child of [`table`]: the rows of one family. `None` in the program itself.
@@ -114,6 +123,9 @@ pub(crate) fn child() -> Option<Outcome> {
 fn rows(folder: &Path) -> Outcome {
     let radv = Radv::open()?;
     println!("{}", radv.driver);
+    let before = std::env::var_os(BEFORE).and_then(|path| fs::read_to_string(path).ok()).unwrap_or_default();
+    let family = std::env::var(FAMILY).unwrap_or_default();
+    let mut known = known(&before, &radv.driver, &family);
     let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.sort();
@@ -122,13 +134,49 @@ fn rows(folder: &Path) -> Outcome {
         let wgsl = fs::read_to_string(&path).map_err(|error| of(error.to_string()))?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         // As `Variant::loops` has it.
-        let compiled = radv.compile(&wgsl, name.ends_with("-dense")).map_err(of)?;
-        debug_assert_eq!(compiled.statistics.len(), STATISTICS.len());
-        let numbers = compiled.statistics.iter().copied().chain([inner_loop(&compiled.assembly)]);
-        let numbers: String = numbers.map(|number| format!("{number:>13}")).collect();
-        println!("{name:40}{numbers}");
+        let kernel = Kernel::new(&wgsl, name.ends_with("-dense")).map_err(of)?;
+        let digest = kernel.digest();
+        if !known.contains_key(&digest) {
+            let compiled = radv.compile(&kernel).map_err(of)?;
+            debug_assert_eq!(compiled.statistics.len(), STATISTICS.len());
+            let numbers = compiled.statistics.iter().copied().chain([inner_loop(&compiled.assembly)]);
+            known.insert(digest.clone(), numbers.collect());
+        }
+        let numbers: String = known[&digest].iter().map(|number| format!("{number:>13}")).collect();
+        println!("{name:40}{numbers} {digest}");
     }
     Ok(())
+}
+
+/// Numbers by the digest of the SPIR-V that they are of, where the table is of this driver.
+fn known(table: &str, driver: &str, family: &str) -> HashMap<String, Vec<u64>> {
+    if table.lines().next() != Some(driver) {
+        return HashMap::new();
+    }
+    let row = |row: Row| (row.family == family).then_some((row.digest, row.numbers));
+    table.lines().filter_map(Row::read).filter_map(row).collect()
+}
+
+/// A line of a table.
+struct Row {
+    family: String,
+    kernel: String,
+    numbers: Vec<u64>,
+    digest: String,
+}
+
+impl Row {
+    fn read(line: &str) -> Option<Self> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [family, kernel, ref numbers @ .., digest] = words[..] else { return None };
+        let numbers = numbers.iter().map(|word| word.parse().ok()).collect::<Option<Vec<u64>>>()?;
+        (numbers.len() == COLUMNS.len()).then(|| Self {
+            family: family.into(),
+            kernel: kernel.into(),
+            numbers,
+            digest: digest.into(),
+        })
+    }
 }
 
 /// Vector instructions of the longest loop that has no other inside it.
@@ -156,15 +204,10 @@ fn inner_loop(assembly: &str) -> u64 {
 
 /// Kernels that are new or gone, and numbers that moved by more than a twentieth (and more than 2).
 fn differences(was: &str, now: &str) -> Vec<String> {
-    type Row<'a> = (String, Vec<u64>);
-    fn rows(table: &str) -> Vec<Row<'_>> {
-        let row = |line: &str| {
-            let mut words = line.split_whitespace();
-            let name = format!("{} {}", words.next()?, words.next()?);
-            Some((name, words.map(|word| word.parse().ok()).collect::<Option<Vec<u64>>>()?))
-        };
-        table.lines().skip(2).filter_map(row).collect()
-    }
+    let rows = |table: &str| -> Vec<(String, Vec<u64>)> {
+        let named = |row: Row| (format!("{} {}", row.family, row.kernel), row.numbers);
+        table.lines().filter_map(Row::read).map(named).collect()
+    };
     let (was, now) = (rows(was), rows(now));
     let mut found = Vec::new();
     for (name, before) in &was {
@@ -199,7 +242,7 @@ mod tests {
     #[test]
     fn a_kernel_that_got_worse_is_named() {
         let table = |registers: u64, loops: u64| {
-            format!("Mesa 1\n{}\ngfx1100  readout  {registers} 0 0 8 100 1000 2000 {loops}\n", columns())
+            format!("Mesa 1\n{}\ngfx1100  readout  {registers} 0 0 8 100 1000 2000 {loops} 00ff\n", columns())
         };
         assert_eq!(differences(&table(72, 40), &table(74, 38)), [""; 0]);
         assert_eq!(differences(&table(72, 40), &table(76, 40)), ["gfx1100 readout: VGPRs was 72, is 76"]);
@@ -210,5 +253,36 @@ mod tests {
         let other = table(72, 40).replace("readout", "rgba");
         let expected = ["gfx1100 readout is gone", "gfx1100 rgba is new"];
         assert_eq!(differences(&table(72, 40), &other), expected);
+    }
+
+    #[test]
+    fn numbers_are_known_of_the_same_driver_family_and_spirv() {
+        let row =
+            |family: &str, digest: &str| format!("{family} readout 72 0 0 8 100 1000 2000 40 {digest}\n");
+        let table = format!("Mesa 1\n{}\n{}{}", columns(), row("gfx1100", "00ff"), row("navi21", "11ff"));
+        let expected = HashMap::from([("00ff".to_owned(), vec![72, 0, 0, 8, 100, 1000, 2000, 40])]);
+        assert_eq!(known(&table, "Mesa 1", "gfx1100"), expected);
+        assert!(known(&table, "Mesa 2", "gfx1100").is_empty());
+        // Tables of before had no digests.
+        assert!(
+            known("Mesa 1\n\ngfx1100 readout 72 0 0 8 100 1000 2000 40\n", "Mesa 1", "gfx1100").is_empty()
+        );
+    }
+
+    #[test]
+    fn another_kernel_has_another_digest() {
+        let digest = |size: u32, counted| {
+            let wgsl = format!(
+                "@group(0) @binding(0) var<storage, read_write> to: array<u32>;\n@compute @workgroup_size({size})
+                fn main(@builtin(global_invocation_id) id: vec3<u32>) {{
+                    for (var i = 0u; i < to[0]; i++) {{ to[id.x] += i; }}
+                }}"
+            );
+            Kernel::new(&wgsl, counted).expect("a kernel").digest()
+        };
+        assert_eq!(digest(64, false), digest(64, false));
+        assert_ne!(digest(64, false), digest(32, false));
+        assert_ne!(digest(64, false), digest(64, true));
+        assert_eq!(digest(64, false).len(), 12);
     }
 }

@@ -4,10 +4,6 @@ What draws samples maps normal numbers to rates, and a critic learns to tell the
 training images (Goodfellow and others, 2014; penalty on the critic's gradient at what is real, Mescheder and others,
 2018). No convolution runs, so a step takes milliseconds. The critic sees rates with noise, less than that of drawing T
 spikes from them: the encoder's are multiples of 1 / T, which the prior's need not be.
-
-A critic tells too late that a channel is half on where pictures have it on or off. So in the second half rates that are
-drawn are pulled to the nearest ones of the encoder's, too, but no nearer than the encoder's are to each other: what is
-drawn is as much like a picture that was seen as another picture is.
 """
 
 import copy
@@ -19,34 +15,29 @@ import torch.nn.functional as F
 from torch import nn
 
 from .network import rate_layers
-from .rates import Nearest
 
 #: Rates of a batch, and of a group whose spread the critic sees.
-BATCH, GROUP = 256, 8
+BATCH, GROUP = 128, 8
 #: Width of the critic's layers.
-CRITIC = 512
+CRITIC = 256
 #: Adam's rates of the prior and of the critic, which go down to this share in the second half.
 RATE, CRITIC_RATE, LAST = 2e-4, 4e-4, 0.02
 #: Standard deviation of the noise.
 NOISE = 0.05
 #: Weight of the penalty, and the steps in which it is taken once.
 PENALTY, EVERY = 0.3, 16
-#: Weight of the pull to the nearest of the encoder's rates, and the steps in which it is taken once.
-PULL, PULL_EVERY = 0.3, 2
-#: Where a prior is given: steps in which the critic learns alone, and the share of the prior's rate.
-ALONE, SLOWER = 500, 0.5
-#: What is kept is the average of the prior's weights, this much of it a step, and less at first.
+#: What is kept is the average of the prior's weights, this much of it a step.
 KEPT = 0.999
 
 
 class Critic(nn.Module):
-    def __init__(self, channels, width=CRITIC):
+    def __init__(self, channels):
         super().__init__()
-        widths = [channels + 1, width, width, width]
+        widths = [channels + 1, CRITIC, CRITIC, CRITIC]
         layers = [
             layer for inputs, outputs in pairwise(widths) for layer in (nn.Linear(inputs, outputs), nn.LeakyReLU(0.2))
         ]
-        self.layers = nn.Sequential(*layers, nn.Linear(width, 1))
+        self.layers = nn.Sequential(*layers, nn.Linear(CRITIC, 1))
 
     def forward(self, rates):
         """How much rates `[N, C]` are like the encoder's. Groups have no spread where a prior gives the same all over."""
@@ -67,68 +58,57 @@ def first_layers(rates, hidden):
     return layers
 
 
-def fit(rates, hidden, seconds=None, steps=None, seed=0, report=None, start=None, batch=BATCH, critic=CRITIC):
-    """Layers that make rates like `rates` `[N, C]` of normal numbers, with hidden ones of these widths; those of `start`,
-    where it is given, learn on.
+def fit(rates, hidden, seconds=None, steps=None, seed=0, report=None):
+    """Layers that make rates like `rates` `[N, C]` of normal numbers, with hidden ones of these widths.
 
-    The budget is `steps`, or else `seconds`. `batch` are rates of a step, `critic` is the width of its layers.
-    `report(step, share)` is called every thousand steps.
+    The budget is `steps`, or else `seconds`. `report(step, share)` is called every thousand steps.
     """
     random = torch.random.get_rng_state()
     torch.manual_seed(seed)
     try:
-        return _fit(rates, hidden, seconds, steps, report, start, batch, critic)
+        return _fit(rates, hidden, seconds, steps, report)
     finally:
         torch.random.set_rng_state(random)
 
 
-def _fit(rates, hidden, seconds, steps, report, start, batch, width):
+def _fit(rates, hidden, seconds, steps, report):
     channels = rates.shape[1]
-    prior = copy.deepcopy(start) if start else first_layers(rates, hidden)
-    critic, nearest = Critic(channels, width), Nearest(rates)
+    prior, critic = first_layers(rates, hidden), Critic(channels)
     average = copy.deepcopy(prior)
-    both = [(prior, RATE * SLOWER if start else RATE), (critic, CRITIC_RATE)]
+    both = [(prior, RATE), (critic, CRITIC_RATE)]
     adam = [torch.optim.Adam(net.parameters(), rate, betas=(0.0, 0.99), fused=True) for net, rate in both]
 
     def drawn():
-        return prior(torch.randn(batch, channels))
-
-    def noisy(rates):
-        return rates + NOISE * torch.randn_like(rates)
+        made = prior(torch.randn(BATCH, channels))
+        return made + NOISE * torch.randn_like(made)
 
     def learn(optimizer, loss):
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
 
-    begun, step, taken = time.monotonic(), 0, 0
+    begun, step = time.monotonic(), 0
     while (share := step / steps if steps else (time.monotonic() - begun) / seconds) < 1:
         for optimizer, (_, rate) in zip(adam, both, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = rate * min(1.0, 2 - 2 * share + LAST)
-        real = noisy(rates[torch.randint(len(rates), (batch,))])
+        real = rates[torch.randint(len(rates), (BATCH,))]
+        real = real + NOISE * torch.randn_like(real)
         penalised = step % EVERY == 0
         real.requires_grad_(penalised)
         with torch.no_grad():
-            made = noisy(drawn())
+            made = drawn()
         of_real = critic(real)
         loss = F.softplus(-of_real).mean() + F.softplus(critic(made)).mean()
         if penalised:
             (slope,) = torch.autograd.grad(of_real.sum(), real, create_graph=True)
             loss = loss + EVERY * PENALTY / 2 * slope.square().sum(1).mean()
         learn(adam[1], loss)
-        if not start or step >= ALONE:
-            made = drawn()
-            critic.requires_grad_(False)
-            loss = F.softplus(-critic(noisy(made))).mean()
-            if share >= 0.5 and step % PULL_EVERY == 0:
-                loss = loss + PULL * nearest.beyond(made)
-            learn(adam[0], loss)
-            critic.requires_grad_(True)
-            taken += 1
-            kept = min(KEPT, taken / (10 + taken))
-            with torch.no_grad():
-                torch._foreach_lerp_(list(average.parameters()), list(prior.parameters()), 1 - kept)
+        critic.requires_grad_(False)
+        learn(adam[0], F.softplus(-critic(drawn())).mean())
+        critic.requires_grad_(True)
+        with torch.no_grad():
+            torch._foreach_lerp_(list(average.parameters()), list(prior.parameters()), 1 - KEPT)
         step += 1
         if report and step % 1000 == 0:
             report(step, share)

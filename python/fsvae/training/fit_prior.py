@@ -29,7 +29,6 @@ from . import adversary, pictures
 from .checkpoint import load, replace, rounded, tensors
 from .errors import InputError, reported
 from .network import ESVAE, MOST_HIDDEN, rate_layers
-from .rates import counts
 
 # A logit beyond these is a channel that is always or never on.
 LOGIT, WIDEST = 12.0, 12.0
@@ -105,6 +104,16 @@ def fit(counts, steps):
     return s[:, None] * symmetric, b
 
 
+@torch.inference_mode()
+def counts(net, images):
+    """The encoder's spikes of each channel, summed over time: `[N, C]`, 0 to T."""
+    encoded = []
+    for i in range(0, len(images), 250):
+        x = torch.from_numpy(images[i : i + 250]).float() / 127.5 - 1
+        encoded.append(net.encode(x).sum(0))
+    return torch.cat(encoded)
+
+
 def main(arguments=None):
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("model", help="checkpoint of an ESVAE, .safetensors")
@@ -112,11 +121,6 @@ def main(arguments=None):
     a.add_argument("--out", required=True, help="checkpoint to write, .safetensors; may be the same file")
     a.add_argument(
         "--hidden", type=int, nargs="+", default=[], metavar="N", help="widths of hidden layers, one or two (none)"
-    )
-    a.add_argument(
-        "--warm-start",
-        action="store_true",
-        help="begin with the model's own layers, which have hidden ones of these widths",
     )
     a.add_argument("--minutes", type=float, default=20, help="for which hidden layers learn (%(default)s)")
     a.add_argument("--seed", type=int, default=0, help="of what they learn with (%(default)s)")
@@ -126,8 +130,6 @@ def main(arguments=None):
         if a.hidden and (len(a.hidden) > MOST_HIDDEN or min(a.hidden) < 1):
             widths = " ".join(map(str, a.hidden))
             raise InputError(f"--hidden: expected 1 to {MOST_HIDDEN} widths from 1 on, found {widths}")
-        if a.warm_start and not a.hidden:
-            raise InputError("--warm-start: expected --hidden with it, for one linear layer is fitted without a start")
         if not 0 < a.minutes < math.inf:
             raise InputError(f"--minutes: expected more than 0, found {a.minutes:g}")
         if a.threads is not None:
@@ -146,15 +148,10 @@ def fitted(a):
     net = load(a.model)
     if not isinstance(net, ESVAE):
         raise InputError(f"{a.model}: expected an ESVAE, found an FSVAE: its prior is a network of spiking neurons")
-    if a.warm_start and net.hidden != tuple(a.hidden):
-        found, wanted = (" ".join(map(str, widths)) or "none" for widths in (net.hidden, a.hidden))
-        raise InputError(f"{a.model}: --warm-start: expected hidden layers of {wanted}, found {found}")
     images = pictures.for_network(a.data, "train", net)
     counted = counts(net, images)
     if a.hidden:
-        start = net.sample_layer if a.warm_start else None
-        rates = counted / net.steps
-        layers = adversary.fit(rates, a.hidden, seconds=60 * a.minutes, seed=a.seed, report=report, start=start)
+        layers = adversary.fit(counted / net.steps, a.hidden, seconds=60 * a.minutes, seed=a.seed, report=report)
     else:
         layers = rate_layers(net.latent, ())
         weight, bias = fit(counted, net.steps)

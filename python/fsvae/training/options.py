@@ -91,14 +91,6 @@ def parse(description, arguments=None):
         help="train what draws samples and nothing else: with --warm-start, reconstructions stay as they are",
     )
     g.add_argument(
-        "--pull",
-        type=float,
-        default=0.0,
-        metavar="X",
-        help="weight of a pull of the rates that an ESVAE draws to the nearest ones of its encoder, no nearer than these "
-        "are to each other: with --only-prior; 0.1 is usual (off)",
-    )
-    g.add_argument(
         "--spikes-weight",
         type=float,
         default=0.0,
@@ -159,13 +151,11 @@ def parse(description, arguments=None):
             raise InputError(
                 f"--short: expected 1 to {a.time_steps} time steps and a share from 0 to 1, found {steps:g} {until:g}"
             )
-    for name in ["samples_weight", "spikes_weight", "pull"]:
+    for name in ["samples_weight", "spikes_weight"]:
         if not 0 <= getattr(a, name) < math.inf:
             raise InputError(f"--{name.replace('_', '-')}: expected 0 or more, found {getattr(a, name):g}")
     if a.only_prior and not a.warm_start:
         raise InputError("--only-prior: expected --warm-start with the network whose prior is to learn")
-    if a.pull and (a.family != "esvae" or not a.only_prior):
-        raise InputError("--pull: expected --family esvae and --only-prior, for an encoder that learns moves its rates")
     if a.hidden and (a.family != "esvae" or len(a.hidden) > MOST_HIDDEN or min(a.hidden) < 1):
         widths = " ".join(map(str, a.hidden))
         raise InputError(f"--hidden: expected 1 to {MOST_HIDDEN} widths from 1 on, with --family esvae, found {widths}")

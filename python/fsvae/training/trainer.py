@@ -12,7 +12,6 @@ from .activity import Activity
 from .checkpoint import load_weights, rounded
 from .errors import InputError
 from .precision import faster, trial
-from .rates import Nearest, counts
 from .views import Views
 
 
@@ -48,11 +47,10 @@ class Trainer:
         self.total = None if a.minutes else max(1, round(budget))
         self.step, self.seconds = 0, 0.0
         self.average = copy.deepcopy(self.net.state_dict()) if a.ema else None
-        self.views = self.nearest = None
+        self.views = None
 
     def learn_to_see(self):
-        """Makes what samples are compared with: trains what their loss sees with, where that is asked for and was not
-        restored, and encodes the pictures for a pull."""
+        """Trains what the loss of samples sees with, where that is asked for and was not restored."""
         if self.a.samples_weight and not self.views:
             if len(self.images) < 2:
                 raise InputError(f"--samples-weight: expected at least 2 pictures, found {len(self.images)}")
@@ -60,9 +58,6 @@ class Trainer:
             a = self.a
             self.views = Views.trained(self.images.numpy(), a.views_images, a.seed, a.flip, self.device)
             torch.set_rng_state(random)
-        if self.a.pull:
-            # None is tied to a computation, for the encoder does not learn.
-            self.nearest = Nearest(counts(self.net, self.images.numpy()).clone() / self.net.steps)
 
     def generator(self, device, *numbers):
         """Randomness is a function of the seed and the step, so that a resumed run draws the same."""
@@ -124,8 +119,8 @@ class Trainer:
 
     def losses(self, net, x, generator, dtype):
         """What is minimized, and its parts by name: the error of the reconstructions, and the loss that ties the latents
-        to the prior; where that is asked for, how far samples and reconstructions are from pictures and rates from the
-        encoder's, and what spikes cost."""
+        to the prior; where that is asked for, how far samples and reconstructions are from pictures, and what spikes
+        cost."""
         a, more, activity = self.a, bool(self.a.samples_weight), Activity(net)
         with net.shortened(self.time_steps()), activity.watched() if a.spikes_weight else nullcontext():
             if a.family == "esvae":
@@ -142,9 +137,6 @@ class Trainer:
                 seen = self.views(x)
             far = sum(self.views.distance(seen, images.float(), generator) for images in (*samples, again))
             parts["samples_loss"], total = far, total + a.samples_weight * far
-        if self.nearest:
-            beyond = self.nearest.beyond(p.float())
-            parts["pull"], total = beyond, total + a.pull * beyond
         if a.spikes_weight:
             share = activity.share()
             parts["spikes_share"], total = share, total + a.spikes_weight * share

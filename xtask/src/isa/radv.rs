@@ -9,6 +9,7 @@ use std::ffi::CStr;
 use ash::{khr, vk};
 use naga::back::spv;
 use naga::{AddressSpace, TypeInner};
+use sha2::{Digest, Sha256};
 
 /// What is asked of the driver, as it calls it.
 pub(super) const STATISTICS: [&str; 7] = [
@@ -29,6 +30,28 @@ pub(super) struct Radv {
     // They go last.
     _instance: ash::Instance,
     _entry: ash::Entry,
+}
+
+/// A kernel as the driver gets it.
+pub(super) struct Kernel {
+    words: Vec<u32>,
+    entry: String,
+    bindings: Vec<vk::DescriptorSetLayoutBinding<'static>>,
+}
+
+impl Kernel {
+    /// The entry point of WGSL with storage buffers and storage textures, as wgpu has it. `counted`: loops count their turns.
+    pub(super) fn new(wgsl: &str, counted: bool) -> Result<Self, String> {
+        let module = naga::front::wgsl::parse_str(wgsl).map_err(text)?;
+        let (words, entry) = spirv(&module, counted)?;
+        Ok(Self { words, entry, bindings: bindings(&module) })
+    }
+
+    /// The beginning of the SHA-256 of its SPIR-V: what is the same, the same compiler makes the same of.
+    pub(super) fn digest(&self) -> String {
+        let bytes: Vec<u8> = self.words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        Sha256::digest(bytes)[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// A kernel as it was compiled: numbers in the order of [`STATISTICS`], and the listing.
@@ -77,21 +100,18 @@ impl Radv {
         }
     }
 
-    /// Compiles the entry point of a kernel, WGSL with storage buffers and storage textures, as wgpu does. `counted`: loops
-    /// count their turns.
-    pub(super) fn compile(&self, wgsl: &str, counted: bool) -> Result<Compiled, String> {
-        let module = naga::front::wgsl::parse_str(wgsl).map_err(text)?;
-        let (words, entry) = spirv(&module, counted)?;
-        let bindings = bindings(&module);
+    /// Compiles a kernel as wgpu does.
+    pub(super) fn compile(&self, kernel: &Kernel) -> Result<Compiled, String> {
+        let Kernel { words, entry, bindings } = kernel;
         // SAFETY: as in `open`; the SPIR-V is valid, for naga wrote it.
         unsafe {
-            let shader = vk::ShaderModuleCreateInfo::default().code(&words);
+            let shader = vk::ShaderModuleCreateInfo::default().code(words);
             let shader = self.device.create_shader_module(&shader, None).map_err(text)?;
-            let layout = vk::DescriptorSetLayoutCreateInfo::default().bindings(&bindings);
+            let layout = vk::DescriptorSetLayoutCreateInfo::default().bindings(bindings);
             let layouts = [self.device.create_descriptor_set_layout(&layout, None).map_err(text)?];
             let layout = vk::PipelineLayoutCreateInfo::default().set_layouts(&layouts);
             let layout = self.device.create_pipeline_layout(&layout, None).map_err(text)?;
-            let entry = std::ffi::CString::new(entry).map_err(text)?;
+            let entry = std::ffi::CString::new(entry.as_str()).map_err(text)?;
             let stage = vk::PipelineShaderStageCreateInfo::default()
                 .stage(vk::ShaderStageFlags::COMPUTE)
                 .module(shader)
