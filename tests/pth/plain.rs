@@ -1,16 +1,8 @@
 //! Tensors of PyTorch that are none of plain numbers, and pickles of protocols that are too old: called what they are.
 
-mod common;
-
-use common::TINY;
-use common::torch::{Pickle, Pth};
-use fsvae::Checkpoint;
-
-fn error(bytes: &[u8]) -> String {
-    let text = Checkpoint::from_bytes(bytes).expect_err("refused").to_string();
-    assert!(!text.contains('\n'), "{text}");
-    text
-}
+use super::error;
+use crate::common::TINY;
+use crate::common::torch::{Pickle, Pth};
 
 /// A tensor of this storage, made by this function.
 fn odd(pickle: Pickle, function: &str, storage: &str) -> Pickle {
