@@ -10,6 +10,8 @@ use crate::common::pictures::directory;
 use fsvae::image;
 
 const MODEL: &str = "tiny.safetensors";
+/// What takes as long does not end: a machine that does much else may take half of it.
+const HANGS: Duration = Duration::from_secs(120);
 
 fn command(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = fsvae(directory);
@@ -36,7 +38,7 @@ fn interrupt(mut command: Command, after: Duration, signal: &str) -> Output {
     assert!(Command::new("kill").args(["-s", signal, &id]).status().expect("kill").success());
     let start = Instant::now();
     let output = child.wait_with_output().expect("it ends");
-    assert!(start.elapsed() < Duration::from_secs(20), "it took {:?}", start.elapsed());
+    assert!(start.elapsed() < HANGS, "it took {:?}", start.elapsed());
     output
 }
 
@@ -180,7 +182,7 @@ fn an_end_from_inside_is_said_and_leaves_nothing_behind() {
     assert!(Command::new("kill").args(["-s", "ABRT", &id]).status().expect("kill").success());
     let start = Instant::now();
     assert_eq!(child.wait().expect("it ends").signal(), Some(libc::SIGABRT));
-    assert!(start.elapsed() < Duration::from_secs(20), "it took {:?}", start.elapsed());
+    assert!(start.elapsed() < HANGS, "it took {:?}", start.elapsed());
 }
 
 /// As far as it is known when a driver ends the program: in a file at once, and on standard output with the last words.

@@ -20,6 +20,9 @@ const MODELS: [&str; 2] = ["mnist", "faces-esvae"];
 const COLUMNS: [&str; 8] =
     ["VGPRs", "spilled", "LDS", "waves", "instructions", "latency", "throughput⁻¹", "inner loop"];
 const DRIVER: &str = "/usr/share/vulkan/icd.d/radeon_icd.x86_64.json";
+/// Names the command line, where one is built already: with tests beside it its dependencies have other features, so that
+/// Cargo would build another.
+const PROGRAM: &str = "FSVAE_PROGRAM";
 /// Says to a child of this program what it is for: the kernels' folder; the table of before; the family.
 const CHILD: &str = "FSVAE_ISA_KERNELS";
 const BEFORE: &str = "FSVAE_ISA_BEFORE";
@@ -77,10 +80,12 @@ fn table(root: &Path, model: &str, before: Option<&Path>) -> Result<String, Stri
         fs::remove_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     }
     let folder_text = folder.to_str().ok_or("the target folder's name is not UTF-8")?;
-    succeed(
-        cargo(&["run", "--quiet", "--release", "--locked", "--", "info", model, "--kernels", folder_text])
-            .stdout(std::process::Stdio::null()),
-    )?;
+    let mut program = match std::env::var_os(PROGRAM) {
+        Some(path) => Command::new(root.join(path)),
+        None => cargo(&["run", "--quiet", "--release", "--locked", "--"]),
+    };
+    let arguments = ["info", model, "--kernels", folder_text];
+    succeed(program.args(arguments).stdout(std::process::Stdio::null()))?;
     let own = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut table = String::new();
     for family in FAMILIES {
