@@ -10,6 +10,16 @@ use crate::common::TINY;
 use crate::common::torch::{Pickle, Pth, View, zip, zip_with};
 
 /// What nobody needs to know beside the model, nothing of which is run, is passed over.
+/// What is wrong with a pickle, its opcodes, and a part of what is said.
+type Case<'a> = (&'a str, &'a [u8], &'a str);
+
+fn refused_pickles(pth: &Pth, protocol: u8, cases: &[Case<'_>]) {
+    for (name, pickle, part) in cases {
+        let text = error(&pth.bytes_with(&[&[0x80, protocol], *pickle].concat()));
+        assert!(text.contains(part), "{name}: expected \"{part}\" in: {text}");
+    }
+}
+
 #[test]
 fn foreign_objects_beside_the_model() {
     let expected = images(&TINY.bytes());
@@ -97,24 +107,22 @@ fn later_protocols() {
     // The memo counts what is remembered.
     let memo = [&[0x80, 4][..], b"N\x94}\x94h\x01h\x02."].concat();
     refused(&pth.bytes_with(&memo), &["recalls what it did not remember"]);
-    for (name, pickle, part) in [
-        ("a name of a number", &b"K\x01K\x02\x93."[..], "names something by what is no text"),
+    let cases: &[Case<'_>] = &[
+        ("a name of a number", b"K\x01K\x02\x93.", "names something by what is no text"),
         ("a long text past the end", b"\x8d\xff\xff\xff\xff\xff\xff\xff\xffa", "cut off"),
         ("long bytes past the end", b"\x96\xff\xff\xff\xff\xff\xff\xff\x7fa", "cut off"),
         ("a long number past the end", b"\x8b\xff\xff\xff\xffa", "cut off"),
         ("items of a dictionary", b"}(N\x90.", "adds to something other than a set"),
         ("a class that is a text", b"X\0\0\0\0))\x92.", "no class"),
-    ] {
-        let text = error(&pth.bytes_with(&[&[0x80, 4], pickle].concat()));
-        assert!(text.contains(part), "{name}: expected \"{part}\" in: {text}");
-    }
+    ];
+    refused_pickles(&pth, 4, cases);
 }
 
 #[test]
 fn damaged_pickles() {
     let pth = tiny();
-    for (name, pickle, part) in [
-        ("nothing", &b""[..], "its pickle is cut off"),
+    let cases: &[Case<'_>] = &[
+        ("nothing", b"", "its pickle is cut off"),
         ("a memo that is not there", b"h\x05.", "recalls what it did not remember"),
         ("nothing to remember", b"r\xff\xff\xff\xff.", "remembers what is not there"),
         ("a memo far away", b"]r\xff\xff\xff\xffj\xff\xff\xff\xff0", "POP"),
@@ -136,10 +144,8 @@ fn damaged_pickles() {
         ("more than one value", b"NN.", "ends early"),
         ("a list", b"].", "no dictionary of tensors with names"),
         ("an empty dictionary", b"}.", "no dictionary of tensors with names"),
-    ] {
-        let text = error(&pth.bytes_with(&[&[0x80, 2], pickle].concat()));
-        assert!(text.contains(part), "{name}: expected \"{part}\" in: {text}");
-    }
+    ];
+    refused_pickles(&pth, 2, cases);
     refused(&pth.bytes_with(b"no pickle"), &["data.pkl is no pickle"]);
 }
 
