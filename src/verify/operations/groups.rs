@@ -26,7 +26,7 @@ fn mask(value: Values<'_>, word: u32) -> u32 {
 
 /// Words that are exchanged three times.
 fn exchanged(value: Values<'_>, own: u32) -> u32 {
-    let mut words: Vec<u32> = (0..128).map(value).collect();
+    let mut words: Vec<u32> = (0..128).map(|own| !value(own)).collect();
     for round in 0..3 {
         words = (0..128).map(|own| words[127 - own].wrapping_mul(3).wrapping_add(round)).collect();
     }
@@ -40,7 +40,8 @@ fn workgroup() -> Vec<Case> {
             "
 var<workgroup> check_words: array<u32, 128>;
 fn check(own: u32, first: u32) -> u32 {
-    check_words[own] = value(first + own);
+    // Other programs leave `value` in this memory: what is read too early must be another word.
+    check_words[own] = ~value(first + own);
     workgroupBarrier();
     for (var round = 0u; round < 3u; round++) {
         let other = check_words[127u - own];

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{OperationFault, check, inputs, names};
+use super::super::case::{Case, GROUP, all};
+use super::super::{OperationFault, check, check_groups, inputs, names};
 use crate::gpu::Gpu;
 use crate::gpu::testing::gpus;
 
@@ -195,7 +196,7 @@ fn a_fault_in_any_operation_is_found_and_named() {
 /// Each barrier is needed.
 #[test]
 fn a_barrier_that_is_missing_is_found() {
-    let case = super::super::case::all().into_iter().find(|case| case.operation == "workgroupBarrier");
+    let case = all().into_iter().find(|case| case.operation == "workgroupBarrier");
     let barriers = case.expect("it is there").text.matches("workgroupBarrier();").count();
     assert_eq!(barriers, 3);
     for gpu in gpus() {
@@ -216,6 +217,27 @@ fn a_barrier_that_is_missing_is_found() {
             let faults = pollster::block_on(check(gpu, WORDS, 7, &rewrite)).expect("it runs");
             let names: Vec<_> = faults.iter().map(|fault| fault.operation).collect();
             assert_eq!(names, ["workgroupBarrier"], "{}: barrier {missing}", gpu.name());
+        }
+    }
+}
+
+/// Words that another program has left in a workgroup's memory are not the right ones by chance.
+#[test]
+fn what_another_program_has_left_hides_no_missing_barrier() {
+    let named = |name: &str| all().into_iter().find(|case| case.operation == name).expect("it is there");
+    let leaves_values = [named("workgroup array, strided loop")];
+    let mut without = named("workgroupBarrier");
+    without.text = without.text.replacen("workgroupBarrier();", "", 1);
+    let without = [without];
+    for gpu in gpus() {
+        // Again and again, for a software stack gives a workgroup to any of its threads.
+        let run = |cases: &[Case]| {
+            let wrong = pollster::block_on(check_groups(gpu, cases, GROUP, 7)).expect("it runs");
+            wrong.into_iter().next().expect("one case").is_some()
+        };
+        for _ in 0..16 {
+            assert!(!run(&leaves_values), "{}", gpu.name());
+            assert!(run(&without), "{}: a barrier is missing", gpu.name());
         }
     }
 }
