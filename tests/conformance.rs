@@ -12,7 +12,9 @@ mod app;
 mod common;
 
 use std::future::Future;
+use std::num::NonZeroUsize;
 use std::pin::Pin;
+use std::sync::Mutex;
 
 use app::{App, apps};
 use common::models::{MODELS, bytes};
@@ -152,39 +154,54 @@ fn the_cpu_agrees_with_the_oracle() {
 }
 
 /// The variants of the kernels take turns, or all run on every model with `FSVAE_TEST_VARIANTS=all`, which takes minutes.
+///
+/// Where there are many cores, several models run at once: a GPU waits for kernels to be compiled most of the time.
 #[test]
 fn every_adapter_agrees_with_the_oracle() {
     let all = std::env::var("FSVAE_TEST_VARIANTS").is_ok_and(|which| which == "all");
-    for (turn, (name, network, rows)) in models().into_iter().enumerate() {
-        for (gpu, app) in gpus(&network).iter().zip(apps(&network)) {
-            for round in 0..if all { Variant::ALL.len() } else { 1 } {
-                let large = network.architecture().latent_channels >= 128;
-                let variant = |more| match Variant::ALL[(turn + round + more) % Variant::ALL.len()] {
-                    // Nor is there time for invocations that wait for each other: 1,024 for an image.
-                    Variant::Shared if is_slow(gpu) && large && !all => Variant::Products,
-                    other => other,
-                };
-                let builder = Generator::builder(&network).batch(2.try_into().expect("not 0"));
-                let on = |gpu, variant| {
-                    pollster::block_on(builder.variants(variant).gpu(gpu)).expect("a generator")
-                };
-                let (own, lent) = (on(gpu, variant(0)), on(&app.lend(), variant(1)));
-                let divided = is_slow(gpu) || large;
-                let of_way = |way: usize| -> Vec<&Row> {
-                    // On what interprets a large model takes seconds an image.
-                    let every = if is_slow(gpu) && large && !all { 16 } else { 4 };
-                    let is_due = |at: usize| !divided || (at + turn) % every == every / 4 * way;
-                    (0..).zip(&rows).filter(|(at, _)| is_due(*at)).map(|(_, row)| row).collect()
-                };
-                wait(&own, &network, &of_way(0), !(is_slow(gpu) && large));
-                let way = format!("{}, awaited", app.name);
-                finish(&own, &network, &of_way(1), &way, |task| pollster::block_on(task));
-                let way = format!("{}, awaited from frame to frame", app.name);
-                finish(&lent, &network, &of_way(2), &way, |task| app.frames(task));
-                record(&app, &lent, &network, &of_way(3));
-                assert_eq!(app.errors.load(std::sync::atomic::Ordering::SeqCst), 0, "{}", app.name);
-                eprintln!("{}: model {name}: {} rows as the oracle's", app.name, rows.len());
-            }
+    let models = Mutex::new(models().into_iter().enumerate());
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    std::thread::scope(|scope| {
+        for _ in 0..(cores / 2).clamp(1, 8) {
+            scope.spawn(|| {
+                loop {
+                    let model = models.lock().expect("nothing panics with it").next();
+                    let Some((turn, (name, network, rows))) = model else { break };
+                    adapters_agree_with_the_oracle(turn, name, &network, &rows, all);
+                }
+            });
+        }
+    });
+}
+
+fn adapters_agree_with_the_oracle(turn: usize, name: &str, network: &Network, rows: &[Row], all: bool) {
+    let large = network.architecture().latent_channels >= 128;
+    for (gpu, app) in gpus(network).iter().zip(apps(network)) {
+        for round in 0..if all { Variant::ALL.len() } else { 1 } {
+            let variant = |more| match Variant::ALL[(turn + round + more) % Variant::ALL.len()] {
+                // Nor is there time for invocations that wait for each other: 1,024 for an image.
+                Variant::Shared if is_slow(gpu) && large && !all => Variant::Products,
+                other => other,
+            };
+            let builder = Generator::builder(network).batch(2.try_into().expect("not 0"));
+            let on =
+                |gpu, variant| pollster::block_on(builder.variants(variant).gpu(gpu)).expect("a generator");
+            let (own, lent) = (on(gpu, variant(0)), on(&app.lend(), variant(1)));
+            let divided = is_slow(gpu) || large;
+            let of_way = |way: usize| -> Vec<&Row> {
+                // On what interprets a large model takes seconds an image.
+                let every = if is_slow(gpu) && large && !all { 16 } else { 4 };
+                let is_due = |at: usize| !divided || (at + turn) % every == every / 4 * way;
+                (0..).zip(rows).filter(|(at, _)| is_due(*at)).map(|(_, row)| row).collect()
+            };
+            wait(&own, network, &of_way(0), !(is_slow(gpu) && large));
+            let way = format!("{}, awaited", app.name);
+            finish(&own, network, &of_way(1), &way, |task| pollster::block_on(task));
+            let way = format!("{}, awaited from frame to frame", app.name);
+            finish(&lent, network, &of_way(2), &way, |task| app.frames(task));
+            record(&app, &lent, network, &of_way(3));
+            assert_eq!(app.errors.load(std::sync::atomic::Ordering::SeqCst), 0, "{}", app.name);
+            eprintln!("{}: model {name}: {} rows as the oracle's", app.name, rows.len());
         }
     }
 }

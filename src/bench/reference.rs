@@ -16,8 +16,8 @@ const KNOWN: &str = include_str!("known.rows");
 const MODELS: [(&str, &str); 8] = [
     ("mnist", "7269a00633fd0f6113a08f73133bee0bf23bc7ca2603617946d01ef36a03fb8c"),
     ("fashion", "5722858cac05ad95c3723c2e293edc26baafea13386dcb44485337d408ca53c7"),
-    ("faces", "0a3abdcd06871ed3489cb578f355471e32ff2bc879ae178bfc38bec63439d5ee"),
-    ("faces-esvae", "f9a00c9dad97ed91f82a3a6c0b53f1975b6cacb054e5d59ed84ac64e71c1b9f9"),
+    ("faces", "58bf8ac4678c0397aa525522e93710866b6d3bfc0694ccc16f35d0f91d522787"),
+    ("faces-esvae", "781499bdf68b4be7a804aa94945d83b943bb854b2bb84ca70dd27055244ce73e"),
     ("mnist-esvae", "4e36eefb588c29c5274470598f8f0fc804bfe367908c30b0c335fc34a19554c6"),
     ("fashion-esvae", "2f062ba7dd9348e72642ee6585a3b245993b1cdafdff277b9dca92609281cb07"),
     ("cifar10-esvae", "992d5e18417a68ad40eb2092ddc1b85ae0781858801a0a24316de54b4824190d"),

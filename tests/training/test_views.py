@@ -103,7 +103,7 @@ def test_samples_come_nearer(family, run, data, tmp_path):
     assert far[0.5] < 0.8 * far[0], far
 
 
-@pytest.mark.parametrize("name", ["--samples-weight", "--spikes-weight"])
+@pytest.mark.parametrize("name", ["--samples-weight", "--critic-weight", "--spikes-weight"])
 @pytest.mark.parametrize("value", ["-1", "nan", "inf"])
 def test_a_weight_that_is_none_is_refused(name, value, run, data, tmp_path):
     with pytest.raises(InputError, match=f"{name}: expected 0 or more, found {value}"):

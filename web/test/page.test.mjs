@@ -154,9 +154,9 @@ test("an image and a wall are saved as they form", async () => {
 
 /** What `fsvae generate --first 11 --along` makes at amounts of 0, 1.5 and -3, of `fsvae direction` and images 0, 1, 2, 5 against 9, 3. */
 const DIRECTED = [
-  "7e92444e9ab120b6b268a489a546230a9d493d94ae8ff66472106b716907e73d",
-  "ec4f4a9dbf86bdc5ed3ea9a7e6acf25ef8dd2f5716a4bd9b3e4ad80c9dcb28bf",
-  "1fb622e78100afe85308dca1030850728d897b350e2b70d3bd8473e3cdc8d26b",
+  "84316a7b3afe65ba138281baf63bdf90bf953eefe05fd7ef9893181e51e2d9d5",
+  "12467667d2eeb4e84a3156a5d911aa0a9da2e7be9f8e6c7e59db68a947399926",
+  "2fdda129bfffca3bda478a9adcbbc1cce1a586fcfad121a81f0ba61109d6e8a4",
 ];
 
 test("a direction is that of the command line", async () => {

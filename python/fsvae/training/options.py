@@ -86,6 +86,15 @@ def parse(description, arguments=None):
         help="pictures that each of two autoencoders learns from first, by which that loss sees (%(default)s)",
     )
     g.add_argument(
+        "--critic-weight",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="of a loss by critics, which learn to tell samples and reconstructions from pictures: details come out "
+        "instead of their average, for a larger MSE; for the end of the training, with --warm-start, best on a GPU; "
+        "0.0033 is usual (off)",
+    )
+    g.add_argument(
         "--only-prior",
         action="store_true",
         help="train what draws samples and nothing else: with --warm-start, reconstructions stay as they are",
@@ -151,7 +160,7 @@ def parse(description, arguments=None):
             raise InputError(
                 f"--short: expected 1 to {a.time_steps} time steps and a share from 0 to 1, found {steps:g} {until:g}"
             )
-    for name in ["samples_weight", "spikes_weight"]:
+    for name in ["samples_weight", "critic_weight", "spikes_weight"]:
         if not 0 <= getattr(a, name) < math.inf:
             raise InputError(f"--{name.replace('_', '-')}: expected 0 or more, found {getattr(a, name):g}")
     if a.only_prior and not a.warm_start:

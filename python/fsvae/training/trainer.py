@@ -7,7 +7,7 @@ from contextlib import nullcontext
 import numpy as np
 import torch
 
-from . import clocks, losses, network
+from . import adversary, clocks, critics, losses, network
 from .activity import Activity
 from .checkpoint import load_weights, rounded
 from .errors import InputError
@@ -40,8 +40,13 @@ class Trainer:
             self.net.only_prior_learns()
         groups = [dict(params=[p for p in ps if p.requires_grad], factor=factor) for ps, factor in self.net.trained()]
         groups = [group for group in groups if group["params"]]
-        self.optimizer = torch.optim.AdamW(groups, a.lr, betas=(0.9, 0.999), weight_decay=a.weight_decay, fused=True)
+        # What a critic tells changes with the critic: an average over many steps would be of the past.
+        betas = (0.5, 0.99) if a.critic_weight else (0.9, 0.999)
+        self.optimizer = torch.optim.AdamW(groups, a.lr, betas=betas, weight_decay=a.weight_decay, fused=True)
         self.batch = min(a.batch, len(images))
+        if a.critic_weight and self.batch < adversary.GROUP:
+            raise InputError(f"--critic-weight: expected batches of at least {adversary.GROUP}, found {self.batch}")
+        self.critics = critics.Critics(self.net, self.device) if a.critic_weight else None
         self.a_epoch = len(images) // self.batch
         budget = a.images / self.batch if a.images else a.epochs * self.a_epoch
         self.total = None if a.minutes else max(1, round(budget))
@@ -84,7 +89,9 @@ class Trainer:
 
         def step(precision):
             net.zero_grad(set_to_none=True)
-            self.losses(net, x, self.generator(self.device, 6), getattr(torch, precision))[0].backward()
+            generator, activity = self.generator(self.device, 6), Activity(net)
+            made = self.made(net, x, generator, getattr(torch, precision), activity)
+            self.losses(x, made, generator, activity)[0].backward()
             if self.device.type == "cuda":
                 torch.cuda.synchronize(self.device)
 
@@ -113,30 +120,44 @@ class Trainer:
         now = [int(steps) for steps, until in sorted(self.a.short, key=lambda stage: stage[1]) if self.progress() < until]
         return now[0] if now else self.net.steps
 
+    def decay(self):
+        return 0.5 + 0.5 * math.cos(math.pi * self.progress()) if self.a.schedule == "cosine" else 1
+
     def rate(self):
-        rate = self.a.lr * (0.5 + 0.5 * math.cos(math.pi * self.progress()) if self.a.schedule == "cosine" else 1)
+        rate = self.a.lr * self.decay() * (critics.listening(self.progress()) if self.critics else 1)
         return rate * min(1.0, (self.step + 1) * self.batch / self.a.warmup) if self.a.warmup else rate
 
-    def losses(self, net, x, generator, dtype):
-        """What is minimized, and its parts by name: the error of the reconstructions, and the loss that ties the latents
-        to the prior; where that is asked for, how far samples and reconstructions are from pictures, and what spikes
-        cost."""
-        a, more, activity = self.a, bool(self.a.samples_weight), Activity(net)
+    def made(self, net, x, generator, dtype, activity):
+        """Reconstructions, what ties the latents together (the candidates or the rates of posterior and prior), and
+        samples where a loss looks at them, or None."""
+        a, more = self.a, bool(self.a.samples_weight or self.a.critic_weight)
         with net.shortened(self.time_steps()), activity.watched() if a.spikes_weight else nullcontext():
             if a.family == "esvae":
                 again, q, p, *samples = net(x, generator, dtype=dtype, samples=more)
-                tie, usual = losses.gaussian_mmd(q, p), 1e-3
             else:
                 scheduled = a.scheduled[0] + (a.scheduled[1] - a.scheduled[0]) * self.progress()
                 again, q, p, *samples = net(x, generator, scheduled, dtype=dtype, samples=more)
-                tie, usual = (losses.mmd(q, p), 1.0) if a.loss == "mmd" else (losses.kld(q, p), 1e-4)
+        return again, q, p, *(samples or [None])
+
+    def losses(self, x, made, generator, activity):
+        """What is minimized, and its parts by name: the error of the reconstructions, and the loss that ties the latents
+        to the prior; where that is asked for, how far samples and reconstructions are from pictures, how well critics
+        tell them from pictures, and what spikes cost."""
+        a, (again, q, p, sampled) = self.a, made
+        if a.family == "esvae":
+            tie, usual = losses.gaussian_mmd(q, p), 1e-3
+        else:
+            tie, usual = (losses.mmd(q, p), 1.0) if a.loss == "mmd" else (losses.kld(q, p), 1e-4)
         parts = {"mse": (again - x).square().mean(), "prior_loss": tie}
         total = parts["mse"] + (usual if a.prior_weight is None else a.prior_weight) * tie
-        if more:
+        if a.samples_weight:
             with torch.no_grad():
                 seen = self.views(x)
-            far = sum(self.views.distance(seen, images.float(), generator) for images in (*samples, again))
+            far = sum(self.views.distance(seen, images.float(), generator) for images in (sampled, again))
             parts["samples_loss"], total = far, total + a.samples_weight * far
+        if self.critics:
+            told = self.critics.fooled(again, p, sampled, generator)
+            parts["critic_loss"], total = told, total + a.critic_weight * told
         if a.spikes_weight:
             share = activity.share()
             parts["spikes_share"], total = share, total + a.spikes_weight * share
@@ -147,7 +168,11 @@ class Trainer:
         a, x = self.a, self.next_batch()
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate() * group["factor"]
-        total, parts = self.losses(self.net, x, self.generator(self.device, 2, self.step), self.dtype)
+        generator, activity = self.generator(self.device, 2, self.step), Activity(self.net)
+        made = self.made(self.net, x, generator, self.dtype, activity)
+        if self.critics:
+            self.critics.learn(x, *made, generator, self.decay())
+        total, parts = self.losses(x, made, generator, activity)
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         self.optimizer.step()
@@ -180,6 +205,7 @@ class Trainer:
             seconds=self.seconds,
             precision=self.precision,
             views=self.views and self.views.state(),
+            critics=self.critics and self.critics.state(),
         )
 
     def restore(self, path):
@@ -192,6 +218,8 @@ class Trainer:
             self.step, self.seconds = state["step"], state["seconds"]
             # States of before have none.
             self.precision = self.precision or state.get("precision")
+            if self.critics and state.get("critics"):
+                self.critics.restore(state["critics"])
             if self.a.samples_weight and state.get("views"):
                 self.views = Views.restored(state["views"], self.images.numpy(), self.device)
         except Exception as error:  # a pickle fails in any way it likes
