@@ -84,7 +84,7 @@ def test_samples_come_nearer(family, run, data, tmp_path):
     far = {}
     for weight in (0, 0.1):
         out = tmp_path / f"{weight}.safetensors"
-        said = run(*recipe, "--images", 1600, "--warm-start", first, "--critic-weight", weight, "--out", out)
+        said = run(*recipe, "--images", 2400, "--warm-start", first, "--critic-weight", weight, "--out", out)
         assert ("critic_loss" in said) == (weight > 0)
         assert (tmp_path / f"{weight}.csv").read_text().splitlines()[0].count("critic_loss") == (weight > 0)
         samples = load(out).generate(400, torch.Generator().manual_seed(1))
