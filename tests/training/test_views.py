@@ -6,11 +6,7 @@ from safetensors.torch import load_file
 
 from fsvae.training import load, network, views
 from fsvae.training.errors import InputError
-from small import SMALL, shapes
-
-
-def levels(images):
-    return torch.from_numpy(images).float() / 127.5 - 1
+from small import SMALL, firing, levels, shapes
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +54,7 @@ def test_what_sees_does_not_change_and_comes_back_from_its_state(seeing):
 
 @pytest.mark.parametrize("family", [network.FSVAE, network.ESVAE])
 def test_samples_are_the_priors_and_everything_that_draws_learns_from_them(family):
-    torch.manual_seed(0)
-    net = family(8, 1, 6, 8, *([3] if family is network.FSVAE else []), 4).train()
-    with torch.no_grad():
-        for name, value in net.named_parameters():
-            if name.endswith("bn.bias"):  # so that all fire now and then
-                value.copy_(0.1 + 0.1 * torch.rand_like(value))
+    net = firing(family)
     pictures = torch.rand(16, 1, 8, 8) * 2 - 1
     *_, samples = net(pictures, torch.Generator().manual_seed(1), samples=True)
     assert samples.shape == pictures.shape
@@ -87,20 +78,25 @@ def test_samples_are_the_priors_and_everything_that_draws_learns_from_them(famil
 
 
 @pytest.mark.parametrize("family", ["fsvae", "esvae"])
-def test_samples_come_nearer(family, run, data, tmp_path):
+@pytest.mark.parametrize(
+    "option, loss, weight, images, nearer",
+    [("--samples-weight", "samples_loss", 0.5, 1000, 0.8), ("--critic-weight", "critic_loss", 0.1, 2400, 0.9)],
+    ids=["views", "critics"],
+)
+def test_samples_come_nearer(option, loss, weight, images, nearer, family, run, data, tmp_path):
     """After as many images, from the same weights."""
     first, see = tmp_path / "first.safetensors", views.Views.trained(shapes(400)[:, None], 1500, 5)
     recipe = ["--data", data, "--family", family, *SMALL]
     run(*recipe, "--images", 1200, "--lr", 3e-3, "--out", first)
     far = {}
-    for weight in (0, 0.5):
-        out = tmp_path / f"{weight}.safetensors"
-        said = run(*recipe, "--images", 1000, "--warm-start", first, "--samples-weight", weight, "--views-images", 1500, "--out", out)
-        assert ("samples_loss" in said) == (weight > 0)
-        assert (tmp_path / f"{weight}.csv").read_text().splitlines()[0].count("samples_loss") == (weight > 0)
+    for with_it in (False, True):
+        out = tmp_path / f"{with_it}.safetensors"
+        said = run(*recipe, "--images", images, "--warm-start", first, option, weight * with_it, "--views-images", 1500, "--out", out)
+        assert (loss in said) == with_it
+        assert (tmp_path / f"{with_it}.csv").read_text().splitlines()[0].count(loss) == with_it
         samples = load(out).generate(400, torch.Generator().manual_seed(1))
-        far[weight] = see.distance(see(levels(shapes(400)[:, None])), samples, torch.Generator().manual_seed(2)).item()
-    assert far[0.5] < 0.8 * far[0], far
+        far[with_it] = see.distance(see(levels(shapes(400)[:, None])), samples, torch.Generator().manual_seed(2)).item()
+    assert far[True] < nearer * far[False], far
 
 
 @pytest.mark.parametrize("name", ["--samples-weight", "--critic-weight", "--spikes-weight"])

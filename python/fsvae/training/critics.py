@@ -71,7 +71,6 @@ class Critics:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
-        return loss.detach()
 
     @staticmethod
     def _told(critic, real, made, penalty):
