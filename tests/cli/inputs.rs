@@ -321,7 +321,7 @@ fn deep_folders_take_no_time_and_have_an_end() {
         lines[0].contains("left out: all/d/d/") && lines[0].ends_with("more than 256 folders in each other"),
         "{lines:?}"
     );
-    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+    assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
     // Nothing else is in there.
     let output = reconstruct(path, &[&deep(300)]);
     assert_eq!(output.status.code(), Some(2));

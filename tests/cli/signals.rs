@@ -10,8 +10,8 @@ use crate::common::pictures::directory;
 use fsvae::image;
 
 const MODEL: &str = "tiny.safetensors";
-/// What takes as long does not end: a machine that does much else may take half of it.
-const HANGS: Duration = Duration::from_secs(120);
+/// What takes as long does not end.
+const HANGS: Duration = Duration::from_secs(20);
 
 fn command(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = fsvae(directory);
