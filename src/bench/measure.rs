@@ -100,7 +100,7 @@ pub(super) async fn scores(
     session.latency(single).await?;
     session.throughput().await?;
     let kernels = session.kernels().await?;
-    let peaks = session.peaks()?;
+    let peaks = session.peaks(bench)?;
     Ok(Scores {
         verified: session.known.verified,
         instructions: session.gpu.is_none().then(|| instruction_set().into()),
@@ -275,19 +275,22 @@ impl Session<'_> {
 
     /// The limits of the device. Browsers' are not measured.
     #[cfg(target_arch = "wasm32")]
-    fn peaks(&mut self) -> Result<Option<Peaks>> {
+    fn peaks(&mut self, _: &Bench) -> Result<Option<Peaks>> {
         Ok(None)
     }
 
-    /// The limits of the device.
+    /// The limits of the device, which its images did not exceed.
     #[cfg(not(target_arch = "wasm32"))]
-    fn peaks(&mut self) -> Result<Option<Peaks>> {
+    fn peaks(&mut self, bench: &Bench) -> Result<Option<Peaks>> {
         self.begins(Step::Limits);
         let target = self.plan.roofline;
-        let crate::roofline::Peaks { additions, multiply_adds, bytes, device_clock } = match &self.gpu {
-            None => crate::roofline::cpu(target),
-            Some(gpu) => crate::roofline::gpu(gpu, target)?,
-        };
+        let additions = bench.operations()?.additions();
+        let done = Point::best(&self.known.throughput).map_or(0.0, |(_, rate)| additions * rate);
+        let measured = super::limits::at_least(done, || match &self.gpu {
+            None => Ok(crate::roofline::cpu(target)),
+            Some(gpu) => crate::roofline::gpu(gpu, target),
+        });
+        let crate::roofline::Peaks { additions, multiply_adds, bytes, device_clock } = measured?;
         let peaks = Peaks { additions, multiply_adds, bytes, device_clock };
         self.measured(Row::Peaks(&peaks));
         Ok(Some(peaks))

@@ -24,6 +24,8 @@
 mod compare;
 mod event;
 mod found;
+#[cfg(not(target_arch = "wasm32"))]
+mod limits;
 mod line;
 mod measure;
 mod place;
