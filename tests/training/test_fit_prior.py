@@ -1,6 +1,5 @@
 """`fsvae-fit-prior`: the sample layer gets the moments of the encoder's rates."""
 import numpy as np
-import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -43,12 +42,3 @@ def test_only_the_sample_layer_changes(tmp_path):
     assert before.keys() == after.keys()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"sample_layer.0.weight", "sample_layer.0.bias"}
-
-
-def test_an_fsvae_is_refused(tmp_path, capsys):
-    data, model = tmp_path / "shapes.npz", tmp_path / "m.safetensors"
-    np.savez(data, train=shapes(16))
-    train.train(train.parse(["--data", str(data), "--out", str(model), "--images", "8", *SMALL]))
-    with pytest.raises(SystemExit, match="2"):
-        fit_prior.main([str(model), "--data", str(data), "--out", str(model)])
-    assert "expected an ESVAE" in capsys.readouterr().err

@@ -1,20 +1,27 @@
-"""Fits what draws the samples of a trained ESVAE to what its encoder makes of the training images, after one pass of the
-encoder.
+"""Fits what draws the samples of a trained network to what its encoder makes of the training images.
 
-    fsvae-fit-prior faces.safetensors --data faces16.npz --out faces-fitted.safetensors
-    fsvae-fit-prior faces.safetensors --data faces16.npz --out faces-fitted.safetensors --hidden 256 256 --minutes 20
+Everything else stays as it is, reconstructions too. Each image is encoded once.
 
-While the whole network trains, nothing but a small term ties the prior's rates to the encoder's, so samples are less
-coherent than reconstructions.
+    fsvae-fit-prior esvae.safetensors --data faces16.npz --out fitted.safetensors
+    fsvae-fit-prior esvae.safetensors --data faces16.npz --out fitted.safetensors --hidden 256 256 --minutes 20
+    fsvae-fit-prior fitted.safetensors --data faces16.npz --out better.safetensors --further --minutes 20
+    fsvae-fit-prior fsvae.safetensors --data faces16.npz --out better.safetensors --minutes 30
 
-Without `--hidden` there is one linear layer, and it takes seconds. The prior is then a logit-normal distribution: rates
+While the whole network trains, nothing but a small term ties what the prior draws to what the encoder makes, so samples
+are less coherent than reconstructions. The images need not be those that the network was trained on: with some of them,
+say, there are samples like those alone.
+
+An FSVAE's prior learns on against a critic of its latents (adversary.py) for as long as `--minutes` says. An ESVAE's has
+one linear layer without `--hidden`, and it takes seconds. The prior is then a logit-normal distribution: rates
 r = sigmoid(W n + b), n from N(0, I). Its first two moments are fitted to those of the encoder's rates: b and the
 variance of each channel from the mean and variance of its rates, the correlation of each pair of channels from the
 covariance of theirs. W is the symmetric root of the covariance found, without what is negative in it.
 
 With `--hidden` there are one or two hidden layers in front of the rates, which can draw clusters, as the rates of
-pictures have them; they learn against a critic (adversary.py) for as long as `--minutes` says. The checkpoint is one that
-`fsvae` loads like any other (integer machine, section 8b).
+pictures have them; they learn against a critic of rates for as long as `--minutes` says. The checkpoint is one that
+`fsvae` loads like any other (integer machine, section 8b). `--further` goes on from hidden layers that are there.
+
+With `--decoded` the critic sees what is decoded of latents, too.
 """
 
 import argparse
@@ -25,10 +32,10 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from . import adversary, pictures
+from . import adversary, clocks, pictures
 from .checkpoint import load, replace, rounded, tensors
 from .errors import InputError, reported
-from .network import ESVAE, MOST_HIDDEN, rate_layers
+from .network import FSVAE, MOST_HIDDEN, rate_layers
 
 # A logit beyond these is a channel that is always or never on.
 LOGIT, WIDEST = 12.0, 12.0
@@ -116,13 +123,27 @@ def counts(net, images):
 
 def main(arguments=None):
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    a.add_argument("model", help="checkpoint of an ESVAE, .safetensors")
+    a.add_argument("model", help="checkpoint of either family, .safetensors")
     a.add_argument("--data", required=True, help="as fsvae-train's; its part `train` is encoded")
     a.add_argument("--out", required=True, help="checkpoint to write, .safetensors; may be the same file")
-    a.add_argument(
-        "--hidden", type=int, nargs="+", default=[], metavar="N", help="widths of hidden layers, one or two (none)"
+    start = a.add_mutually_exclusive_group()
+    start.add_argument(
+        "--hidden",
+        type=int,
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="widths of an ESVAE's new hidden layers, one or two (none)",
     )
-    a.add_argument("--minutes", type=float, default=20, help="for which hidden layers learn (%(default)s)")
+    start.add_argument("--further", action="store_true", help="go on from the hidden layers that an ESVAE has")
+    a.add_argument(
+        "--decoded",
+        action="store_true",
+        help="the critic sees pictures, too: what is decoded of latents; for the end, it takes longer and mends details",
+    )
+    a.add_argument(
+        "--minutes", type=float, default=20, help="for which hidden layers, or an FSVAE's prior, learn (%(default)s)"
+    )
     a.add_argument("--seed", type=int, default=0, help="of what they learn with (%(default)s)")
     a.add_argument("--threads", type=int, help="CPU threads (all)")
     a = a.parse_args(arguments)
@@ -144,25 +165,43 @@ def report(step, share):
 
 
 def fitted(a):
-    """Writes the checkpoint with its sample layer fitted."""
+    """Writes the checkpoint with its prior fitted."""
     net = load(a.model)
-    if not isinstance(net, ESVAE):
-        raise InputError(f"{a.model}: expected an ESVAE, found an FSVAE: its prior is a network of spiking neurons")
+    if isinstance(net, FSVAE) and a.hidden:
+        raise InputError(f"{a.model}: --hidden: expected an ESVAE, found an FSVAE, whose prior is spiking layers")
+    if a.further and not isinstance(net, FSVAE) and not net.hidden:
+        raise InputError(f"{a.model}: --further: expected an ESVAE with hidden layers, found none in front of its rates")
+    if a.decoded and not (a.further or isinstance(net, FSVAE)):
+        raise InputError("--decoded: expected --further with it, for an ESVAE")
     images = pictures.for_network(a.data, "train", net)
-    counted = counts(net, images)
-    if a.hidden:
-        layers = adversary.fit(counted / net.steps, a.hidden, seconds=60 * a.minutes, seed=a.seed, report=report)
-    else:
-        layers = rate_layers(net.latent, ())
-        weight, bias = fit(counted, net.steps)
-        layers.load_state_dict({"0.weight": weight, "0.bias": bias})
+    layers = {
+        name: value for name, value in prior_fitted(a, net, images).items() if name.startswith(f"{net.prior_part}.")
+    }
     found = tensors(a.model)
     half = any(value.dtype == torch.float16 for value in found.values())
     # Whatever was there before, with or without hidden layers.
-    found = {name: value for name, value in found.items() if not name.startswith("sample_layer.")}
-    found |= rounded({f"sample_layer.{name}": value for name, value in layers.state_dict().items()}, half)
+    found = {name: value for name, value in found.items() if not name.startswith(f"{net.prior_part}.")}
+    found |= rounded(layers, half)
     replace(a.out, lambda path: save_file(found, path))
-    print(f"{a.out}: sample layer fitted to the rates of {len(images)} images")
+    what = "latents" if isinstance(net, FSVAE) else "rates"
+    print(f"{a.out}: {net.prior_part} fitted to the {what} of {len(images)} images")
+
+
+def prior_fitted(a, net, images):
+    """The state dict of the network with its prior fitted."""
+    budget = dict(seconds=60 * a.minutes, seed=a.seed, report=report)
+    if isinstance(net, FSVAE):
+        net.prior = adversary.fit_further(net, images, a.decoded, **budget)
+        return clocks.set_apart(net, net.state_dict())[0]
+    if a.further:
+        net.sample_layer = adversary.fit_further(net, images, a.decoded, **budget)
+    elif a.hidden:
+        net.sample_layer = adversary.fit(counts(net, images) / net.steps, a.hidden, **budget)
+    else:
+        net.sample_layer = rate_layers(net.latent, ())
+        weight, bias = fit(counts(net, images), net.steps)
+        net.sample_layer.load_state_dict({"0.weight": weight, "0.bias": bias})
+    return net.state_dict()
 
 
 if __name__ == "__main__":
