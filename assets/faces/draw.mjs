@@ -47,10 +47,14 @@ const STYLES = {
   },
 };
 
-// What plain faces have not, for networks of this size draw it badly, by their error: things in front of a face or on it, and
-// hair of many small parts.
+// What plain faces have not, for networks of this size draw it badly, as their errors show: things in front of a face or on it,
+// hair of many small parts, and hair in the colours of skin.
 const THINGS = ['glasses', 'hat', 'beard', 'accessories'];
-const ELABORATE = ['long01', 'long02', 'long03', 'long08', 'long12', 'long13', 'long15', 'long20', 'short11'];
+const ELABORATE = [
+  ...['long01', 'long02', 'long03', 'long04', 'long05', 'long07', 'long08', 'long09', 'long12', 'long13', 'long15', 'long18', 'long20'],
+  ...['long21', 'short11', 'short13'],
+];
+const LIKE_SKIN = ['#83623b', '#a78961', '#cab188'];
 
 function refuse(message) {
   console.error(`error: ${message}`);
@@ -97,7 +101,7 @@ function draw({ design, side, options }, seed, plain) {
 }
 
 function isPlain(face) {
-  return THINGS.every((thing) => face[thing] === undefined) && !ELABORATE.includes(face.hair);
+  return THINGS.every((thing) => face[thing] === undefined) && !ELABORATE.includes(face.hair) && !LIKE_SKIN.includes(face.hairColor);
 }
 
 /** NumPy's format, version 1.0: the header is padded so that the numbers start at a multiple of 64 bytes. */

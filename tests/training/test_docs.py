@@ -58,7 +58,8 @@ def test_the_commands_of_the_page(tmp_path):
         done = subprocess.run(words, cwd=tmp_path, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
         ran.append(program)
-    assert ran == ["fsvae-train", "fsvae", "fsvae-evaluate", "fsvae-train", "fsvae-train", "fsvae-train", "fsvae-fit-prior"]
+    first = ["fsvae-train", "fsvae", "fsvae-evaluate", "fsvae-train", "fsvae-train", "fsvae-train"]
+    assert ran == [*first, "fsvae-fit-prior", "fsvae-fit-prior", "fsvae-fit-prior"]
 
 
 def test_the_examples_of_the_page():

@@ -154,9 +154,9 @@ test("an image and a wall are saved as they form", async () => {
 
 /** What `fsvae generate --first 11 --along` makes at amounts of 0, 1.5 and -3, of `fsvae direction` and images 0, 1, 2, 5 against 9, 3. */
 const DIRECTED = [
-  "84316a7b3afe65ba138281baf63bdf90bf953eefe05fd7ef9893181e51e2d9d5",
-  "12467667d2eeb4e84a3156a5d911aa0a9da2e7be9f8e6c7e59db68a947399926",
-  "2fdda129bfffca3bda478a9adcbbc1cce1a586fcfad121a81f0ba61109d6e8a4",
+  "58975ca5c86ea7966d4da5f6fc8b8bf2beb7f1348f0c7ee762079b737da93600",
+  "9acdcf00f66d9e0ab19c67fc3a71e2892e5a252dd77825d80bc580f84a04528f",
+  "1bf19f2ad05ccdad3a93e71e18926c105ddb49dbd0ad3558276dd3a8a57c2005",
 ];
 
 test("a direction is that of the command line", async () => {
