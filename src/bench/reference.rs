@@ -17,7 +17,7 @@ const MODELS: [(&str, &str); 8] = [
     ("mnist", "7269a00633fd0f6113a08f73133bee0bf23bc7ca2603617946d01ef36a03fb8c"),
     ("fashion", "5722858cac05ad95c3723c2e293edc26baafea13386dcb44485337d408ca53c7"),
     ("faces", "72e357c9be8321c9ebc68155298f7268eaac5f4aec9d802e41c0145b8183d771"),
-    ("faces-esvae", "fcc10048a548840607e1d0e608bb55c8852499be0098d4ce6e64d9ffab4db031"),
+    ("faces-esvae", "94415b89dbeeae98c27816c14c014bec23a7496f3682bf383e9e2092afbd236c"),
     ("mnist-esvae", "4e36eefb588c29c5274470598f8f0fc804bfe367908c30b0c335fc34a19554c6"),
     ("fashion-esvae", "2f062ba7dd9348e72642ee6585a3b245993b1cdafdff277b9dca92609281cb07"),
     ("cifar10-esvae", "992d5e18417a68ad40eb2092ddc1b85ae0781858801a0a24316de54b4824190d"),

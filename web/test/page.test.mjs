@@ -154,9 +154,9 @@ test("an image and a wall are saved as they form", async () => {
 
 /** What `fsvae generate --first 11 --along` makes at amounts of 0, 1.5 and -3, of `fsvae direction` and images 0, 1, 2, 5 against 9, 3. */
 const DIRECTED = [
-  "58975ca5c86ea7966d4da5f6fc8b8bf2beb7f1348f0c7ee762079b737da93600",
-  "9acdcf00f66d9e0ab19c67fc3a71e2892e5a252dd77825d80bc580f84a04528f",
-  "1bf19f2ad05ccdad3a93e71e18926c105ddb49dbd0ad3558276dd3a8a57c2005",
+  "10019623accb6d66c6e76a268f036d2a20682d0b66b0d87881af7c15e0d3ad68",
+  "d5404b02d65a2aea11de886cb48c4999a4f845827c4c99fad1422d1243c4ca5f",
+  "c9d60e366b766c8d6ecccdb16c1c0fa91d0512e6aadb6b560496d894bfc84ec0",
 ];
 
 test("a direction is that of the command line", async () => {
