@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .layers import READOUT
 from .network import rate_layers
 
 #: Latents of a batch, and of a group whose spread the critic sees.
@@ -34,8 +35,6 @@ PENALTY, EVERY = 0.3, 16
 KEPT = 0.999
 #: Steps in which the critic of a prior that has learned before learns alone.
 ALONE = 200
-#: What a time step counts in the readout beside the one after it.
-READOUT = 0.8
 #: What the critic multiplies rates by, less a half; and the least that a value of pictures differs, in [-1, 1].
 RATES_BY, LEAST_SPREAD = 3, 0.02
 

@@ -9,6 +9,8 @@ from . import lif
 MOMENTUM = 0.1
 #: Spikes of a hidden unit that make 1, and the most there are.
 ONE, MOST = 64, 255
+#: What a time step counts in the readout beside the one after it.
+READOUT = 0.8
 
 
 class Layer(nn.Module):
@@ -95,7 +97,7 @@ class Readout(nn.Module):
 class Coefficients(nn.Module):
     def __init__(self, steps):
         super().__init__()
-        self.register_buffer("coef", (0.8 ** torch.arange(steps - 1, -1, -1.0)).view(1, 1, 1, 1, -1))
+        self.register_buffer("coef", (READOUT ** torch.arange(steps - 1, -1, -1.0)).view(1, 1, 1, 1, -1))
 
 
 class Bernoulli(torch.autograd.Function):
