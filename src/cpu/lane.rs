@@ -178,7 +178,12 @@ impl Lane for CpuLane {
 impl Drop for CpuLane {
     fn drop(&mut self) {
         if !self.is_orphan() {
-            self.shared.state().cancelled = true;
+            let mut state = self.shared.state();
+            state.cancelled = true;
+            // The thread finishes its batch; the consumer's waker, and all that it keeps alive, does not wait for that.
+            let waker = state.waker.take();
+            drop(state);
+            drop(waker);
             self.shared.changed.notify_all();
         }
     }
@@ -333,6 +338,25 @@ mod tests {
         for batch in expected {
             assert_eq!(taken.recv_timeout(LONG).expect("it does not hang"), batch);
         }
+    }
+
+    #[test]
+    fn who_is_gone_leaves_no_waker_behind() {
+        struct Nothing;
+        impl Wake for Nothing {
+            fn wake(self: Arc<Self>) {}
+        }
+        let many = 64.try_into().expect("not 0");
+        let waker = Arc::new(Nothing);
+        let mut stream = Generator::builder(&network()).batch(many).cpu().stream(7, 0..64).expect("a stream");
+        let first = futures_core::Stream::poll_next(
+            std::pin::Pin::new(&mut stream),
+            &mut Context::from_waker(&waker.clone().into()),
+        );
+        assert!(first.is_pending(), "images take longer than that");
+        assert_eq!(Arc::strong_count(&waker), 2);
+        drop(stream);
+        assert_eq!(Arc::strong_count(&waker), 1, "while the batch is still in the making");
     }
 
     #[test]

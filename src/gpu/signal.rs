@@ -60,6 +60,14 @@ impl Drop for Sender {
 #[derive(Debug)]
 pub(crate) struct Signal(Arc<Shared>);
 
+impl Drop for Signal {
+    /// A device that is really lost may keep its callback for ever; the waker, and all that it keeps alive, goes now.
+    fn drop(&mut self) {
+        let waker = self.0.state().waker.take();
+        drop(waker);
+    }
+}
+
 /// Calls a wait off that nobody else will end: a device that is really lost forgets its callbacks without dropping them.
 #[derive(Debug)]
 pub(crate) struct CallOff(Weak<Shared>);
@@ -147,5 +155,20 @@ mod tests {
         assert_eq!(word.wait(LONG), Some(false));
         drop(word);
         call_off.fail();
+    }
+
+    #[test]
+    fn who_is_gone_leaves_no_waker_behind() {
+        struct Nothing;
+        impl std::task::Wake for Nothing {
+            fn wake(self: Arc<Self>) {}
+        }
+        let waker = Arc::new(Nothing);
+        let (sender, word) = signal();
+        assert!(word.poll(&mut Context::from_waker(&waker.clone().into())).is_pending());
+        assert_eq!(Arc::strong_count(&waker), 2);
+        drop(word);
+        assert_eq!(Arc::strong_count(&waker), 1, "while the callback is still there");
+        drop(sender);
     }
 }
