@@ -1,7 +1,7 @@
 //! Twin of `shaders/conv_lif.wgsl`: a spiking convolution, stride 2, padding 1, over all time steps
 //! (integer machine, section 4).
 
-use super::layer::{Layer, bits, receive};
+use super::layer::{Layer, bits, follow, settle};
 use super::parallel::for_each_chunk;
 use super::spikes::Spikes;
 use super::vectors::{Processor, Vectors, Work};
@@ -62,11 +62,13 @@ impl Work for Row<'_> {
                     }
                 }
                 let mut carry = [s.splat(0); V];
+                let mut currents = [neurons.bias];
                 for step in 0..input.steps {
-                    let mut currents = [neurons.bias];
+                    let mut ended = 0;
                     for &(rows, at) in &sources[..count] {
-                        receive(s, &mut currents, [0], rows, input.at(at, step));
+                        ended += follow(s, &mut currents, [0], rows, input.change(at, step));
                     }
+                    settle(s, &mut currents[0], ended);
                     let spikes = neurons.fire(s, &mut carry, &currents[0]);
                     pixel[step * width + word] |= bits(s, spikes) << shift;
                 }

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::layer::{Layer, bits, receive, receive_fours};
+use super::layer::{Layer, bits, follow, settle};
 use super::parallel::{for_each_chunk, threads_here};
 use super::spikes::Spikes;
 use super::vectors::{Aligned, Processor, Vectors, Work};
@@ -18,13 +18,9 @@ const V: usize = 2;
 /// Taps, ky * 3 + kx, by which the inputs at (a, b), (a, b + 1), (a + 1, b), (a + 1, b + 1) reach the quad.
 const TAPS: [&[usize]; 4] = [&[4, 5, 7, 8], &[3, 6], &[1, 2], &[0]];
 
-/// Most inputs of a layer that is laid out by fours. Where many spike that saves most of the additions, but the rows are
-/// four times as many: a wider layer's do not stay in the cache. In browsers none is: what is loaded is to be small.
-const MOST_BY_FOURS: usize = if cfg!(target_arch = "wasm32") { 0 } else { 64 };
-
 /// Lays out a layer for this module.
 pub(crate) fn prepare(processor: Processor, layer: &SpikingLayer) -> Layer {
-    Layer::by_fours(processor, layer, V, &TAPS, layer.inputs <= MOST_BY_FOURS)
+    Layer::new(processor, layer, V, &TAPS)
 }
 
 /// Input `[images, side * side, T, inputs]` to output `[images, 2 side * 2 side, T, outputs]`.
@@ -34,7 +30,7 @@ pub(crate) fn conv_transpose_lif(layer: &Layer, input: &Spikes, side: usize) -> 
     let rows = rows_a_task(input, side);
     for_each_chunk(&mut output.masks, rows * 4 * side * pixel_words, |task, masks| {
         let output = Trains { masks, width, pixel_words };
-        Rows { layer, input, side, rows: task * rows..(task + 1) * rows, output }.run();
+        layer.processor.run(Rows { layer, input, side, rows: task * rows..(task + 1) * rows, output });
     });
     output
 }
@@ -66,7 +62,7 @@ pub(crate) fn conv_transpose_rates(
     let rows = rows_a_task(input, side);
     for_each_chunk(sums.lines_mut(), rows * 4 * side * stride / 16, |task, lines| {
         let output = Sums { sums: bytemuck::cast_slice_mut(lines), stride, coefficients };
-        Rows { layer, input, side, rows: task * rows..(task + 1) * rows, output }.run();
+        layer.processor.run(Rows { layer, input, side, rows: task * rows..(task + 1) * rows, output });
     });
     Rates { sums, stride }
 }
@@ -86,69 +82,47 @@ struct Rows<'a, O> {
     output: O,
 }
 
-impl<O: Output> Rows<'_, O> {
-    fn run(self) {
-        let processor = self.layer.processor;
-        if MOST_BY_FOURS > 0 && self.layer.fours {
-            processor.run(Reading::<_, true>(self));
-        } else {
-            processor.run(Reading::<_, false>(self));
-        }
-    }
-}
-
-/// With inputs read by `FOURS`, or one by one.
-struct Reading<'a, O, const FOURS: bool>(Rows<'a, O>);
-
-impl<O, const FOURS: bool> Reading<'_, O, FOURS> {
-    /// What reaches a quad from one input at one step.
-    #[inline(always)]
-    fn read<S: Vectors, const N: usize>(
-        s: S,
-        currents: &mut [[S::Vector; V]; 4],
-        targets: [usize; N],
-        rows: &[S::Vector],
-        mask: &[u64],
-    ) {
-        if FOURS {
-            receive_fours(s, currents, targets, rows, mask);
-        } else {
-            receive(s, currents, targets, rows, mask);
-        }
-    }
-}
-
-impl<O: Output, const FOURS: bool> Work for Reading<'_, O, FOURS> {
+impl<O: Output> Work for Rows<'_, O> {
     type Output = ();
 
     #[inline(always)]
     fn with<S: Vectors>(self, s: S) {
-        let Reading(Rows { layer, input, side, rows, mut output }) = self;
+        let Rows { layer, input, side, rows, mut output } = self;
         // Block by block, so that a block's weights stay in the cache along the rows.
         for block in 0..layer.blocks() {
             let neurons = layer.block::<S, V>(s, block);
-            let weights = [0, 4, 6, 8].map(|tap| layer.rows(s, block, 9, tap));
+            // Not `map`, here and below: compilers keep that as a function of its own.
+            let tap = |tap| layer.rows(s, block, 9, tap);
+            let weights = [tap(0), tap(4), tap(6), tap(8)];
             for (n, row) in rows.clone().enumerate() {
                 let below = row % side + 1 < side;
                 for b in 0..side {
                     let right = b + 1 < side;
                     let at = row * side + b;
-                    let pixels = [0, 1, 2 * side, 2 * side + 1].map(|pixel| 4 * side * n + 2 * b + pixel);
+                    let first = 4 * side * n + 2 * b;
+                    let pixels = [first, first + 1, first + 2 * side, first + 2 * side + 1];
                     let mut carries = [[s.splat(0); V]; 4];
                     let mut states = [O::State::<S>::default(); 4];
+                    let mut currents = [neurons.bias; 4];
                     for step in 0..input.steps {
-                        let at_step = |at| input.at(at, step);
-                        let mut currents = [neurons.bias; 4];
-                        Self::read(s, &mut currents, [0, 1, 2, 3], weights[0], at_step(at));
+                        let mut ended = [0; 4];
+                        ended[0] = follow(s, &mut currents, [0, 1, 2, 3], weights[0], input.change(at, step));
                         if right {
-                            Self::read(s, &mut currents, [1, 3], weights[1], at_step(at + 1));
+                            ended[1] =
+                                follow(s, &mut currents, [1, 3], weights[1], input.change(at + 1, step));
                         }
                         if below {
-                            Self::read(s, &mut currents, [2, 3], weights[2], at_step(at + side));
+                            ended[2] =
+                                follow(s, &mut currents, [2, 3], weights[2], input.change(at + side, step));
                         }
                         if right && below {
-                            Self::read(s, &mut currents, [3], weights[3], at_step(at + side + 1));
+                            let change = input.change(at + side + 1, step);
+                            ended[3] = follow(s, &mut currents, [3], weights[3], change);
                         }
+                        settle(s, &mut currents[0], ended[0]);
+                        settle(s, &mut currents[1], ended[0] + ended[1]);
+                        settle(s, &mut currents[2], ended[0] + ended[2]);
+                        settle(s, &mut currents[3], ended.iter().sum());
                         for_each_of_quad(
                             #[inline(always)]
                             |n| {

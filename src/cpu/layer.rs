@@ -1,6 +1,6 @@
 //! Leaky integrate-and-fire neurons in blocks of vectors, driven by spikes (integer machine, section 4).
 
-use super::spikes::{for_each_four, for_each_spike};
+use super::spikes::{Change, for_each_spike};
 use super::vectors::{Aligned, Processor, Vectors};
 use crate::layer::SpikingLayer;
 
@@ -9,14 +9,11 @@ use crate::layer::SpikingLayer;
 #[derive(Debug)]
 pub(crate) struct Layer {
     pub(crate) processor: Processor,
-    /// Rows of weights at a tap: one for each input, or with `fours` one for each pattern of four inputs.
-    rows: usize,
-    /// Four inputs' weights are added up beforehand, for each pattern of their spikes.
-    pub(crate) fours: bool,
+    inputs: usize,
     pub(crate) outputs: usize,
     /// Output channels that are computed together, V vectors.
     lanes: usize,
-    /// `[blocks, taps * rows, lanes]`, the taps in groups, each `[rows, taps of the group]`.
+    /// `[blocks, taps * inputs, lanes]`, the taps in groups, each `[inputs, taps of the group]`.
     weights: Aligned,
     /// `[blocks, lanes]`
     bias: Aligned,
@@ -36,18 +33,6 @@ impl Layer {
         Layer::of_outputs(processor, layer, &(0..layer.outputs).collect::<Vec<_>>(), vectors, groups)
     }
 
-    /// The same, its inputs read four at a time if `fours`.
-    pub(crate) fn by_fours(
-        processor: Processor,
-        layer: &SpikingLayer,
-        vectors: usize,
-        groups: &[&[usize]],
-        fours: bool,
-    ) -> Self {
-        let outputs: Vec<usize> = (0..layer.outputs).collect();
-        Layer::laid_out(processor, layer, &outputs, vectors, groups, fours)
-    }
-
     /// A layer of some of the outputs, in the order of the list.
     pub(crate) fn of_outputs(
         processor: Processor,
@@ -56,20 +41,9 @@ impl Layer {
         vectors: usize,
         groups: &[&[usize]],
     ) -> Self {
-        Layer::laid_out(processor, layer, outputs, vectors, groups, false)
-    }
-
-    fn laid_out(
-        processor: Processor,
-        layer: &SpikingLayer,
-        outputs: &[usize],
-        vectors: usize,
-        groups: &[&[usize]],
-        fours: bool,
-    ) -> Self {
         let lanes = vectors * processor.lanes();
-        let rows = if fours { layer.inputs.div_ceil(4) * 16 } else { layer.inputs };
-        let mut weights = Vec::with_capacity(outputs.len().next_multiple_of(lanes) * layer.taps * rows);
+        let mut weights =
+            Vec::with_capacity(outputs.len().next_multiple_of(lanes) * layer.taps * layer.inputs);
         let mut bias = Vec::new();
         let mut threshold = Vec::new();
         for block in outputs.chunks(lanes) {
@@ -78,24 +52,9 @@ impl Layer {
                 numbers.extend((block.len()..lanes).map(|_| silent));
             };
             for group in groups {
-                for row in 0..rows {
+                for input in 0..layer.inputs {
                     for &tap in *group {
-                        let begin = weights.len();
-                        let mut add = |input| {
-                            fill(&mut weights, 0, &|output| match input {
-                                Some(input) if input < layer.inputs => layer.weight(output, input, tap),
-                                _ => 0,
-                            });
-                        };
-                        if !fours {
-                            add(Some(row));
-                        } else if let Some((input, less)) = last_input(row) {
-                            add(Some(input));
-                            let back = (row - less) * group.len() * lanes;
-                            (begin..begin + lanes).for_each(|at| weights[at] += weights[at - back]);
-                        } else {
-                            add(None);
-                        }
+                        fill(&mut weights, 0, &|output| layer.weight(output, input, tap));
                     }
                 }
             }
@@ -104,8 +63,7 @@ impl Layer {
         }
         Layer {
             processor,
-            rows,
-            fours,
+            inputs: layer.inputs,
             outputs: outputs.len(),
             lanes,
             weights: Aligned::new(&weights),
@@ -127,22 +85,20 @@ impl Layer {
     #[inline(always)]
     pub(super) fn rows<S: Vectors>(&self, s: S, block: usize, taps: usize, tap: usize) -> &[S::Vector] {
         let vectors = self.lanes / S::LANES;
-        let first = (block * taps + tap) * self.rows * vectors;
+        let first = (block * taps + tap) * self.inputs * vectors;
         &self.weights.vectors(s)[first..]
     }
 
     /// Bias and threshold of one block.
     #[inline(always)]
     pub(super) fn block<S: Vectors, const V: usize>(&self, s: S, block: usize) -> Block<S, V> {
-        let take = |numbers: &Aligned| std::array::from_fn(|v| numbers.vectors(s)[block * V + v]);
+        let take = |numbers: &Aligned| {
+            let mut taken = [s.splat(0); V];
+            taken.copy_from_slice(&numbers.vectors(s)[block * V..][..V]);
+            taken
+        };
         Block { bias: take(&self.bias), threshold: take(&self.threshold) }
     }
-}
-
-/// The last input that spikes in a row's pattern, and the row of the pattern without it. `None` where none spikes.
-fn last_input(row: usize) -> Option<(usize, usize)> {
-    let bit = (row % 16).checked_ilog2()?;
-    Some((row / 16 * 4 + bit as usize, row - (1 << bit)))
 }
 
 /// Neurons of V vectors that share their constants with others at other pixels.
@@ -156,61 +112,60 @@ impl<S: Vectors, const V: usize> Block<S, V> {
     /// u = carry + x; a spike resets the membrane, else a quarter of it is carried on.
     #[inline(always)]
     pub(super) fn fire(&self, s: S, carry: &mut [S::Vector; V], current: &[S::Vector; V]) -> [S::Mask; V] {
-        std::array::from_fn(|v| {
+        // Not `array::from_fn`: compilers keep that as a function of its own, without the instruction set.
+        let mut spikes = [S::Mask::default(); V];
+        for v in 0..V {
             let potential = s.add(carry[v], current[v]);
-            let spikes = s.greater(potential, self.threshold[v]);
-            carry[v] = s.quarter_unless(spikes, potential);
-            spikes
-        })
+            spikes[v] = s.greater(potential, self.threshold[v]);
+            carry[v] = s.quarter_unless(spikes[v], potential);
+        }
+        spikes
     }
 }
 
-/// Adds the weights of every input of `mask` that spikes. A row of `rows`, `[inputs, N, V]`, goes to the N
-/// `targets` among the currents.
+/// Brings currents from one time step to the next: adds the weights of the inputs that spike now and did not before, and
+/// takes away those of the inputs that did and no longer do. Most inputs do what they did the step before. A row of
+/// `rows`, `[inputs, N, V]`, goes to the N `targets` among the currents.
+///
+/// One loop for both, because nobody can predict where a loop ends: the negative of a weight is its bits turned round, and
+/// one more. The ones are returned, the same for all lanes and targets, for [`settle`].
 #[inline(always)]
-pub(super) fn receive<S: Vectors, const V: usize, const N: usize, const ALL: usize>(
+pub(super) fn follow<S: Vectors, const V: usize, const N: usize, const ALL: usize>(
     s: S,
     currents: &mut [[S::Vector; V]; ALL],
     targets: [usize; N],
     rows: &[S::Vector],
-    mask: &[u64],
-) {
-    for_each_spike(
-        mask,
-        #[inline(always)]
-        |input| add_row(s, currents, targets, rows, input),
-    );
+    Change { before, now }: Change<'_>,
+) -> i32 {
+    let mut ended = 0;
+    for (word, &now) in now.iter().enumerate() {
+        let before = before.map_or(0, |before| before[word]);
+        let rows = &rows[word * 64 * N * V..];
+        for_each_spike(
+            &[now ^ before],
+            #[inline(always)]
+            |input| {
+                let turned = s.splat(-((before >> input & 1) as i32));
+                let row = &rows[input * N * V..][..N * V];
+                for (n, target) in targets.into_iter().enumerate() {
+                    for v in 0..V {
+                        let weight = s.exclusive(turned, row[n * V + v]);
+                        currents[target][v] = s.add(currents[target][v], weight);
+                    }
+                }
+            },
+        );
+        ended += (before & !now).count_ones() as i32;
+    }
+    ended
 }
 
-/// The same, of a layer that is laid out by fours.
+/// Adds what [`follow`] left out.
 #[inline(always)]
-pub(super) fn receive_fours<S: Vectors, const V: usize, const N: usize, const ALL: usize>(
-    s: S,
-    currents: &mut [[S::Vector; V]; ALL],
-    targets: [usize; N],
-    rows: &[S::Vector],
-    mask: &[u64],
-) {
-    for_each_four(
-        mask,
-        #[inline(always)]
-        |row| add_row(s, currents, targets, rows, row),
-    );
-}
-
-#[inline(always)]
-fn add_row<S: Vectors, const V: usize, const N: usize, const ALL: usize>(
-    s: S,
-    currents: &mut [[S::Vector; V]; ALL],
-    targets: [usize; N],
-    rows: &[S::Vector],
-    row: usize,
-) {
-    let row = &rows[row * N * V..][..N * V];
-    for (n, target) in targets.into_iter().enumerate() {
-        for v in 0..V {
-            currents[target][v] = s.add(currents[target][v], row[n * V + v]);
-        }
+pub(super) fn settle<S: Vectors, const V: usize>(s: S, currents: &mut [S::Vector; V], ended: i32) {
+    let ended = s.splat(ended);
+    for current in currents {
+        *current = s.add(*current, ended);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Twin of `shaders/linear_lif.wgsl`: a fully connected spiking layer over all time steps.
 
-use super::layer::{Layer, bits, receive};
+use super::layer::{Layer, bits, follow, settle};
 use super::spikes::Spikes;
 use super::vectors::{Processor, Vectors, Work};
 use crate::layer::SpikingLayer;
@@ -47,11 +47,14 @@ impl Work for Pixel<'_> {
             let neurons = layer.block::<S, V>(s, block);
             let (word, shift) = layer.place(block);
             let mut carry = [s.splat(0); V];
+            let mut currents = [neurons.bias];
             for step in 0..input.steps {
-                let mut currents = [neurons.bias];
+                let mut ended = 0;
                 for tap in 0..taps {
-                    receive(s, &mut currents, [0], layer.rows(s, block, taps, tap), input.at(tap, step));
+                    let rows = layer.rows(s, block, taps, tap);
+                    ended += follow(s, &mut currents, [0], rows, input.change(tap, step));
                 }
+                settle(s, &mut currents[0], ended);
                 let spikes = neurons.fire(s, &mut carry, &currents[0]);
                 output[step * width + word] |= bits(s, spikes) << shift;
             }

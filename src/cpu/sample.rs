@@ -1,9 +1,9 @@
 //! Twin of `shaders/sample.wgsl`: the autoregressive prior or posterior and its draws
 //! (integer machine, sections 4 and 5).
 
-use super::layer::{Layer, bits, receive};
+use super::layer::{Layer, bits, follow, settle};
 use super::linear_lif::{V, prepare};
-use super::spikes::Spikes;
+use super::spikes::{Change, Spikes};
 use super::vectors::{Aligned, Processor, Vectors, Work, prefetch};
 use crate::layer::SpikingLayer;
 use crate::network::Carry;
@@ -72,13 +72,16 @@ impl Work for Image<'_> {
         let Image { sampler, encoded, draws, steps } = self;
         let mut z = Spikes::silent(1, draws.channels, steps);
         let (mut first, mut second) = (Membranes::new(s, &sampler.first), Membranes::new(s, &sampler.second));
+        // Of this step, and of the one before.
         let mut first_spikes = vec![0; sampler.first.outputs.div_ceil(64)];
+        let mut first_before = first_spikes.clone();
         // The second layer's spikes so far, `[steps, vectors]`.
         let vectors = sampler.second.blocks() * V;
         let mut history = vec![S::Mask::default(); steps * vectors];
         let drawn = Drawn { sampler, rows: sampler.last.vectors(s), vectors };
 
-        let mut previous = vec![0; z.width];
+        // The latents that the first layer hears, and those that it heard the step before.
+        let (mut previous, mut heard) = (vec![0; z.width], vec![0; z.width]);
         let mut neurons = Vec::with_capacity(draws.channels);
         for step in 0..steps {
             neurons.clear();
@@ -86,20 +89,27 @@ impl Work for Image<'_> {
             neurons.extend(picks.map(|(channel, pick)| channel * sampler.neurons + pick));
             // They come from afar while the hidden layers are computed.
             neurons.iter().take(AHEAD).for_each(|&neuron| prefetch(drawn.row(neuron)));
+            std::mem::swap(&mut first_spikes, &mut first_before);
             first_spikes.fill(0);
             let into_bits = |block, spikes| {
                 let (word, shift) = sampler.first.place(block);
                 first_spikes[word] |= bits(s, spikes) << shift;
             };
+            let latents = Change { before: Some(&heard), now: &previous };
             match encoded {
-                Some(encoded) => first.step(s, [encoded.at(0, step), &previous], into_bits),
-                None => first.step(s, [&previous], into_bits),
+                Some(encoded) => first.step(s, [encoded.change(0, step), latents], into_bits),
+                None => first.step(s, [latents], into_bits),
             }
             let now = &mut history[step * vectors..][..vectors];
-            second.step(s, [&first_spikes], |block, spikes| {
-                now[block * V..][..V].copy_from_slice(&spikes);
-            });
+            let hidden = Change { before: Some(&first_before), now: &first_spikes };
+            second.step(
+                s,
+                [hidden],
+                #[inline(always)]
+                |block, spikes| now[block * V..][..V].copy_from_slice(&spikes),
+            );
 
+            std::mem::swap(&mut previous, &mut heard);
             previous.fill(0);
             for (channel, &neuron) in neurons.iter().enumerate() {
                 if let Some(&later) = neurons.get(channel + AHEAD) {
@@ -117,30 +127,36 @@ impl Work for Image<'_> {
 /// A hidden layer's neurons between two time steps.
 struct Membranes<'a, S: Vectors> {
     layer: &'a Layer,
+    /// Of each block.
     carries: Vec<[S::Vector; V]>,
+    currents: Vec<[[S::Vector; V]; 1]>,
 }
 
 impl<'a, S: Vectors> Membranes<'a, S> {
     #[inline(always)]
     fn new(s: S, layer: &'a Layer) -> Self {
-        Membranes { layer, carries: vec![[s.splat(0); V]; layer.blocks()] }
+        let currents = (0..layer.blocks()).map(|block| [layer.block::<S, V>(s, block).bias]).collect();
+        Membranes { layer, carries: vec![[s.splat(0); V]; layer.blocks()], currents }
     }
 
-    /// One mask for each tap; `take` gets each block's spikes.
+    /// The inputs of each tap; `take` gets each block's spikes.
     #[inline(always)]
     fn step<const TAPS: usize>(
         &mut self,
         s: S,
-        inputs: [&[u64]; TAPS],
+        inputs: [Change<'_>; TAPS],
         mut take: impl FnMut(usize, [S::Mask; V]),
     ) {
-        for (block, carry) in self.carries.iter_mut().enumerate() {
+        for (block, (carry, kept)) in self.carries.iter_mut().zip(&mut self.currents).enumerate() {
             let neurons = self.layer.block::<S, V>(s, block);
-            let mut currents = [neurons.bias];
-            for (tap, mask) in inputs.into_iter().enumerate() {
-                receive(s, &mut currents, [0], self.layer.rows(s, block, TAPS, tap), mask);
+            // In registers while they change.
+            let (mut currents, mut ended) = (*kept, 0);
+            for (tap, change) in inputs.into_iter().enumerate() {
+                ended += follow(s, &mut currents, [0], self.layer.rows(s, block, TAPS, tap), change);
             }
+            settle(s, &mut currents[0], ended);
             take(block, neurons.fire(s, carry, &currents[0]));
+            *kept = currents;
         }
     }
 }

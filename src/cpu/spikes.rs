@@ -46,6 +46,11 @@ impl Spikes {
         &self.masks[start..start + self.width]
     }
 
+    #[inline(always)]
+    pub(super) fn change(&self, pixel: usize, step: usize) -> Change<'_> {
+        Change { before: (step > 0).then(|| self.at(pixel, step - 1)), now: self.at(pixel, step) }
+    }
+
     /// One word a neuron, bit t = its spike at step t, `[pixels, channels]`: the GPU's layout.
     pub(crate) fn to_words(&self) -> Vec<u32> {
         let mut words = vec![0; self.pixels() * self.channels];
@@ -72,6 +77,13 @@ impl Spikes {
     }
 }
 
+/// Masks of a time step and of the one before, which the first step has not: there all were silent.
+#[derive(Clone, Copy)]
+pub(super) struct Change<'a> {
+    pub(super) before: Option<&'a [u64]>,
+    pub(super) now: &'a [u64],
+}
+
 /// Calls `event` for each channel whose bit is set, in order.
 #[inline(always)]
 pub(crate) fn for_each_spike(mask: &[u64], mut event: impl FnMut(usize)) {
@@ -80,21 +92,6 @@ pub(crate) fn for_each_spike(mask: &[u64], mut event: impl FnMut(usize)) {
         while bits != 0 {
             event(word * 64 + bits.trailing_zeros() as usize);
             bits &= bits - 1;
-        }
-    }
-}
-
-/// Calls `event` for each four channels of which one spikes or more, in order: with 16 times their number, and the four
-/// bits on top of that.
-#[inline(always)]
-pub(crate) fn for_each_four(mask: &[u64], mut event: impl FnMut(usize)) {
-    for (word, &bits) in mask.iter().enumerate() {
-        let pairs = bits | bits >> 1;
-        let mut fours = (pairs | pairs >> 2) & 0x1111_1111_1111_1111;
-        while fours != 0 {
-            let at = fours.trailing_zeros() as usize;
-            event((word * 64 + at) * 4 + (bits >> at & 15) as usize);
-            fours &= fours - 1;
         }
     }
 }

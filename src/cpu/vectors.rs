@@ -22,6 +22,8 @@ pub(crate) trait Vectors: Copy + Send + Sync {
     fn run<W: Work>(self, work: W) -> W::Output;
     fn splat(self, value: i32) -> Self::Vector;
     fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The bits that are set in one of the two.
+    fn exclusive(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// The low halves of the products, which only the roofline asks for.
     #[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "no roofline in browsers"))]
     fn multiply(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
@@ -252,6 +254,11 @@ impl Vectors for Portable {
     #[inline(always)]
     fn add(self, a: [i32; 4], b: [i32; 4]) -> [i32; 4] {
         std::array::from_fn(|lane| a[lane].wrapping_add(b[lane]))
+    }
+
+    #[inline(always)]
+    fn exclusive(self, a: [i32; 4], b: [i32; 4]) -> [i32; 4] {
+        std::array::from_fn(|lane| a[lane] ^ b[lane])
     }
 
     #[inline(always)]

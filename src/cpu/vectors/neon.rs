@@ -41,6 +41,11 @@ impl Vectors for Neon {
     }
 
     #[inline(always)]
+    fn exclusive(self, a: int32x4_t, b: int32x4_t) -> int32x4_t {
+        self.neon.veorq_s32(a, b)
+    }
+
+    #[inline(always)]
     fn multiply(self, a: int32x4_t, b: int32x4_t) -> int32x4_t {
         self.neon.vmulq_s32(a, b)
     }

@@ -2,7 +2,7 @@
 
 use std::arch::wasm32::{
     i32x4_add, i32x4_bitmask, i32x4_extract_lane, i32x4_gt, i32x4_mul, i32x4_shr, i32x4_splat, v128,
-    v128_and, v128_andnot,
+    v128_and, v128_andnot, v128_xor,
 };
 
 use super::{Vectors, Work};
@@ -39,6 +39,11 @@ impl Vectors for Simd128 {
     #[inline(always)]
     fn add(self, a: v128, b: v128) -> v128 {
         i32x4_add(a, b)
+    }
+
+    #[inline(always)]
+    fn exclusive(self, a: v128, b: v128) -> v128 {
+        v128_xor(a, b)
     }
 
     #[inline(always)]

@@ -29,6 +29,11 @@ impl Vectors for V4 {
     }
 
     #[inline(always)]
+    fn exclusive(self, a: __m512i, b: __m512i) -> __m512i {
+        self.avx512f._mm512_xor_epi32(a, b)
+    }
+
+    #[inline(always)]
     fn multiply(self, a: __m512i, b: __m512i) -> __m512i {
         self.avx512f._mm512_mullo_epi32(a, b)
     }
@@ -77,6 +82,11 @@ impl Vectors for V3 {
     #[inline(always)]
     fn add(self, a: __m256i, b: __m256i) -> __m256i {
         self.avx2._mm256_add_epi32(a, b)
+    }
+
+    #[inline(always)]
+    fn exclusive(self, a: __m256i, b: __m256i) -> __m256i {
+        self.avx2._mm256_xor_si256(a, b)
     }
 
     #[inline(always)]
@@ -129,6 +139,11 @@ impl Vectors for V2 {
     #[inline(always)]
     fn add(self, a: __m128i, b: __m128i) -> __m128i {
         self.sse2._mm_add_epi32(a, b)
+    }
+
+    #[inline(always)]
+    fn exclusive(self, a: __m128i, b: __m128i) -> __m128i {
+        self.sse2._mm_xor_si128(a, b)
     }
 
     #[inline(always)]
