@@ -284,7 +284,7 @@ impl Session<'_> {
     fn peaks(&mut self, bench: &Bench) -> Result<Option<Peaks>> {
         self.begins(Step::Limits);
         let target = self.plan.roofline;
-        let additions = bench.operations()?.additions();
+        let additions = bench.operations()?.least_additions();
         let done = Point::best(&self.known.throughput).map_or(0.0, |(_, rate)| additions * rate);
         let measured = super::limits::at_least(done, || match &self.gpu {
             None => Ok(crate::roofline::cpu(target)),

@@ -77,6 +77,7 @@ impl Bench {
         let layers = generation(&self.network, self.plan.seed, 0..images)?.into_iter().map(|layer| Layer {
             name: layer.name,
             additions: layer.additions,
+            changes: Some(layer.changes),
             dense_multiply_adds: layer.dense,
         });
         Ok(Operations { images, layers: layers.collect() })

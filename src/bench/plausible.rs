@@ -78,11 +78,13 @@ impl Report {
             expected.name != found.name
                 || expected.dense != found.dense_multiply_adds
                 || !same(found.additions, expected.additions)
+                || !same(found.changes.unwrap_or(expected.changes), expected.changes)
         });
         Ok(other.map(|(expected, found)| {
+            let of_found = found.changes.map_or(String::new(), |changes| format!(", {changes} for changes"));
             format!(
-                "operations: expected {} additions in {}, found {} in {}",
-                expected.additions, expected.name, found.additions, found.name
+                "operations: expected {} additions in {}, {} for changes, found {} in {}{of_found}",
+                expected.additions, expected.name, expected.changes, found.additions, found.name
             )
         }))
     }
@@ -121,7 +123,7 @@ fn of_scores(scores: &Scores, operations: &Operations, is_bundled: bool, is_gpu:
             let rates = [additions, multiply_adds, bytes];
             expect(rates.iter().all(|rate| rate.is_finite() && **rate > 0.0), "a limit that is no rate");
             for point in &scores.throughput {
-                let done = operations.additions() * point.images_per_second().unwrap_or(0.0);
+                let done = operations.least_additions() * point.images_per_second().unwrap_or(0.0);
                 let (batch, share) = (point.batch, 100.0 * done / additions);
                 let problem = format!("{share:.0} % of its own limit of additions at batch {batch}");
                 expect(done <= *additions, &problem);
@@ -141,7 +143,10 @@ mod tests {
         let checkpoint = Checkpoint::bundled("mnist").expect("bundled").expect("valid");
         let network = Network::new(&checkpoint).expect("a network");
         let layers = generation(&network, 5, 0..2).expect("operations").into_iter().map(|layer| {
-            json!({ "name": layer.name, "additions": layer.additions, "dense_multiply_adds": layer.dense })
+            json!({
+                "name": layer.name, "additions": layer.additions, "changes": layer.changes,
+                "dense_multiply_adds": layer.dense,
+            })
         });
         json!({
             "schema": "fsvae-bench", "version": 1, "fsvae": "0.1.0",
@@ -170,6 +175,28 @@ mod tests {
         assert_eq!(problems(|_| ()), [""; 0]);
         // What a model was before is known; its additions are another number.
         assert_eq!(problems(|it| it["model"]["sha256"] = EARLIER[0].1.into()), [""; 0]);
+        // Older files say nothing of changes.
+        let layers = |it: &mut Value, change: fn(&mut Value)| {
+            it["operations"]["layers"].as_array_mut().expect("a list").iter_mut().for_each(change);
+        };
+        let without = |layer: &mut Value| drop(layer.as_object_mut().expect("a layer").remove("changes"));
+        assert_eq!(problems(|it| layers(it, without)), [""; 0]);
+        // Of a model whose neurons hardly change, 80 times as many images a second may be made.
+        let quick = |it: &mut Value| {
+            it["model"] = json!({ "name": "mine", "sha256": "ab".repeat(32) });
+            it["results"][0]["throughput"][0]["samples_ns"] = json!([62_500]);
+        };
+        assert_eq!(problems(quick).len(), 1);
+        let steady = |layer: &mut Value| {
+            layer["changes"] = (layer["additions"].as_f64().expect("a number") / 99.0).into()
+        };
+        assert_eq!(
+            problems(|it| {
+                quick(it);
+                layers(it, steady);
+            }),
+            [""; 0]
+        );
         // A model of one's own, whose additions nobody can count again.
         assert_eq!(
             problems(|it| it["model"] = json!({ "name": "mine", "sha256": "ab".repeat(32) })),
@@ -192,6 +219,10 @@ mod tests {
             (
                 problems(|it| it["operations"]["layers"][1]["additions"] = 7.0.into()),
                 "found 7 in prior.layers.1",
+            ),
+            (
+                problems(|it| it["operations"]["layers"][1]["changes"] = 7.0.into()),
+                "in prior.layers.1, 7 for changes",
             ),
             (problems(|it| it["options"]["seed"] = 6.into()), "operations: expected "),
             (

@@ -96,6 +96,9 @@ pub struct Layer {
     pub name: String,
     /// For its spikes.
     pub additions: f64,
+    /// For what changes from one time step to the next. Older files do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<f64>,
     /// If all its inputs were computed with.
     pub dense_multiply_adds: u64,
 }
@@ -280,6 +283,13 @@ impl Operations {
     /// Additions of an image, of all layers.
     pub fn additions(&self) -> f64 {
         self.layers.iter().map(|layer| layer.additions).sum()
+    }
+
+    /// The additions that who computes an image cannot do without: in each layer those for its spikes, or, if they are
+    /// fewer, those for what changes.
+    pub fn least_additions(&self) -> f64 {
+        let least = |layer: &Layer| layer.changes.map_or(layer.additions, |least| least.min(layer.additions));
+        self.layers.iter().map(least).sum()
     }
 }
 
