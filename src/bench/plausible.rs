@@ -188,7 +188,7 @@ mod tests {
         };
         assert_eq!(problems(quick).len(), 1);
         let steady = |layer: &mut Value| {
-            layer["changes"] = (layer["additions"].as_f64().expect("a number") / 99.0).into()
+            layer["changes"] = (layer["additions"].as_f64().expect("a number") / 99.0).into();
         };
         assert_eq!(
             problems(|it| {

@@ -3,7 +3,7 @@
 
 use super::layer::{Layer, bits, follow, settle};
 use super::parallel::for_each_chunk;
-use super::spikes::Spikes;
+use super::spikes::{Changes, Spikes};
 use super::vectors::{Processor, Vectors, Work};
 use crate::layer::SpikingLayer;
 
@@ -20,8 +20,9 @@ pub(crate) fn prepare(processor: Processor, layer: &SpikingLayer) -> Layer {
 pub(crate) fn conv_lif(layer: &Layer, input: &Spikes, side: usize) -> Spikes {
     let mut output = Spikes::silent(side * side / 4, layer.outputs, input.steps);
     let row_words = side / 2 * output.pixel_words();
+    let changes = &input.changes();
     for_each_chunk(&mut output.masks, row_words, |y, row| {
-        layer.processor.run(Row { layer, input, side, y, row });
+        layer.processor.run(Row { layer, changes, side, y, row });
     });
     output
 }
@@ -35,7 +36,7 @@ pub(crate) fn receptive(at: usize, side: usize) -> impl Iterator<Item = (usize, 
 /// One row of the output.
 struct Row<'a> {
     layer: &'a Layer,
-    input: &'a Spikes,
+    changes: &'a Changes<'a>,
     side: usize,
     y: usize,
     row: &'a mut [u64],
@@ -46,13 +47,13 @@ impl Work for Row<'_> {
 
     #[inline(always)]
     fn with<S: Vectors>(self, s: S) {
-        let Row { layer, input, side, y, row } = self;
+        let Row { layer, changes, side, y, row } = self;
         let width = layer.outputs.div_ceil(64);
         // Block by block, so that a block's weights stay in the cache along the row.
         for block in 0..layer.blocks() {
             let neurons = layer.block::<S, V>(s, block);
             let (word, shift) = layer.place(block);
-            for (x, pixel) in row.chunks_mut(input.steps * width).enumerate() {
+            for (x, pixel) in row.chunks_mut(changes.steps() * width).enumerate() {
                 let mut sources: [(&[S::Vector], usize); 9] = [(&[], 0); 9];
                 let mut count = 0;
                 for (a, ky) in receptive(y, side) {
@@ -63,10 +64,10 @@ impl Work for Row<'_> {
                 }
                 let mut carry = [s.splat(0); V];
                 let mut currents = [neurons.bias];
-                for step in 0..input.steps {
+                for step in 0..changes.steps() {
                     let mut ended = 0;
                     for &(rows, at) in &sources[..count] {
-                        ended += follow(s, &mut currents, [0], rows, input.change(at, step));
+                        ended += follow(s, &mut currents, [0], rows, changes.at(at, step));
                     }
                     settle(s, &mut currents[0], ended);
                     let spikes = neurons.fire(s, &mut carry, &currents[0]);

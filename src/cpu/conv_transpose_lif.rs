@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::layer::{Layer, bits, follow, settle};
 use super::parallel::{for_each_chunk, threads_here};
-use super::spikes::Spikes;
+use super::spikes::{Changes, Spikes};
 use super::vectors::{Aligned, Processor, Vectors, Work};
 use crate::layer::SpikingLayer;
 
@@ -27,10 +27,10 @@ pub(crate) fn prepare(processor: Processor, layer: &SpikingLayer) -> Layer {
 pub(crate) fn conv_transpose_lif(layer: &Layer, input: &Spikes, side: usize) -> Spikes {
     let mut output = Spikes::silent(4 * input.pixels(), layer.outputs, input.steps);
     let (width, pixel_words) = (output.width, output.pixel_words());
-    let rows = rows_a_task(input, side);
+    let (rows, changes) = (rows_a_task(input, side), &input.changes());
     for_each_chunk(&mut output.masks, rows * 4 * side * pixel_words, |task, masks| {
         let output = Trains { masks, width, pixel_words };
-        layer.processor.run(Rows { layer, input, side, rows: task * rows..(task + 1) * rows, output });
+        layer.processor.run(Rows { layer, changes, side, rows: task * rows..(task + 1) * rows, output });
     });
     output
 }
@@ -59,10 +59,10 @@ pub(crate) fn conv_transpose_rates(
 ) -> Rates {
     let stride = padded(layer.processor, layer.outputs);
     let mut sums = Aligned::zeros(4 * side * side * stride);
-    let rows = rows_a_task(input, side);
+    let (rows, changes) = (rows_a_task(input, side), &input.changes());
     for_each_chunk(sums.lines_mut(), rows * 4 * side * stride / 16, |task, lines| {
         let output = Sums { sums: bytemuck::cast_slice_mut(lines), stride, coefficients };
-        layer.processor.run(Rows { layer, input, side, rows: task * rows..(task + 1) * rows, output });
+        layer.processor.run(Rows { layer, changes, side, rows: task * rows..(task + 1) * rows, output });
     });
     Rates { sums, stride }
 }
@@ -75,7 +75,7 @@ pub(super) fn padded(processor: Processor, channels: usize) -> usize {
 /// The rows of the output that quads of some input rows make, two each.
 struct Rows<'a, O> {
     layer: &'a Layer,
-    input: &'a Spikes,
+    changes: &'a Changes<'a>,
     side: usize,
     /// Of all images, one below the other.
     rows: Range<usize>,
@@ -87,7 +87,7 @@ impl<O: Output> Work for Rows<'_, O> {
 
     #[inline(always)]
     fn with<S: Vectors>(self, s: S) {
-        let Rows { layer, input, side, rows, mut output } = self;
+        let Rows { layer, changes, side, rows, mut output } = self;
         // Block by block, so that a block's weights stay in the cache along the rows.
         for block in 0..layer.blocks() {
             let neurons = layer.block::<S, V>(s, block);
@@ -104,19 +104,18 @@ impl<O: Output> Work for Rows<'_, O> {
                     let mut carries = [[s.splat(0); V]; 4];
                     let mut states = [O::State::<S>::default(); 4];
                     let mut currents = [neurons.bias; 4];
-                    for step in 0..input.steps {
+                    for step in 0..changes.steps() {
                         let mut ended = [0; 4];
-                        ended[0] = follow(s, &mut currents, [0, 1, 2, 3], weights[0], input.change(at, step));
+                        ended[0] = follow(s, &mut currents, [0, 1, 2, 3], weights[0], changes.at(at, step));
                         if right {
-                            ended[1] =
-                                follow(s, &mut currents, [1, 3], weights[1], input.change(at + 1, step));
+                            ended[1] = follow(s, &mut currents, [1, 3], weights[1], changes.at(at + 1, step));
                         }
                         if below {
                             ended[2] =
-                                follow(s, &mut currents, [2, 3], weights[2], input.change(at + side, step));
+                                follow(s, &mut currents, [2, 3], weights[2], changes.at(at + side, step));
                         }
                         if right && below {
-                            let change = input.change(at + side + 1, step);
+                            let change = changes.at(at + side + 1, step);
                             ended[3] = follow(s, &mut currents, [3], weights[3], change);
                         }
                         settle(s, &mut currents[0], ended[0]);

@@ -135,17 +135,16 @@ pub(super) fn follow<S: Vectors, const V: usize, const N: usize, const ALL: usiz
     currents: &mut [[S::Vector; V]; ALL],
     targets: [usize; N],
     rows: &[S::Vector],
-    Change { before, now }: Change<'_>,
+    Change { changed, now }: Change<'_>,
 ) -> i32 {
     let mut ended = 0;
-    for (word, &now) in now.iter().enumerate() {
-        let before = before.map_or(0, |before| before[word]);
+    for (word, (&changed, &now)) in changed.iter().zip(now).enumerate() {
         let rows = &rows[word * 64 * N * V..];
         for_each_spike(
-            &[now ^ before],
+            &[changed],
             #[inline(always)]
             |input| {
-                let turned = s.splat(-((before >> input & 1) as i32));
+                let turned = s.splat((now >> input & 1) as i32 - 1);
                 let row = &rows[input * N * V..][..N * V];
                 for (n, target) in targets.into_iter().enumerate() {
                     for v in 0..V {
@@ -155,7 +154,7 @@ pub(super) fn follow<S: Vectors, const V: usize, const N: usize, const ALL: usiz
                 }
             },
         );
-        ended += (before & !now).count_ones() as i32;
+        ended += (changed & !now).count_ones() as i32;
     }
     ended
 }

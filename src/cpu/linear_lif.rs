@@ -43,6 +43,7 @@ impl Work for Pixel<'_> {
         let Pixel { layer, input, output } = self;
         let width = layer.outputs.div_ceil(64);
         let taps = input.pixels();
+        let changes = input.changes();
         for block in 0..layer.blocks() {
             let neurons = layer.block::<S, V>(s, block);
             let (word, shift) = layer.place(block);
@@ -52,7 +53,7 @@ impl Work for Pixel<'_> {
                 let mut ended = 0;
                 for tap in 0..taps {
                     let rows = layer.rows(s, block, taps, tap);
-                    ended += follow(s, &mut currents, [0], rows, input.change(tap, step));
+                    ended += follow(s, &mut currents, [0], rows, changes.at(tap, step));
                 }
                 settle(s, &mut currents[0], ended);
                 let spikes = neurons.fire(s, &mut carry, &currents[0]);

@@ -72,16 +72,16 @@ impl Work for Image<'_> {
         let Image { sampler, encoded, draws, steps } = self;
         let mut z = Spikes::silent(1, draws.channels, steps);
         let (mut first, mut second) = (Membranes::new(s, &sampler.first), Membranes::new(s, &sampler.second));
-        // Of this step, and of the one before.
         let mut first_spikes = vec![0; sampler.first.outputs.div_ceil(64)];
-        let mut first_before = first_spikes.clone();
+        // What the layers hear.
+        let (mut latents, mut hidden) = (Heard::silence(z.width), Heard::silence(first_spikes.len()));
         // The second layer's spikes so far, `[steps, vectors]`.
         let vectors = sampler.second.blocks() * V;
         let mut history = vec![S::Mask::default(); steps * vectors];
         let drawn = Drawn { sampler, rows: sampler.last.vectors(s), vectors };
 
-        // The latents that the first layer hears, and those that it heard the step before.
-        let (mut previous, mut heard) = (vec![0; z.width], vec![0; z.width]);
+        let mut previous = vec![0; z.width];
+        let encoded = encoded.map(Spikes::changes);
         let mut neurons = Vec::with_capacity(draws.channels);
         for step in 0..steps {
             neurons.clear();
@@ -89,27 +89,24 @@ impl Work for Image<'_> {
             neurons.extend(picks.map(|(channel, pick)| channel * sampler.neurons + pick));
             // They come from afar while the hidden layers are computed.
             neurons.iter().take(AHEAD).for_each(|&neuron| prefetch(drawn.row(neuron)));
-            std::mem::swap(&mut first_spikes, &mut first_before);
             first_spikes.fill(0);
             let into_bits = |block, spikes| {
                 let (word, shift) = sampler.first.place(block);
                 first_spikes[word] |= bits(s, spikes) << shift;
             };
-            let latents = Change { before: Some(&heard), now: &previous };
-            match encoded {
-                Some(encoded) => first.step(s, [encoded.change(0, step), latents], into_bits),
+            let latents = latents.then(&previous);
+            match &encoded {
+                Some(encoded) => first.step(s, [encoded.at(0, step), latents], into_bits),
                 None => first.step(s, [latents], into_bits),
             }
             let now = &mut history[step * vectors..][..vectors];
-            let hidden = Change { before: Some(&first_before), now: &first_spikes };
             second.step(
                 s,
-                [hidden],
+                [hidden.then(&first_spikes)],
                 #[inline(always)]
                 |block, spikes| now[block * V..][..V].copy_from_slice(&spikes),
             );
 
-            std::mem::swap(&mut previous, &mut heard);
             previous.fill(0);
             for (channel, &neuron) in neurons.iter().enumerate() {
                 if let Some(&later) = neurons.get(channel + AHEAD) {
@@ -121,6 +118,27 @@ impl Work for Image<'_> {
             z.masks[step * z.width..][..z.width].copy_from_slice(&previous);
         }
         z
+    }
+}
+
+/// What a layer has heard so far.
+struct Heard {
+    changed: Vec<u64>,
+    now: Vec<u64>,
+}
+
+impl Heard {
+    fn silence(width: usize) -> Self {
+        Heard { changed: vec![0; width], now: vec![0; width] }
+    }
+
+    /// After the spikes of one more step.
+    fn then(&mut self, spikes: &[u64]) -> Change<'_> {
+        for ((changed, now), &spikes) in self.changed.iter_mut().zip(&mut self.now).zip(spikes) {
+            *changed = *now ^ spikes;
+            *now = spikes;
+        }
+        Change { changed: &self.changed, now: &self.now }
     }
 }
 

@@ -46,9 +46,17 @@ impl Spikes {
         &self.masks[start..start + self.width]
     }
 
-    #[inline(always)]
-    pub(super) fn change(&self, pixel: usize, step: usize) -> Change<'_> {
-        Change { before: (step > 0).then(|| self.at(pixel, step - 1)), now: self.at(pixel, step) }
+    /// What changes from one step to the next.
+    pub(super) fn changes(&self) -> Changes<'_> {
+        let mut changed = self.masks.clone();
+        for (changed, now) in
+            changed.chunks_mut(self.pixel_words()).zip(self.masks.chunks(self.pixel_words()))
+        {
+            for (changed, before) in changed[self.width..].iter_mut().zip(now) {
+                *changed ^= before;
+            }
+        }
+        Changes { spikes: self, changed }
     }
 
     /// One word a neuron, bit t = its spike at step t, `[pixels, channels]`: the GPU's layout.
@@ -77,10 +85,30 @@ impl Spikes {
     }
 }
 
-/// Masks of a time step and of the one before, which the first step has not: there all were silent.
+/// Spike trains, and masks of the channels that do something else than the step before. In front of the first all are
+/// silent.
+pub(super) struct Changes<'a> {
+    spikes: &'a Spikes,
+    changed: Vec<u64>,
+}
+
+impl Changes<'_> {
+    pub(super) fn steps(&self) -> usize {
+        self.spikes.steps
+    }
+
+    #[inline(always)]
+    pub(super) fn at(&self, pixel: usize, step: usize) -> Change<'_> {
+        let Spikes { width, ref masks, .. } = *self.spikes;
+        let start = pixel * self.spikes.pixel_words() + step * width;
+        Change { changed: &self.changed[start..start + width], now: &masks[start..start + width] }
+    }
+}
+
+/// Masks of a time step: of what does something else than before, and of what spikes.
 #[derive(Clone, Copy)]
 pub(super) struct Change<'a> {
-    pub(super) before: Option<&'a [u64]>,
+    pub(super) changed: &'a [u64],
     pub(super) now: &'a [u64],
 }
 
