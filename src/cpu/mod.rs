@@ -1,4 +1,4 @@
-//! The network on the CPU, event-driven: work is done only where there are spikes. It is the twin
+//! The network on the CPU, event-driven: work is done only where spikes begin and cease. It is the twin
 //! that every kernel is tested against, and the backend of machines without a GPU.
 
 mod backend;
