@@ -14,7 +14,7 @@ const PROGRAM = fileURLToPath(new URL('draw.mjs', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'draw-'));
 after(() => rmSync(folder, { recursive: true }));
 
-/** Pictures of `train` and `test` as strings, and their side. */
+/** The pictures of `train` and of `test`, each as a string of hexadecimal numbers. */
 function drawn(...options) {
   const out = join(folder, 'out.npz');
   execFileSync(process.execPath, [PROGRAM, out, ...options]);

@@ -285,8 +285,8 @@ impl Operations {
         self.layers.iter().map(|layer| layer.additions).sum()
     }
 
-    /// The additions that who computes an image cannot do without: in each layer those for its spikes, or, if they are
-    /// fewer, those for what changes.
+    /// What a rate is held against: in each layer the additions for its spikes, or, if they are fewer, those for what
+    /// changes. Of the prior's last layer all neurons are counted, drawn or not.
     pub fn least_additions(&self) -> f64 {
         let least = |layer: &Layer| layer.changes.map_or(layer.additions, |least| least.min(layer.additions));
         self.layers.iter().map(least).sum()
